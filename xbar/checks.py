@@ -1,0 +1,65 @@
+"""Input checks of the public constructors and functions: one sentence each, before any work."""
+
+import math
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+
+def as_real(name: str, value: Any) -> Array:
+    """Turn `value` into a real floating array, or raise one sentence that names the argument.
+
+    Python numbers stay weakly typed, so that ``Wires(word_line=1.0)`` does not turn a float32
+    array into a float64 one.
+    """
+    if value is None or isinstance(value, str | bytes | dict | set):
+        raise TypeError(f"{name}: got {type(value).__name__}, needs real numbers")
+    if isinstance(value, bool | int | float) and not isinstance(value, np.ndarray):
+        return jnp.asarray(float(value))
+    try:
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name}: got rows of unequal length, needs a rectangular array") from None
+    if array.dtype == object or not (
+        jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
+    ):
+        raise TypeError(f"{name}: got dtype {array.dtype}, needs real numbers")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return jnp.asarray(array, dtype=jnp.result_type(float))
+    if array.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"{name}: got dtype {array.dtype}, needs float32 or float64")
+    if isinstance(value, np.ndarray) and array.dtype == np.float64:
+        _warn_if_truncated(name)
+    return jnp.asarray(array)
+
+
+def _warn_if_truncated(name: str) -> None:
+    if not jax.config.read("jax_enable_x64"):
+        warnings.warn(
+            f"{name}: got float64, computed in float32 because JAX's 64-bit mode is off; "
+            'call jax.config.update("jax_enable_x64", True) first, or pass float32',
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def check_literal(name: str, value: Any, *, unit: str) -> None:
+    """Raise for a Python number that can never be a resistance or conductance."""
+    if isinstance(value, bool | int | float) and not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name}: got {value}, needs a finite value >= 0 [{unit}]")
+
+
+def check_shape(name: str, shape: tuple[int, ...], allowed: dict[str, tuple[int, ...]]) -> None:
+    """Raise unless `shape` is one of the `allowed` shapes (written name -> shape)."""
+    if shape not in allowed.values():
+        needs = " or ".join(f"{text} = {size}" for text, size in allowed.items())
+        raise ValueError(f"{name}: got shape {shape}, needs {needs}")
+
+
+def is_concrete(*values: Any) -> bool:
+    """True where every value can be looked at now, that is, outside `jit` and `vmap`."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))

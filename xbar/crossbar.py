@@ -1,0 +1,129 @@
+"""What the circuit is: one array of conductances between word lines and bit lines.
+
+::
+
+    v_in[i] --source[i]--word_line[i,0]--W[i,0]--word_line[i,1]--W[i,1]-- ...   (far end open)
+                                          |                       |
+                                       g[i,0]                  g[i,1]
+                                          |                       |
+                                        B[i,0]                  B[i,1]
+                                          |                       |
+                                   bit_line[i,0]           bit_line[i,1]    (segment below)
+                                          |                       |
+                                       B[i+1,0]                B[i+1,1]
+                                         ...                     ...
+                              B[rows-1,j]--bit_line[rows-1,j]--sense[j]--0 V  (virtual ground)
+
+`W` are the word-line nodes (`v_word`), `B` the bit-line nodes (`v_bit`). A cell's current flows
+from W to B; the output current of column j flows through `sense[j]` into the virtual ground.
+Every resistance and every conductance may be exactly zero. SI units throughout.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import Array
+
+from xbar.checks import as_real, check_literal, check_shape
+
+
+class Wires(eqx.Module):
+    """Resistances of the lines around an array [ohm]; all default to zero.
+
+    Args:
+        word_line: segment to the left of each cell; a scalar, (rows, 1), (1, cols) or (rows, cols).
+        bit_line: segment below each cell; the same shapes.
+        source: output resistance of each row's driver; a scalar or (rows,).
+        sense: input resistance of each column's amplifier; a scalar or (cols,).
+
+    Raises:
+        ValueError: a negative, infinite or NaN literal, or a shape that no array could have.
+            Values inside arrays are looked at when the circuit is solved.
+    """
+
+    word_line: Array
+    bit_line: Array
+    source: Array
+    sense: Array
+
+    def __init__(
+        self, word_line: Any = 0.0, bit_line: Any = 0.0, source: Any = 0.0, sense: Any = 0.0
+    ):
+        named = {"word_line": word_line, "bit_line": bit_line, "source": source, "sense": sense}
+        for name, value in named.items():
+            check_literal(f"Wires.{name}", value, unit="ohm")
+            array = as_real(f"Wires.{name}", value)
+            per_cell = name in ("word_line", "bit_line")
+            if array.ndim not in ((0, 2) if per_cell else (0, 1)):
+                needs = "a scalar or (rows, cols)" if per_cell else "a scalar or one per line"
+                raise ValueError(f"Wires.{name}: got shape {array.shape}, needs {needs}")
+            setattr(self, name, array)
+
+    @property
+    def leaves(self) -> dict[str, Array]:
+        """The four resistances by name."""
+        return {
+            "word_line": self.word_line,
+            "bit_line": self.bit_line,
+            "source": self.source,
+            "sense": self.sense,
+        }
+
+
+class Crossbar(eqx.Module):
+    """One crossbar array: cell conductances and the wires around them.
+
+    Args:
+        g: cell conductances (rows, cols) [S], each finite and >= 0.
+        wires: line resistances [ohm]; none by default.
+
+    Raises:
+        ValueError: `g` is not two-dimensional or is empty, or a wire's shape does not fit it.
+        TypeError: `g` is not real numbers, or `wires` is not a `Wires`.
+
+    A batch of arrays is built under `jax.vmap` (or `equinox.filter_vmap`), one `Crossbar` each.
+    """
+
+    g: Array
+    wires: Wires
+
+    def __init__(self, g: Any, wires: Wires | None = None):
+        self.g = as_real("Crossbar.g", g)
+        self.wires = Wires() if wires is None else wires
+        if not isinstance(self.wires, Wires):
+            raise TypeError(f"Crossbar.wires: got {type(wires).__name__}, needs xbar.Wires")
+        if self.g.ndim != 2 or 0 in self.g.shape:
+            raise ValueError(
+                f"Crossbar.g: got shape {self.g.shape}, needs (rows, cols) with at least one cell; "
+                "build batches of arrays under jax.vmap"
+            )
+        self._check_wires()
+
+    def _check_wires(self) -> None:
+        rows, cols = self.g.shape
+        lines = {
+            "a scalar": (),
+            "(rows, 1)": (rows, 1),
+            "(1, cols)": (1, cols),
+            "(rows, cols)": (rows, cols),
+        }
+        check_shape("Wires.word_line", self.wires.word_line.shape, lines)
+        check_shape("Wires.bit_line", self.wires.bit_line.shape, lines)
+        check_shape("Wires.source", self.wires.source.shape, {"a scalar": (), "(rows,)": (rows,)})
+        check_shape("Wires.sense", self.wires.sense.shape, {"a scalar": (), "(cols,)": (cols,)})
+
+    @property
+    def rows(self) -> int:
+        """Number of word lines."""
+        return self.g.shape[-2]
+
+    @property
+    def cols(self) -> int:
+        """Number of bit lines."""
+        return self.g.shape[-1]
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Precision that the array's own numbers ask for."""
+        return jnp.result_type(self.g, *self.wires.leaves.values())

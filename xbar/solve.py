@@ -1,0 +1,207 @@
+"""Solve an array: the only entry point to the solvers."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Bool, Float
+
+from xbar.checks import as_real, is_concrete
+from xbar.crossbar import Crossbar
+from xbar.solution import Solution
+from xbar.solvers import RESULTS, AbstractSolver, Auto
+from xbar.solvers.adjoint import cells
+from xbar.solvers.base import Problem, Voltages, problem_of
+
+
+def solve(
+    array: Crossbar, v_in: Any, solver: AbstractSolver | None = None, *, throw: bool = True
+) -> Solution:
+    """Node voltages and currents of an array for one or many input vectors.
+
+    Exact for every legal array: zero resistances, open cells, any voltage drop. Differentiable to
+    any order with respect to conductances, wires and inputs; works under `jit` and `vmap`.
+
+    Args:
+        array: the circuit.
+        v_in: driver voltages (rows,) or (rows, n) [V].
+        solver: how to solve; `Auto()` by default.
+        throw: raise where the result is not `RESULTS.successful`. Inside `jit` and `vmap`, where
+            nothing can be raised, the failed array's numbers become NaN instead. With False a
+            result that missed its tolerance is returned as it is, marked by `result`; one whose
+            inputs were invalid is NaN either way.
+
+    Returns:
+        A `Solution`; shapes and units are listed there.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a shape that does not fit, or (with `throw`) a value that is not legal.
+        RuntimeError: (with `throw`) the result missed the solver's tolerance.
+    """
+    array, solver = _check_circuit(array, solver)
+    v_in = as_real("v_in", v_in)
+    if v_in.ndim not in (1, 2) or v_in.shape[0] != array.rows or 0 in v_in.shape:
+        raise ValueError(
+            f"v_in: got shape {v_in.shape}, needs (rows,) or (rows, n) with rows = {array.rows}"
+        )
+    solution = _solve(array, v_in, solver, fill=throw)
+    if throw:
+        _raise_failed(solution.result, array, v_in)
+    return solution
+
+
+def transfer(
+    array: Crossbar, solver: AbstractSolver | None = None, *, throw: bool = True
+) -> Float[Array, "cols rows"]:
+    """Transfer matrix T of an array: ``i_out = T @ v_in`` for every input.
+
+    Args:
+        array: the circuit.
+        solver: how to solve; `Auto()` by default.
+        throw: as for `solve`; without it a T that missed its tolerance is returned unmarked.
+
+    Returns:
+        T (cols, rows) [S]; every entry is >= 0 up to rounding.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `solve`.
+    """
+    array, solver = _check_circuit(array, solver)
+    matrix, result = _transfer(array, solver, fill=throw)
+    if throw:
+        _raise_failed(result, array, None)
+    return matrix
+
+
+def _check_circuit(
+    array: Crossbar, solver: AbstractSolver | None
+) -> tuple[Crossbar, AbstractSolver]:
+    if not isinstance(array, Crossbar):
+        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    solver = Auto() if solver is None else solver
+    if not isinstance(solver, AbstractSolver):
+        raise TypeError(f"solver: got {solver!r}, needs a solver object such as xbar.CG(), or None")
+    if array.g.ndim != 2:
+        raise ValueError(
+            f"Crossbar.g: got shape {array.g.shape}, needs (rows, cols); "
+            "solve a batch of arrays with jax.vmap"
+        )
+    return array, solver
+
+
+def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | None) -> None:
+    """Raise a sentence about what failed, if the result can be looked at and is not a success."""
+    if not is_concrete(result, array, v_in) or bool(result == RESULTS.successful):
+        return
+    if result == RESULTS.tolerance_missed:
+        raise RuntimeError(RESULTS[result])
+    illegal = {
+        "Crossbar.g": (array.g, 0.0),
+        **{f"Wires.{name}": (leaf, 0.0) for name, leaf in array.wires.leaves.items()},
+        "v_in": (v_in, -jnp.inf),
+    }
+    for name, (values, least) in illegal.items():
+        where = (
+            None if values is None else jnp.argwhere(~(jnp.isfinite(values) & (values >= least)))
+        )
+        if where is not None and len(where):
+            at = tuple(int(k) for k in where[0])
+            place = f" at {at}" if at else ""
+            raise ValueError(f"{name}: got {float(values[at])}{place}. {RESULTS[result]}")
+    raise ValueError(RESULTS[result])
+
+
+@partial(jax.jit, static_argnames=("solver", "fill"))
+def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> Solution:
+    dtype = jnp.result_type(array.dtype, v_in)
+    problem, legal = _prepare(array, dtype, solver)
+    inputs = v_in.astype(dtype)
+    finite = jnp.all(jnp.isfinite(inputs))
+    inputs = jnp.where(finite, inputs, 0)
+    rows = inputs.T if inputs.ndim == 2 else inputs[None]
+    e = jnp.broadcast_to(rows[:, :, None], (len(rows), *problem.g.shape))
+    found = cells(solver, problem, e)
+    i_cell = found.i_cell
+    v_word = e - problem.drop.word(i_cell)
+    v_bit = problem.drop.bit(i_cell)
+    kcl = _kcl_residual(problem.g, v_word, v_bit, i_cell)
+    result = RESULTS.where(finite, legal, RESULTS.invalid_input)
+    result = _also(result, jnp.all(found.ok), RESULTS.tolerance_missed)
+    numbers = (
+        jnp.sum(i_cell, axis=-2),
+        v_word,
+        v_bit,
+        i_cell,
+        jnp.sum(rows * jnp.sum(i_cell, axis=-1), axis=-1),
+        kcl,
+    )
+    numbers = _fill_failed(numbers, result, fill)
+    single = inputs.ndim == 1
+    i_out, v_word, v_bit, i_cell, p_total = (
+        x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
+    )
+    steps = found.steps[0] if single else found.steps
+    return Solution(i_out, v_word, v_bit, i_cell, p_total, result, numbers[-1], steps)
+
+
+@partial(jax.jit, static_argnames=("solver", "fill"))
+def _transfer(
+    array: Crossbar, solver: AbstractSolver, fill: bool
+) -> tuple[Float[Array, "cols rows"], RESULTS]:
+    problem, result = _prepare(array, array.dtype, solver)
+    rows, cols = problem.g.shape
+    # Reciprocity: 1 V on row k read at column o equals 1 V on column o read at row k, so the
+    # shorter side is driven.
+    side = min(rows, cols)
+    unit = jnp.eye(side, dtype=problem.g.dtype)
+    e = unit[:, :, None] if rows <= cols else unit[:, None, :]
+    e = jnp.broadcast_to(e, (side, rows, cols))
+    found = cells(solver, problem, e)
+    i_cell = found.i_cell
+    matrix = jnp.sum(i_cell, axis=-2).T if rows <= cols else jnp.sum(i_cell, axis=-1)
+    result = _also(result, jnp.all(found.ok), RESULTS.tolerance_missed)
+    (matrix,) = _fill_failed((matrix,), result, fill)
+    return matrix, result
+
+
+def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple[Problem, RESULTS]:
+    """The array in one precision, with harmless zeros in place of illegal values."""
+
+    def legal(x: Array) -> Bool[Array, ""]:
+        return jnp.all(jnp.isfinite(x) & (x >= 0))
+
+    g_legal = legal(array.g)
+    wires_legal = jnp.all(jnp.stack([legal(x) for x in array.wires.leaves.values()]))
+    g = jnp.where(g_legal, array.g.astype(dtype), 0)
+    wires = jax.tree.map(lambda x: jnp.where(wires_legal, x.astype(dtype), 0), array.wires)
+    problem = problem_of(g, wires)
+    result = RESULTS.where(g_legal, RESULTS.successful, RESULTS.invalid_conductance)
+    result = _also(result, wires_legal, RESULTS.invalid_wires)
+    return problem, _also(result, solver.accepts(problem), RESULTS.wires_not_zero)
+
+
+def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
+    """Keep the first failure; a success also has to be `ok`."""
+    return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
+
+
+def _fill_failed(numbers: tuple, result: RESULTS, fill: bool) -> tuple:
+    """NaN in place of numbers that must not be used."""
+    bad = result != RESULTS.successful
+    if not fill:
+        bad = bad & (result != RESULTS.tolerance_missed)
+    return jax.tree.map(lambda x: jnp.where(bad, jnp.nan, x), numbers)
+
+
+def _kcl_residual(
+    g: Float[Array, "rows cols"], v_word: Voltages, v_bit: Voltages, i_cell: Voltages
+) -> Float[Array, ""]:
+    left = jnp.max(jnp.abs(g * (v_word - v_bit) - i_cell), axis=(-2, -1))
+    largest = jnp.max(jnp.abs(i_cell), axis=(-2, -1))
+    ratio = jnp.where(
+        largest == 0, jnp.where(left == 0, 0, jnp.inf), left / jnp.where(largest == 0, 1, largest)
+    )
+    return lax.stop_gradient(jnp.max(ratio))

@@ -1,0 +1,122 @@
+"""What every solver offers: factor an array once, then find the cell voltages for many inputs.
+
+With `e` the voltage that drives each cell (for plain inputs ``e[i, j] = v_in[i]``) and `drop` the
+line operator of `xbar.solvers.drop`, a solver finds the cell voltages `u` of
+
+    u + drop(g * u) = e
+
+that is, `u = A^-1 e` with `A = I + drop . g`. A general `e` (a source in series with each cell) is
+what derivatives and exact what-if need, so it is the one form that solvers are asked for.
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from xbar.crossbar import Wires
+from xbar.solvers.drop import Drop, drop_of
+
+Voltages = Float[Array, "n rows cols"]
+
+
+class RESULTS(eqx.Enumeration):
+    """How a solve ended; each member's text is the sentence that an error shows."""
+
+    successful = ""
+    invalid_conductance = "Conductances must be finite and >= 0 [S]."
+    invalid_wires = "Wire resistances must be finite and >= 0 [ohm]."
+    invalid_input = "Input voltages must be finite [V]."
+    wires_not_zero = "solver: Ideal() needs every wire at 0 ohm, got wires with resistance."
+    tolerance_missed = (
+        "solver: the currents missed their tolerance; use the default solver, or a larger rtol."
+    )
+
+
+class Problem(eqx.Module):
+    """One array in one precision, ready for a solver: conductances, wires and line operator."""
+
+    g: Float[Array, "rows cols"]
+    wires: Wires
+    drop: Drop
+
+    def residual(self, e: Voltages, u: Voltages) -> Voltages:
+        """What is left of the cell equation, `e - u - drop(g u)` [V]."""
+        return e - u - self.drop(self.g * u)
+
+
+def problem_of(g: Float[Array, "rows cols"], wires: Wires) -> Problem:
+    """Prepare an array for the solvers; `g` fixes the precision."""
+    return Problem(g=g, wires=wires, drop=drop_of(wires, *g.shape, g.dtype))
+
+
+class Answer(eqx.Module):
+    """Cell voltages with what is known about them."""
+
+    u: Voltages
+    ok: Bool[Array, " n"]  # the error estimate of each input is within the solver's tolerance
+    steps: Int[Array, " n"]  # iterations (0 for direct methods)
+
+
+class AbstractSolver(eqx.Module):
+    """A way to solve the cell equation; its numbers are static options, hashable."""
+
+    @abc.abstractmethod
+    def factor(self, problem: Problem) -> Any:
+        """Work on the array that all inputs share; returns a pytree."""
+
+    @abc.abstractmethod
+    def cell_voltages(self, state: Any, problem: Problem, e: Voltages) -> Answer:
+        """Solve `u + drop(g u) = e` for `n` drives at once [V]."""
+
+    def accepts(self, problem: Problem) -> Bool[Array, ""]:
+        """Whether this solver can treat the array at all (`Ideal` needs zero wires)."""
+        return jnp.asarray(True)
+
+
+def largest_current(i_cell: Voltages) -> Float[Array, " n"]:
+    """Largest magnitude among cell, row and output currents of each input [A]."""
+    of_cells = jnp.max(jnp.abs(i_cell), axis=(-2, -1))
+    of_rows = jnp.max(jnp.abs(jnp.sum(i_cell, axis=-1)), axis=-1)
+    of_cols = jnp.max(jnp.abs(jnp.sum(i_cell, axis=-2)), axis=-1)
+    return jnp.maximum(of_cells, jnp.maximum(of_rows, of_cols))
+
+
+def _relative(wrong: Float[Array, " n"], largest: Float[Array, " n"]) -> Float[Array, " n"]:
+    ratio = jnp.where(largest == 0, jnp.inf, wrong / jnp.where(largest == 0, 1, largest))
+    return jnp.where(wrong == 0, 0, ratio)
+
+
+def error_bound(
+    g: Float[Array, "rows cols"], u: Voltages, residual: Voltages
+) -> Float[Array, " n"]:
+    """Bound on the error of any current, relative to the largest current of each input.
+
+    `A` is self-adjoint in the inner product weighted by g, with eigenvalues >= 1, so the error
+    `du` has ``|du|_g <= |residual|_g``. By Cauchy-Schwarz the current of a column is then wrong by
+    at most ``sqrt(sum_i g_ij) |residual|_g``; that of a row or of a single cell likewise.
+    """
+    line = jnp.maximum(jnp.max(jnp.sum(g, axis=-2)), jnp.max(jnp.sum(g, axis=-1)))
+    wrong = jnp.sqrt(line * jnp.sum(g * residual**2, axis=(-2, -1)))
+    return _relative(wrong, largest_current(g * u))
+
+
+def relative_change(g: Float[Array, "rows cols"], u: Voltages, du: Voltages) -> Float[Array, " n"]:
+    """Largest current that `du` changes, relative to the largest current of each input."""
+    return _relative(largest_current(g * du), largest_current(g * u))
+
+
+def default_rtol(rtol: float | None, dtype: jnp.dtype) -> float:
+    """Tolerance relative to the largest current: 1e-10 in float64, 1e-5 in float32."""
+    if rtol is not None:
+        return rtol
+    return 1e-10 if dtype == jnp.float64 else 1e-5
+
+
+def check_rtol(solver: str, rtol: float | None) -> None:
+    """Raise unless `rtol` is None or a number between 0 and 1."""
+    if rtol is not None and not (isinstance(rtol, int | float) and 0 < rtol < 1):
+        raise ValueError(f"{solver}.rtol: got {rtol!r}, needs a number between 0 and 1, or None")

@@ -1,0 +1,23 @@
+"""Wires of zero resistance: every cell sees its row's input."""
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool
+
+from xbar.solvers.base import AbstractSolver, Answer, Problem, Voltages
+
+
+class Ideal(AbstractSolver):
+    """No wire resistance: ``u = e``, so ``T = g.T``; refuses arrays whose wires are not zero."""
+
+    def factor(self, problem: Problem) -> None:
+        """Nothing to prepare."""
+
+    def cell_voltages(self, state: None, problem: Problem, e: Voltages) -> Answer:
+        """The cell voltages are the drives themselves."""
+        return Answer(u=e, ok=jnp.ones(e.shape[0], bool), steps=jnp.zeros(e.shape[0], int))
+
+    def accepts(self, problem: Problem) -> Bool[Array, ""]:
+        """True where every wire is at exactly 0 ohm."""
+        zero = [jnp.all(leaf == 0) for leaf in problem.wires.leaves.values()]
+        return jnp.all(jnp.stack(zero))
