@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 
 def as_real(name: str, value: Any) -> Array:
@@ -33,12 +34,17 @@ def as_real(name: str, value: Any) -> Array:
     if array.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"{name}: got dtype {array.dtype}, needs float32 or float64")
     if isinstance(value, np.ndarray) and array.dtype == np.float64:
-        _warn_if_truncated(name)
+        if not jax.config.read("jax_enable_x64"):
+            _warn_truncated(name)
     return jnp.asarray(array)
 
 
-def _warn_if_truncated(name: str) -> None:
-    if not jax.config.read("jax_enable_x64"):
+_warned_about: list[str] = []  # one warning per process says it all
+
+
+def _warn_truncated(name: str) -> None:
+    if not _warned_about:
+        _warned_about.append(name)
         warnings.warn(
             f"{name}: got float64, computed in float32 because JAX's 64-bit mode is off; "
             'call jax.config.update("jax_enable_x64", True) first, or pass float32',
@@ -62,4 +68,4 @@ def check_shape(name: str, shape: tuple[int, ...], allowed: dict[str, tuple[int,
 
 def is_concrete(*values: Any) -> bool:
     """True where every value can be looked at now, that is, outside `jit` and `vmap`."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))

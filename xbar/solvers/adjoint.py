@@ -38,8 +38,8 @@ class Cells(NamedTuple):
 
     u: Voltages
     i_cell: Voltages
-    ok: Bool[Array, " n"]
-    steps: Int[Array, " n"]
+    ok: Bool[Array, " n"] | np.ndarray  # as a tangent: JAX's float0, which is a NumPy type
+    steps: Int[Array, " n"] | np.ndarray
 
 
 def cells(solver: AbstractSolver, problem: Problem, e: Voltages) -> Cells:
@@ -63,7 +63,7 @@ def _cells_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple
     out = _cells(solver, state, g, wires, e)
 
     def drop(wires: Wires) -> Voltages:
-        return drop_of(wires, *g.shape, g.dtype)(out.i_cell)
+        return drop_of(wires, g)(out.i_cell)
 
     _, d_drop = jax.jvp(drop, (wires,), (dwires,))
     du, di = _linear_response(solver, state, problem_of(g, wires), de - d_drop, dg * out.u)

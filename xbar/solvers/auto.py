@@ -12,7 +12,7 @@ from jax import Array, lax
 from jaxtyping import Bool
 
 from xbar.solvers.base import AbstractSolver, Answer, Problem, Voltages, check_rtol, default_rtol
-from xbar.solvers.cg import MARGIN, CG
+from xbar.solvers.cg import CG, MARGIN
 from xbar.solvers.column_sweep import ColumnSweep
 
 # Memory that the fallback may take for its factors; larger arrays stay with CG.

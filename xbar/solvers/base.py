@@ -50,7 +50,7 @@ class Problem(eqx.Module):
 
 def problem_of(g: Float[Array, "rows cols"], wires: Wires) -> Problem:
     """Prepare an array for the solvers; `g` fixes the precision."""
-    return Problem(g=g, wires=wires, drop=drop_of(wires, *g.shape, g.dtype))
+    return Problem(g=g, wires=wires, drop=drop_of(wires, g))
 
 
 class Answer(eqx.Module):

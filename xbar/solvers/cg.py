@@ -69,7 +69,7 @@ class CG(AbstractSolver):
         limit = self.limit(problem)
 
         def unfinished(state: _Pass) -> Bool[Array, ""]:
-            return jnp.any(~state.ok) & (state.count < MAX_PASSES)
+            return jnp.any(~state.ok) & (state.number < MAX_PASSES)
 
         def one_pass(state: _Pass) -> _Pass:
             u, steps, converged = _iterate(problem, state, e, MARGIN * rtol, limit)
@@ -77,12 +77,12 @@ class CG(AbstractSolver):
             # The bound is pessimistic where drop is severe. A pass that converged has found the
             # error of the one before, and leaves a smaller one.
             measured = relative_change(problem.g, u, u - state.u) + MARGIN * rtol
-            shown = converged & (state.count > 0) & (measured <= rtol)
+            shown = converged & (state.number > 0) & (measured <= rtol)
             return _Pass(
                 u=u,
                 ok=state.ok | (bound <= rtol) | shown,
                 steps=state.steps + steps,
-                count=state.count + 1,
+                number=state.number + 1,
             )
 
         n = e.shape[0]
@@ -95,7 +95,7 @@ class _Pass(NamedTuple):
     u: Voltages
     ok: Bool[Array, " n"]
     steps: Int[Array, " n"]
-    count: Int[Array, ""]
+    number: Int[Array, ""]
 
 
 class _Iterate(NamedTuple):

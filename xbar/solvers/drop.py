@@ -4,8 +4,8 @@ The current of a word-line segment is the sum of the cell currents to its right;
 cell is the sum of resistance x current from the source up to it. Bit lines are the same from the
 sense end. Both are linear in the cell currents, symmetric and positive semidefinite:
 
-    word[i,j] = sum_j' K_i[j,j'] i_cell[i,j']   K_i[j,j'] = source[i] + sum_{k<=min(j,j')} word_line[i,k]
-    bit[i,j]  = sum_i' K_j[i,i'] i_cell[i',j]     K_j[i,i'] = sense[j] + sum_{k>=max(i,i')} bit_line[k,j]
+    word[i,j] = sum_p W_i[j,p] i_cell[i,p]       W_i[j,p] = source[i] + sum_{k<=min(j,p)} word_line[i,k]
+    bit[i,j]  = sum_p B_j[i,p] i_cell[p,j]       B_j[i,p] = sense[j] + sum_{k>=max(i,p)} bit_line[k,j]
 
 Where all lines have the same segments, one constant matrix serves every line, array and input of
 a batch, which is what BLAS and GPUs do best. Otherwise the two running sums are two products
@@ -77,8 +77,9 @@ def _line(segments: Array, size: int, axis: int) -> tuple[Array, Array, Array | 
     return ones, jnp.ones((), segments.dtype), segments
 
 
-def drop_of(wires: Wires, rows: int, cols: int, dtype: jnp.dtype) -> Drop:
-    """Prepare the line operators of an array of this size in this precision."""
+def drop_of(wires: Wires, g: Float[Array, "rows cols"]) -> Drop:
+    """Prepare the line operators of an array of the size and precision of `g`."""
+    (rows, cols), dtype = g.shape, g.dtype
     word_line, bit_line, source, sense = (leaf.astype(dtype) for leaf in wires.leaves.values())
     # A size of 1 makes (1, cols) and (rows, cols) the same shape: either reading is right.
     word_matrix, word_scale, word_segments = _line(word_line, cols, axis=1)

@@ -1,0 +1,191 @@
+"""The demo's stages on a small scale, its folder, and the command line around it."""
+
+import io
+import json
+import shutil
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+import xbar as xb
+from xbar import cli
+from xbar.data.store import read_results
+from xbar.studies import demo, run_demo
+from xbar.studies.demo import DemoConfig
+from xbar.studies.folder import RunFolder, UsageError
+
+
+def quiet_console() -> Console:
+    """Prints nowhere and remembers."""
+    return Console(record=True, width=100, file=io.StringIO())
+
+
+SMALL = DemoConfig(seeds=2, hidden=(12,), layer=1)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "demo"
+    console = quiet_console()
+    summary = run_demo.run(SMALL, out, console, overwrite=False)
+    return out, summary, console.export_text()
+
+
+def test_summary_has_the_agreed_fields(finished):
+    out, summary, _ = finished
+    assert summary == json.loads((out / "summary.json").read_text())
+    stages = ["software", "healthy", "defective", "corrected"]
+    assert list(summary["accuracy"]) == list(summary["ci95"]) == stages
+    assert {"defect", "layer", "seed", "wall_s"} <= set(summary)
+    accuracy = summary["accuracy"]
+    assert accuracy["software"] > 0.9
+    assert abs(accuracy["healthy"] - accuracy["software"]) < 0.03
+    assert accuracy["defective"] < accuracy["healthy"] - 0.1
+    assert accuracy["corrected"] > accuracy["defective"] + 0.05
+
+
+def test_folder_and_screen(finished):
+    out, summary, text = finished
+    names = {file.name for file in out.iterdir()}
+    assert names == {"accuracy.png", "report.html", "results.h5", "run.json", "summary.json"}
+    assert f"{100 * summary['accuracy']['corrected']:.1f} +-" in text
+    report = (out / "report.html").read_text()
+    assert "data:image/png;base64," in report
+    assert "http" not in report.replace("http-equiv", "")  # self-contained
+    assert f"{100 * summary['accuracy']['defective']:.1f} %" in report
+
+
+def test_every_accuracy_follows_from_the_file_alone(finished):
+    out, summary, _ = finished
+    arrays, attributes = read_results(out / "results.h5")
+    labels, test = arrays["digits"]["labels"], arrays["digits"]["test"]
+    assert attributes["config"]["seeds"] == 2
+    for name in ("healthy", "defective"):
+        volts = arrays["voltages"][name]
+        hits = [np.mean(volts[s, test[s]].argmax(-1) == labels[test[s]]) for s in range(2)]
+        np.testing.assert_allclose(np.mean(hits), summary["accuracy"][name], rtol=1e-12)
+    # And the voltages from the stored conductances, with nothing of the package's network code.
+    circuit = arrays["defective"]
+    v = circuit["k_in"][0] * arrays["digits"]["images"][:5]
+    for number in range(2):
+        layer = {name: values[0] for name, values in circuit[f"layer_{number}"].items()}
+        v = np.hstack([v, np.full((5, 1), layer["v_bias"])])
+        g = np.stack([layer["g_plus"], layer["g_minus"]], axis=-1).reshape(v.shape[1], -1)
+        array = xb.Crossbar(g, xb.Wires(layer["r_word_line"], layer["r_bit_line"]))
+        i_out = np.asarray(xb.solve(array, v.T, xb.ColumnSweep()).i_out).T
+        v = layer["r_f"] * (i_out[:, 0::2] - i_out[:, 1::2])
+        v = np.maximum(v, 0) if number == 0 else v
+    expected = arrays["voltages"]["defective"][0, :5]
+    assert np.max(np.abs(v - expected)) <= 1e-9 * np.max(np.abs(expected))
+
+
+def test_parts_are_disjoint_for_every_seed(finished):
+    out, _, _ = finished
+    digits = read_results(out / "results.h5")[0]["digits"]
+    for seed in range(2):
+        parts = [set(digits[name][seed].tolist()) for name in ("base", "corrector", "test")]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 1797
+
+
+def test_finished_run_is_shown_and_left_alone(finished):
+    out, summary, _ = finished
+    before = {file: file.stat().st_mtime_ns for file in out.iterdir() if file.name != "run.json"}
+    console = quiet_console()
+    assert run_demo.run(SMALL, out, console, overwrite=False) == summary
+    assert before == {file: file.stat().st_mtime_ns for file in before}
+
+
+def test_interrupted_run_goes_on_behind_its_last_stage(finished, tmp_path, monkeypatch):
+    _, summary, _ = finished
+    out = tmp_path / "demo"
+    console = quiet_console()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "correct", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_demo.run(SMALL, out, console, overwrite=False)
+    with monkeypatch.context() as patch:  # neither training nor solving may run again
+        patch.setattr(demo, "fit_many", stop_if_not_traced(demo.fit_many))
+        again = run_demo.run(SMALL, out, console, overwrite=False)
+    assert again["accuracy"] == summary["accuracy"]
+
+
+def stop_if_not_traced(function):
+    def guarded(model, *args, **kwargs):
+        leaves = jax.tree.leaves(eqx.filter(model, eqx.is_array))
+        assert isinstance(leaves[0], jax.core.Tracer), "computed again"
+        return function(model, *args, **kwargs)
+
+    return guarded
+
+
+@pytest.mark.parametrize(
+    ("prepare", "config", "message"),
+    [
+        ("foreign", SMALL, "holds files that no xbar run made"),
+        ("file", SMALL, "which is a file"),
+        ("finished", DemoConfig(seeds=2, hidden=(12,), layer=1, seed=1), "seed = 0, asked for 1"),
+    ],
+)
+def test_folders_that_are_not_ours_stay_as_they_are(finished, tmp_path, prepare, config, message):
+    out = tmp_path / "out"
+    if prepare == "foreign":
+        out.mkdir()
+        (out / "thesis.tex").write_text("years of work")
+    elif prepare == "file":
+        out.write_text("years of work")
+    else:
+        shutil.copytree(finished[0], out)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=message):
+        RunFolder(out, "demo", config.as_dict(), overwrite=False)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_overwrite_starts_anew_but_not_over_foreign_files(finished, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    (out / "notes.txt").write_text("mine")
+    folder = RunFolder(out, "demo", {"seed": 5}, overwrite=True)
+    assert not folder.finished
+    assert {f.name for f in out.iterdir()} == {"run.json", "notes.txt", "stages"}
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="no xbar run made"):
+        RunFolder(foreign, "demo", {}, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo"], "--out"),
+        (["demo", "--out", "x", "--seed", "one"], "--seed"),
+        (["demo", "--out", "x", "--seed", "-1"], "--seed"),
+        (["demo", "--out", "x", "--frobnicate"], "--frobnicate"),
+        (["dmeo"], "dmeo"),
+    ],
+)
+def test_wrong_arguments_exit_2_with_one_line(arguments, message, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["xbar", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.count("\n") == 1
+    assert message in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seeds_do_not_share_randomness():
+    keys = [demo.keys_of(SMALL, purpose) for purpose in ("split", "init", "fit", "defect")]
+    data = jnp.concatenate([jax.random.key_data(k) for k in keys])
+    assert len(np.unique(np.asarray(data), axis=0)) == len(data)

@@ -1,0 +1,262 @@
+"""Weights <-> differential pairs of conductances.
+
+A weight is the difference of two cells, `w = (g_plus - g_minus) / s`. The cells of column j of the
+weight matrix sit side by side on two physical bit lines:
+
+    weight column        0         1         2
+    physical column    0   1     2   3     4   5
+                       +   -     +   -     +   -
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, final, get_args
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from xbar.checks import as_real, is_concrete
+
+Scheme = Literal["unipolar", "balanced"]
+
+WINDOWS: dict[str, tuple[float, float]] = {
+    # As gathered in the study's list of open options.
+    "mnsim": (10e3, 1e6),  # MNSIM's device, this package's default
+    "stanford": (542.0, 218.6e3),  # the Stanford model's defaults at 0.1 V, as MemTorch uses it
+    "25k-200k": (25e3, 200e3),
+    "neurosim": (6e3, 900e3),  # NeuroSim
+    "3.3k-1M": (3.3e3, 1e6),
+    # A measured chip: programmed between 133 and 233 uS, its stuck cells at about 10 and 500 uS.
+    "chip": (1 / 233e-6, 1 / 133e-6),
+    "chip-stuck": (1 / 500e-6, 1 / 10e-6),
+}
+"""Published windows by name, (r_on, r_off) [ohm]; see `Window.preset`."""
+
+
+@final
+class Window(eqx.Module):
+    """The conductances that a device can be programmed to, g_min <= g <= g_max.
+
+    `Window.from_resistances` and `Window.preset` make one from resistances and by name. Both
+    numbers may be traced and batched; concrete ones are checked.
+
+    Args:
+        g_min: conductance of the off state, () [S]; 0 is allowed.
+        g_max: conductance of the on state, () [S]; above g_min.
+
+    Raises:
+        ValueError: a concrete value is negative, not finite, or g_max is not above g_min.
+    """
+
+    g_min: Float[Array, ""]
+    g_max: Float[Array, ""]
+
+    def __init__(self, g_min: Any, g_max: Any):
+        self.g_min = checked("Window.g_min", g_min, "a finite value >= 0 [S]", finite_from_0, 0)
+        self.g_max = checked("Window.g_max", g_max, "a finite value > 0 [S]", finite_above_0, 0)
+        if is_concrete(g_min, g_max) and not np.asarray(g_max) > np.asarray(g_min):
+            raise ValueError(f"Window.g_max: got {g_max}, needs more than g_min, {g_min} [S]")
+
+    @staticmethod
+    def from_resistances(r_on: Any, r_off: Any) -> "Window":
+        """The window between two resistances: g_max = 1 / r_on, g_min = 1 / r_off.
+
+        Args:
+            r_on: the low resistance, () [ohm].
+            r_off: the high resistance, () [ohm]; infinite for cells that can be opened.
+
+        Returns:
+            The window.
+
+        Raises:
+            ValueError: a concrete r_on is not above 0 and finite, or r_off is not above r_on.
+        """
+        r_on_ = checked("r_on", r_on, "a finite value > 0 [ohm]", finite_above_0, 0)
+        r_off_ = checked("r_off", r_off, "a value > 0 [ohm]", lambda r: r > 0, 0)
+        if is_concrete(r_on, r_off) and not np.asarray(r_off) > np.asarray(r_on):
+            raise ValueError(f"r_off: got {r_off}, needs more than r_on, {r_on} [ohm]")
+        return Window(1 / r_off_, 1 / r_on_)
+
+    @staticmethod
+    def preset(name: str = "mnsim") -> "Window":
+        """A published window.
+
+        | name | r_on | r_off | source |
+        |---|---|---|---|
+        | mnsim (default) | 10 kohm | 1 Mohm | MNSIM |
+        | stanford | 542 ohm | 218.6 kohm | Stanford model at 0.1 V, as in MemTorch |
+        | 25k-200k | 25 kohm | 200 kohm | a published range |
+        | neurosim | 6 kohm | 900 kohm | NeuroSim |
+        | 3.3k-1M | 3.3 kohm | 1 Mohm | a published range |
+        | chip | 4.29 kohm | 7.52 kohm | a measured chip, 133 to 233 uS |
+        | chip-stuck | 2 kohm | 100 kohm | the same chip's stuck cells, about 500 and 10 uS |
+
+        "chip-stuck" is not for weights: give it to a fault as the window of its stuck values.
+
+        Args:
+            name: a key of `WINDOWS`.
+
+        Returns:
+            The window.
+
+        Raises:
+            ValueError: no preset has that name.
+        """
+        if name not in WINDOWS:
+            raise ValueError(f"preset: got {name!r}, needs one of {sorted(WINDOWS)}")
+        return Window.from_resistances(*WINDOWS[name])
+
+
+@final
+class Pairs(eqx.Module):
+    """The differential pairs of one array; a weight is proportional to g_plus - g_minus.
+
+    Args:
+        g_plus: conductances of the plus cells, (rows, cols) [S].
+        g_minus: conductances of the minus cells, (rows, cols) [S].
+
+    Raises:
+        ValueError: the two are not of one shape with two axes, or a concrete value is negative or
+            not finite.
+    """
+
+    g_plus: Float[Array, "rows cols"]
+    g_minus: Float[Array, "rows cols"]
+
+    def __init__(self, g_plus: Any, g_minus: Any):
+        needs = "finite values >= 0 [S]"
+        self.g_plus = checked("Pairs.g_plus", g_plus, needs, finite_from_0, 2)
+        self.g_minus = checked("Pairs.g_minus", g_minus, needs, finite_from_0, 2)
+        if self.g_plus.shape != self.g_minus.shape:
+            raise ValueError(
+                f"Pairs.g_minus: got shape {self.g_minus.shape}, needs that of g_plus, "
+                f"{self.g_plus.shape}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols) of the weight matrix, which is (rows, 2 * cols) cells."""
+        rows, cols = self.g_plus.shape[-2:]
+        return rows, cols
+
+    def interleave(self) -> Float[Array, "rows two_cols"]:
+        """The array as it is built, columns (+, -, +, -).
+
+        Returns:
+            Conductances, (rows, 2 * cols) [S].
+        """
+        rows, cols = self.shape
+        return jnp.stack([self.g_plus, self.g_minus], axis=-1).reshape(rows, 2 * cols)
+
+    @staticmethod
+    def from_interleaved(g: Any) -> "Pairs":
+        """The pairs of a physical array with columns (+, -, +, -).
+
+        Args:
+            g: conductances, (rows, 2 * cols) [S].
+
+        Returns:
+            The pairs, (rows, cols).
+
+        Raises:
+            ValueError: g has not two axes, or an odd number of columns, or bad concrete values.
+        """
+        g_ = checked("g", g, "finite values >= 0 [S]", finite_from_0, 2)
+        if g_.shape[1] % 2:
+            raise ValueError(
+                f"g: got {g_.shape[1]} columns, needs an even number, + and - of a pair"
+            )
+        return Pairs(g_[:, 0::2], g_[:, 1::2])
+
+
+def map_weights(w: Any, window: Window, scheme: str = "unipolar") -> tuple[Pairs, Float[Array, ""]]:
+    """Map weights to differential pairs, the largest |w| at the edge of the window.
+
+    Unipolar: g_plus = g_min + s max(w, 0), g_minus = g_min + s max(-w, 0); a zero weight leaves
+    both cells at g_min. Balanced: g = (g_min + g_max) / 2 +- s w / 2; both cells at mid-window.
+    In both s = (g_max - g_min) / max|w|, and g_plus - g_minus = s w.
+
+    Args:
+        w: weights with the scaled bias row as their last row, (rows, cols).
+        window: where the conductances have to lie.
+        scheme: "unipolar" or "balanced".
+
+    Returns:
+        The pairs, (rows, cols), in the dtype of w, and s, () [S per unit of weight]. If all weights
+        are 0, max|w| is taken as 1, so that s stays finite.
+
+    Raises:
+        ValueError: the scheme is unknown, w has not two axes, or a concrete weight is not finite.
+    """
+    if scheme not in get_args(Scheme):
+        raise ValueError(f"mapping: got {scheme!r}, needs one of {list(get_args(Scheme))}")
+    w_ = checked("w", w, "finite weights", np.isfinite, 2)
+    g_min, g_max = window.g_min.astype(w_.dtype), window.g_max.astype(w_.dtype)
+    w_max = jnp.max(jnp.abs(w_))
+    w_max = jnp.where(w_max > 0, w_max, 1)
+    s = (g_max - g_min) / w_max
+    if scheme == "balanced":
+        # g_mid + s w / 2 written from g_min up, so that rounding cannot put a cell below it.
+        return Pairs(g_min + s * (w_max + w_) / 2, g_min + s * (w_max - w_) / 2), s
+    return Pairs(g_min + s * jnp.maximum(w_, 0), g_min + s * jnp.maximum(-w_, 0)), s
+
+
+def weights_of(pairs: Pairs, s: Float[Array, ""]) -> Float[Array, "rows cols"]:
+    """The weights that pairs stand for, w = (g_plus - g_minus) / s.
+
+    Args:
+        pairs: the pairs, (rows, cols).
+        s: scale from `map_weights`, () [S per unit of weight].
+
+    Returns:
+        Weights, (rows, cols).
+    """
+    return (pairs.g_plus - pairs.g_minus) / s
+
+
+# Checks of numbers that may be traced: only what is known now can be looked at. The rest is left
+# to the solve, which marks what is wrong in its result.
+
+
+def checked(
+    name: str, value: Any, needs: str, ok: Callable[[Any], Any], ndim: int | None = None
+) -> Float[Array, "..."]:
+    """A floating-point array of the value, checked as far as it is concrete.
+
+    Args:
+        name: the argument's name, for the message.
+        value: numbers, as `xbar.checks.as_real` takes them.
+        needs: what the numbers need to be, for the message.
+        ok: elementwise test on a NumPy array.
+        ndim: number of axes it needs; None accepts any.
+
+    Returns:
+        The array.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: the wrong number of axes, or a concrete entry fails the test.
+    """
+    array = as_real(name, value)
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name}: got shape {array.shape}, needs {_AXES[ndim]}")
+    if is_concrete(value):
+        host = np.asarray(value)
+        if not np.all(good := ok(host)):
+            bad = host if host.ndim == 0 else host[~np.broadcast_to(good, host.shape)][0]
+            raise ValueError(f"{name}: got {bad}, needs {needs}")
+    return array
+
+
+_AXES = {0: "one number", 1: "one axis", 2: "two axes, (rows, cols)"}
+
+
+def finite_from_0(x: Any) -> Any:
+    """Elementwise 0 <= x < inf."""
+    return np.isfinite(x) & (x >= 0)
+
+
+def finite_above_0(x: Any) -> Any:
+    """Elementwise 0 < x < inf."""
+    return np.isfinite(x) & (x > 0)
