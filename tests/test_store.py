@@ -37,9 +37,14 @@ def test_axes_must_match(tmp_path, groups):
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="stop"), published(path) as partial:
-        partial.write_text("ne")
-        raise RuntimeError("stop")
+
+    def write_half():
+        with published(path) as partial:
+            partial.write_text("ne")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

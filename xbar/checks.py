@@ -33,9 +33,9 @@ def as_real(name: str, value: Any) -> Array:
         return jnp.asarray(array, dtype=jnp.result_type(float))
     if array.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"{name}: got dtype {array.dtype}, needs float32 or float64")
-    if isinstance(value, np.ndarray) and array.dtype == np.float64:
-        if not jax.config.read("jax_enable_x64"):
-            _warn_truncated(name)
+    asks_for_64_bits = isinstance(value, np.ndarray) and array.dtype == np.float64
+    if asks_for_64_bits and not jax.config.read("jax_enable_x64"):
+        _warn_truncated(name)
     return jnp.asarray(array)
 
 

@@ -143,7 +143,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
     )
-    steps = found.steps[0] if single else found.steps
+    steps = jnp.asarray(found.steps[0] if single else found.steps)
     return Solution(i_out, v_word, v_bit, i_cell, p_total, result, numbers[-1], steps)
 
 

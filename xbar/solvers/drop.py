@@ -4,8 +4,8 @@ The current of a word-line segment is the sum of the cell currents to its right;
 cell is the sum of resistance x current from the source up to it. Bit lines are the same from the
 sense end. Both are linear in the cell currents, symmetric and positive semidefinite:
 
-    word[i,j] = sum_p W_i[j,p] i_cell[i,p]       W_i[j,p] = source[i] + sum_{k<=min(j,p)} word_line[i,k]
-    bit[i,j]  = sum_p B_j[i,p] i_cell[p,j]       B_j[i,p] = sense[j] + sum_{k>=max(i,p)} bit_line[k,j]
+    word[i,j] = sum_p W_i[j,p] i_cell[i,p]   W_i[j,p] = source[i] + sum_{k<=min(j,p)} word_line[i,k]
+    bit[i,j]  = sum_p B_j[i,p] i_cell[p,j]   B_j[i,p] = sense[j] + sum_{k>=max(i,p)} bit_line[k,j]
 
 Where all lines have the same segments, one constant matrix serves every line, array and input of
 a batch, which is what BLAS and GPUs do best. Otherwise the two running sums are two products

@@ -79,7 +79,8 @@ def _show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
     console.print(table)
     console.print(
         f"{summary['seeds']} seeds of a {summary['network']} network; "
-        f"layer {summary['layer']} broken: {summary['defect']}; corrector of {summary['corrector_parameters']} parameters; "
+        f"layer {summary['layer']} broken: {summary['defect']}; "
+        f"corrector of {summary['corrector_parameters']} parameters; "
         f"{summary['wall_s']} s",
         highlight=False,
     )
