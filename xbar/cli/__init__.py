@@ -1,11 +1,12 @@
-"""The command line: `xbar demo`."""
+"""The command line. One file per command; what they compute is in `xbar.studies`."""
 
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from xbar.cli.demo import demo
 
 app = typer.Typer(
     name="xbar",
@@ -14,9 +15,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-Out = Annotated[Path, typer.Option(help="Folder for results; resumes an unfinished run there.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew in the folder.")]
 
 
 def _version(wanted: bool | None) -> None:
@@ -35,22 +33,7 @@ def _main(
     """A differentiable simulator of ReRAM crossbar circuits."""
 
 
-@app.command()
-def demo(
-    out: Out,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0,
-    overwrite: Overwrite = False,
-) -> None:
-    """Train a digit network, map it to arrays, break one, solve exactly, correct."""
-    # Imported here: --help and a wrong argument should not wait for JAX.
-    import jax
-    from rich.console import Console
-
-    from xbar.studies.demo import DemoConfig
-    from xbar.studies.run_demo import run
-
-    jax.config.update("jax_enable_x64", True)
-    run(DemoConfig(seed=seed), out, Console(), overwrite=overwrite)
+app.command("demo")(demo)
 
 
 def main() -> None:
