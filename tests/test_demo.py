@@ -13,6 +13,8 @@ from rich.console import Console
 
 import xbar as xb
 from xbar import cli
+from xbar.corrector import predict
+from xbar.data.runs import load_run
 from xbar.data.store import read_results
 from xbar.studies import demo, run_demo
 from xbar.studies.demo import DemoConfig
@@ -62,7 +64,7 @@ def test_folder_and_screen(finished):
 def test_every_accuracy_follows_from_the_file_alone(finished):
     out, summary, _ = finished
     arrays, attributes = read_results(out / "results.h5")
-    labels, test = arrays["digits"]["labels"], arrays["digits"]["test"]
+    labels, test = arrays["data"]["labels"], arrays["data"]["test"]
     assert attributes["config"]["seeds"] == 2
     for name in ("healthy", "defective"):
         volts = arrays["voltages"][name]
@@ -70,7 +72,7 @@ def test_every_accuracy_follows_from_the_file_alone(finished):
         np.testing.assert_allclose(np.mean(hits), summary["accuracy"][name], rtol=1e-12)
     # And the voltages from the stored conductances, with nothing of the package's network code.
     circuit = arrays["defective"]
-    v = circuit["k_in"][0] * arrays["digits"]["images"][:5]
+    v = circuit["k_in"][0] * arrays["data"]["images"][:5]
     for number in range(2):
         layer = {name: values[0] for name, values in circuit[f"layer_{number}"].items()}
         v = np.hstack([v, np.full((5, 1), layer["v_bias"])])
@@ -83,9 +85,26 @@ def test_every_accuracy_follows_from_the_file_alone(finished):
     assert np.max(np.abs(v - expected)) <= 1e-9 * np.max(np.abs(expected))
 
 
+def test_a_loaded_run_gives_the_same_voltages_and_accuracy(finished):
+    out, summary, _ = finished
+    run = load_run(out)
+    hits = []
+    for circuit in range(run.circuits):
+        test = run.parts["test"][circuit]
+        for name in ("healthy", "defective"):
+            volts = run.network(name, circuit)(run.images[test])
+            expected = run.arrays["voltages"][name][circuit, test]
+            assert np.max(np.abs(volts - expected)) <= 1e-9 * np.max(np.abs(expected))
+        hits.append(np.mean(predict(run.corrector(circuit), volts) == run.labels[test]))
+        logits = run.software(circuit)(jnp.asarray(run.images[test]))
+        stored = run.arrays["accuracy"]["software"][circuit]
+        assert np.mean(np.argmax(logits, -1) == run.labels[test]) == pytest.approx(stored)
+    assert np.mean(hits) == pytest.approx(summary["accuracy"]["corrected"], rel=1e-12)
+
+
 def test_parts_are_disjoint_for_every_seed(finished):
     out, _, _ = finished
-    digits = read_results(out / "results.h5")[0]["digits"]
+    digits = read_results(out / "results.h5")[0]["data"]
     for seed in range(2):
         parts = [set(digits[name][seed].tolist()) for name in ("base", "corrector", "test")]
         assert sum(map(len, parts)) == len(set.union(*parts)) == 1797

@@ -42,7 +42,7 @@ class Dataset(eqx.Module):
     @property
     def n_classes(self) -> int:
         """Number of outputs that a network for it needs."""
-        return int(self.labels.max()) + 1
+        return int(np.asarray(self.labels).max()) + 1  # NumPy: a number also while JAX traces
 
     @staticmethod
     def from_arrays(

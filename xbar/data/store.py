@@ -44,7 +44,7 @@ class Field(NamedTuple):
     about: str
 
 
-Tree = Mapping[str, Any]  # of fields, or of further trees
+Tree = Mapping[str, Any]  # of fields, of words (attributes of the group), or of further trees
 
 
 def write_results(path: Path, groups: Mapping[str, Tree], config: Mapping[str, Any]) -> None:
@@ -52,7 +52,7 @@ def write_results(path: Path, groups: Mapping[str, Tree], config: Mapping[str, A
 
     Args:
         path: where the file goes; replaced if it is there.
-        groups: what to store.
+        groups: what to store; a text becomes an attribute of its group.
         config: JSON-able configuration of the run.
 
     Raises:
@@ -73,7 +73,7 @@ def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         path: a file that `write_results` made.
 
     Returns:
-        Arrays by nested name, and the attributes with `config` decoded.
+        Arrays and texts by nested name, and the file's attributes with `config` decoded.
 
     Raises:
         StoreError: not a file of ours, of a newer format, or damaged.
@@ -95,6 +95,9 @@ def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _write(parent: h5py.Group, name: str, tree: Any) -> None:
+    if isinstance(tree, str):
+        parent.attrs[name] = tree
+        return
     if not isinstance(tree, Field):
         group = parent.create_group(name, track_order=True)
         for key, child in tree.items():
@@ -111,7 +114,8 @@ def _write(parent: h5py.Group, name: str, tree: Any) -> None:
 
 
 def _read(group: h5py.Group) -> dict[str, Any]:
-    return {
+    words = {} if group.name == "/" else dict(group.attrs)
+    return words | {
         name: _read(item) if isinstance(item, h5py.Group) else item[()]
         for name, item in group.items()
     }

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from xbar.corrector import Corrector
+from xbar.data.circuits import corrector_fields, mlp_fields, network_fields
 from xbar.data.store import Field, write_results
 from xbar.mlp import MLP
-from xbar.network import Network
 from xbar.plots import accuracy_figure
 from xbar.studies import demo
 from xbar.studies.demo import Accuracies, Circuits, Data, DemoConfig, Voltages
@@ -99,7 +99,7 @@ def _groups(
     """All that is needed to redo every number of the run."""
     seed = "seed"
     return {
-        "digits": {
+        "data": {
             "images": Field(data.digits.images, "1", ("image", "pixel"), data.digits.source),
             "labels": Field(data.digits.labels, "1", ("image",), "digit of each image"),
             **{
@@ -111,9 +111,9 @@ def _groups(
                 )
             },
         },
-        "software": _mlp(models, "software network"),
-        "healthy": _network(circuits.healthy),
-        "defective": _network(circuits.defective),
+        "software": mlp_fields(models, "software network"),
+        "healthy": network_fields(circuits.healthy),
+        "defective": network_fields(circuits.defective),
         "defect": {
             "hit": Field(circuits.hit, "1", (seed, "input", "output"), "pairs that are stuck")
         },
@@ -121,41 +121,9 @@ def _groups(
             name: Field(values, "V", (seed, "image", "class"), f"outputs of the {name} circuit")
             for name, values in voltages._asdict().items()
         },
-        "corrector": {
-            "mean": Field(correctors.mean, "V", (seed, "output"), "subtracted from the voltages"),
-            "std": Field(correctors.std, "V", (seed, "output"), "divides the voltages"),
-            **_mlp(cast(MLP, correctors.head), "corrector"),
-        },
+        "corrector": corrector_fields(correctors),
         "accuracy": {
             name: Field(np.asarray(values), "1", (seed,), f"test accuracy, {name}")
             for name, values in accuracies._asdict().items()
         },
     }
-
-
-def _mlp(model: MLP, what: str) -> dict[str, Any]:
-    axes = ("seed", "input", "output")
-    layers = range(len(model.weights))
-    weights = {f"weights_{k}": Field(model.weights[k], "1", axes, what) for k in layers}
-    biases = {f"biases_{k}": Field(model.biases[k], "1", axes[::2], what) for k in layers}
-    return {**weights, **biases}
-
-
-def _network(network: Network) -> dict[str, Any]:
-    """Conductances, wires and amplifiers of every layer."""
-    cells, each = ("seed", "row", "pair"), ("seed",)
-    groups: dict[str, Any] = {"k_in": Field(network.k_in, "V", each, "volts per unit of pixel")}
-    for number, layer in enumerate(network.layers):
-        groups[f"layer_{number}"] = {
-            "g_plus": Field(layer.pairs.g_plus, "S", cells, "plus cells; the bias row is the last"),
-            "g_minus": Field(layer.pairs.g_minus, "S", cells, "minus cells"),
-            **{
-                f"r_{name}": Field(leaf, "ohm", each, f"resistance of the {name}")
-                for name, leaf in layer.wires.leaves.items()
-            },
-            "r_f": Field(layer.readout.r_f, "ohm", each, "feedback of the amplifiers"),
-            "k": Field(layer.k, "V", each, "volts per unit of activation at the output"),
-            "s": Field(layer.s, "S", each, "conductance per unit of weight"),
-            "v_bias": Field(layer.v_bias, "V", each, "voltage of the bias row"),
-        }
-    return groups
