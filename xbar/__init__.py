@@ -1,7 +1,26 @@
 """xbar: a differentiable simulator of ReRAM crossbar circuits in JAX."""
 
+from xbar.corrector import Corrector as Corrector
+from xbar.corrector import train_correctors as train_correctors
 from xbar.crossbar import Crossbar as Crossbar
 from xbar.crossbar import Wires as Wires
+from xbar.defects import Checkerboard as Checkerboard
+from xbar.defects import Circle as Circle
+from xbar.defects import Columns as Columns
+from xbar.defects import Ring as Ring
+from xbar.defects import Rows as Rows
+from xbar.defects import Scattered as Scattered
+from xbar.defects import StuckCells as StuckCells
+from xbar.defects import StuckMinus as StuckMinus
+from xbar.defects import StuckPair as StuckPair
+from xbar.defects import StuckPlus as StuckPlus
+from xbar.defects import StuckUnequal as StuckUnequal
+from xbar.defects import random_mask as random_mask
+from xbar.mapping import Pairs as Pairs
+from xbar.mapping import Window as Window
+from xbar.mapping import map_weights as map_weights
+from xbar.network import Network as Network
+from xbar.network import Readout as Readout
 from xbar.solution import Solution as Solution
 from xbar.solve import solve as solve
 from xbar.solve import transfer as transfer

@@ -6,7 +6,7 @@ There is no activation after the last layer. Every array may lead with further a
 circuits): models are stacked by `jax.vmap`, trained together by `fit_many` and called as one model.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, TypeVar, final
 
@@ -18,13 +18,9 @@ import optax
 from jax import dtypes
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, UInt32
 
+from xbar.activations import ACTIVATIONS
 from xbar.checks import is_concrete
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": jax.nn.relu,
-    "tanh": jnp.tanh,
-    "sigmoid": jax.nn.sigmoid,
-}
 # Standard deviation of a new weight times sqrt(inputs): He et al. 2015 for ReLU, LeCun for tanh;
 # a sigmoid's slope at 0 is a quarter of tanh's, hence 4.
 _GAIN = {"relu": 2.0**0.5, "tanh": 1.0, "sigmoid": 4.0}

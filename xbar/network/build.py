@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from xbar.activations import ACTIVATIONS
 from xbar.crossbar import Wires
 from xbar.mapping import Window, checked, finite_above_0, map_weights
-from xbar.network.layer import ACTIVATIONS, Layer, Readout
+from xbar.network.layer import Layer, Readout
 
 
 def build_layers(

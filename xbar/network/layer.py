@@ -11,26 +11,19 @@ With R_f = k_{l+1} / (s_l k_l) and ideal wires, v_out = k_{l+1} a_{l+1}: the cir
 network times a known scale. The gains are always those of the ideal circuit, never recalibrated.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from xbar.activations import ACTIVATIONS
 from xbar.checks import is_concrete
 from xbar.crossbar import Crossbar, Wires
 from xbar.mapping import Pairs, Window, checked, finite_above_0
 from xbar.solve import transfer
 from xbar.solvers import AbstractSolver
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": jax.nn.relu,
-    "tanh": jnp.tanh,
-    "sigmoid": jax.nn.sigmoid,
-}
 
 
 @final
