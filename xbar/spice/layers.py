@@ -1,0 +1,235 @@
+"""Layers and networks as SPICE netlists: arrays, their amplifiers, rails and activations.
+
+The amplifier of column j is one of two circuits. Ideal (infinite gain): a virtual ground, and the
+output voltage `R_f i` from a current-controlled source. With open-loop gain A: an amplifier
+`v_amp = -A v_inv` with R_f from its output back to its inverting input, so that
+
+    i = (v_inv - v_amp) / R_f = v_inv (1 + A) / R_f        v_inv = i R_f / (1 + A)
+    v_amp = -A v_inv = -R_f i / (1 + 1/A)
+
+which is xbar's `Readout`: R_f / (1 + A) in series with the sense resistance, and the factor
+1 / (1 + 1/A). The difference of the two columns of a pair goes through the rails, then the
+activation.
+
+ngspice rewrites the numbers in a behavioural source with 11 digits ("%18.10e"). So behavioural
+sources here hold no numbers but 0 and 1/2: gains and scales are linear controlled sources, rails
+are voltage sources, all of which are read in full.
+
+Newton's iteration of such a chain is exact after a few steps (each step settles the next layer),
+but by default ngspice stops when voltages move by less than 1e-3: the `.options` here make it go
+on until nothing moves. Linear circuits do not need them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from xbar.checks import is_concrete
+from xbar.crossbar import Crossbar
+from xbar.network import Layer, Network
+from xbar.spice.netlist import (
+    Lines,
+    Nodes,
+    array_lines,
+    finish,
+    head,
+    nodes_of,
+    values_of,
+    voltages,
+)
+from xbar.spice.text import number, ranges
+
+OPTIONS = ".options reltol=1e-12 vntol=1e-15 abstol=1e-18"
+
+
+class Chain(NamedTuple):
+    """Consecutive layers of a network, with the number that each has there."""
+
+    first: int
+    layers: tuple[Layer, ...]
+
+    def names(self, index: int) -> "LayerNames":
+        """What the parts of one of the layers are called."""
+        layer = self.layers[index]
+        tag = f"l{self.first + index}_"
+        rows, outputs = layer.pairs.shape
+        if index == 0:
+            drive = [f"{tag}in_{i}" for i in range(rows)]
+        else:
+            drive = [*self.names(index - 1).v_out, f"{tag}in_{rows - 1}"]
+        ends = [f"{tag}out_{j}" for j in range(2 * outputs)]
+        v_tia = [f"{tag}tia_{o}" for o in range(outputs)]
+        v_out = v_tia if layer.activation is None else [f"{tag}act_{o}" for o in range(outputs)]
+        return LayerNames(tag, drive, ends, v_tia, v_out)
+
+    def nodes(self, index: int) -> Nodes:
+        """Where the voltages and currents of a layer's array are found."""
+        names = self.names(index)
+        # The bare array: the amplifier's input resistance is a circuit of its own here.
+        return nodes_of(values_of(bare(self.layers[index])), names.drive, names.ends, names.tag)
+
+
+class LayerNames(NamedTuple):
+    """Node names around one layer."""
+
+    tag: str
+    drive: list[str]  # (inputs + 1,)
+    ends: list[str]  # (2 * outputs,)
+    v_tia: list[str]  # (outputs,), after the rails
+    v_out: list[str]  # (outputs,), after the activation
+
+
+def network_netlist(
+    network: Network, x: Any, *, title: str = "", faults: Mapping[int, Any] | None = None
+) -> str:
+    """A whole network for one input, as a complete netlist.
+
+    Args:
+        network: the arrays, amplifiers and activations.
+        x: one input of the software network, (inputs,).
+        title: a remark for the head; any text.
+        faults: per layer number, cells to mark as faulty in comments, booleans
+            (inputs + 1, 2 * outputs).
+
+    Returns:
+        The netlist, ASCII. Voltages of layer l's outputs: nodes `l<l>_act_<o>`, or `l<l>_tia_<o>`
+        where there is no activation.
+
+    Raises:
+        TypeError, ValueError: as `array_netlist`.
+    """
+    chain = Chain(0, network.layers)
+    return chain_netlist(chain, input_volts(network, x), title=title, faults=faults)
+
+
+def layer_netlist(
+    layer: Layer, v: Any, *, number: int = 0, title: str = "", faults: Any = None
+) -> str:
+    """One layer (array, amplifiers, rails, activation) as a complete netlist.
+
+    Args:
+        layer: the layer.
+        v: input voltages without the bias row's, (inputs,) [V].
+        number: of the layer, for its names.
+        title: a remark for the head; any text.
+        faults: cells to mark as faulty in comments, booleans (inputs + 1, 2 * outputs).
+
+    Returns:
+        The netlist, ASCII.
+
+    Raises:
+        TypeError, ValueError: as `array_netlist`.
+    """
+    marks = None if faults is None else {number: faults}
+    return chain_netlist(Chain(number, (layer,)), v, title=title, faults=marks)
+
+
+def chain_netlist(
+    chain: Chain, v: Any, *, title: str = "", faults: Mapping[int, Any] | None = None
+) -> str:
+    """Consecutive layers, driven by the first one's input voltages (inputs,) [V]."""
+    volts = voltages("v", v, len(chain.names(0).drive) - 1)
+    sizes = [chain.layers[0].pairs.shape[0] - 1, *(layer.pairs.shape[1] for layer in chain.layers)]
+    lines = head(f"a network of {'-'.join(map(str, sizes))} units on arrays of pairs", title)
+    lines.append("* lk_ marks the parts of layer k; see each layer's remarks")
+    lines += [OPTIONS, "* inputs"]
+    lines += [f"{s} {n} 0 {number(x)}" for (s, n), x in zip(sources(chain), volts, strict=True)]
+    for index in range(len(chain.layers)):
+        marked = (faults or {}).get(chain.first + index)
+        lines += _layer_lines(chain, index, marked)
+    return finish(lines)
+
+
+def sources(chain: Chain) -> list[tuple[str, str]]:
+    """The sources that hold a chain's input voltages, and their nodes; (inputs,)."""
+    tag, drive = chain.names(0)[:2]
+    return [(f"Vin_{tag}{i}", node) for i, node in enumerate(drive[:-1])]
+
+
+def input_volts(network: Network, x: Any) -> np.ndarray:
+    """Input voltages of the first array, computed as `Network.voltages` does, (..., inputs) [V]."""
+    if not is_concrete(x, network):
+        raise TypeError("x: got traced values, needs known ones; call this outside jit")
+    return np.asarray(network.k_in * jnp.asarray(x).astype(network.k_in.dtype), float)
+
+
+def bare(layer: Layer) -> Crossbar:
+    """The layer's array without its amplifiers' input resistance."""
+    return Crossbar(layer.pairs.interleave(), layer.wires)
+
+
+def _layer_lines(chain: Chain, index: int, faults: Any) -> Lines:
+    layer, names, tag = chain.layers[index], chain.names(index), chain.names(index).tag
+    rows, outputs = layer.pairs.shape
+    bias = rows - 1
+    lines = [
+        f"* layer {chain.first + index}: {rows} rows, of which row {bias} is the bias; output o",
+        f"* (o = {ranges(range(outputs))}) is the difference of columns 2 o (+) and 2 o + 1 (-)",
+        f"Vin_{tag}{bias} {names.drive[bias]} 0 {number(layer.v_bias)}",
+    ]
+    lines += array_lines(values_of(bare(layer)), names.drive, names.ends, layer=tag, faults=faults)
+    return lines + _amplifiers(layer, names) + _activation(layer, names)
+
+
+def _amplifiers(layer: Layer, names: LayerNames) -> Lines:
+    tag, readout = names.tag, layer.readout
+    r_f, gain = number(readout.r_f), float(readout.open_loop_gain)
+    v_min, v_max = float(readout.v_min), float(readout.v_max)
+    railed = np.isfinite(v_min) or np.isfinite(v_max)
+    lines = [f"* amplifiers: R_f = {r_f} ohm, open-loop gain {gain:g}, rails {v_min:g}, {v_max:g}"]
+    for j, end in enumerate(names.ends):
+        if np.isinf(gain):
+            lines.append(f"Vout_{tag}{j} {end} 0 0")
+        else:
+            lines += [
+                f"Vout_{tag}{j} {end} {tag}inv_{j} 0",
+                f"Rf_{tag}{j} {tag}inv_{j} {tag}amp_{j} {r_f}",
+                f"Eamp_{tag}{j} {tag}amp_{j} 0 0 {tag}inv_{j} {number(gain)}",
+            ]
+    for o, tia in enumerate(names.v_tia):
+        plus, minus = 2 * o, 2 * o + 1
+        node = f"{tag}raw_{o}" if railed else tia
+        if np.isinf(gain):
+            lines += [
+                f"Hplus_{tag}{o} {tag}pos_{o} 0 Vout_{tag}{plus} {r_f}",
+                f"Hminus_{tag}{o} {node} {tag}pos_{o} Vout_{tag}{minus} -{r_f}",
+            ]
+        else:
+            lines.append(f"Ediff_{tag}{o} {node} 0 {tag}amp_{minus} {tag}amp_{plus} 1")
+    return lines + (_rails(tag, names.v_tia, v_min, v_max) if railed else [])
+
+
+def _rails(tag: str, v_tia: list[str], v_min: float, v_max: float) -> Lines:
+    lines = ["* rails"]
+    clipped = "v({tag}raw_{o})"
+    if np.isfinite(v_min):
+        lines.append(f"Vlow_{tag}0 {tag}low 0 {number(v_min)}")
+        clipped = f"max({clipped}, v({tag}low))"
+    if np.isfinite(v_max):
+        lines.append(f"Vhigh_{tag}0 {tag}high 0 {number(v_max)}")
+        clipped = f"min({clipped}, v({tag}high))"
+    for o, node in enumerate(v_tia):
+        lines.append(f"Brail_{tag}{o} {node} 0 v = {clipped.format(tag=tag, o=o)}")
+    return lines
+
+
+def _activation(layer: Layer, names: LayerNames) -> Lines:
+    tag, kind = names.tag, layer.activation
+    if kind is None:
+        return ["* no activation"]
+    lines = [f"* activation: {kind}, {number(layer.k)} volts per unit"]
+    for o, (tia, act) in enumerate(zip(names.v_tia, names.v_out, strict=True)):
+        if kind == "relu":  # the volts per unit cancel
+            lines.append(f"Bact_{tag}{o} {act} 0 v = max(v({tia}), 0)")
+            continue
+        unit, phi = f"{tag}unit_{o}", f"{tag}phi_{o}"
+        lines.append(f"Eunit_{tag}{o} {unit} 0 {tia} 0 {number(1 / float(layer.k))}")
+        lines.append(f"Bact_{tag}{o} {phi} 0 v = {PHI[kind].format(v=f'v({unit})')}")
+        lines.append(f"Eact_{tag}{o} {act} 0 {phi} 0 {number(layer.k)}")
+    return lines
+
+
+# The sigmoid as a tanh cannot overflow.
+PHI = {"tanh": "tanh({v})", "sigmoid": "0.5 + 0.5 * tanh(0.5 * {v})"}

@@ -1,0 +1,270 @@
+"""xbar against ngspice: what was compared, how far apart they are, and where."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from xbar.crossbar import Crossbar
+from xbar.network import Layer, LayerVoltages, Network
+from xbar.solution import Solution
+from xbar.solve import solve
+from xbar.solvers import AbstractSolver
+from xbar.spice.layers import Chain, input_volts
+from xbar.spice.netlist import values_of
+from xbar.spice.run import (
+    Measured,
+    Program,
+    measure_array,
+    measure_chain,
+    measured_of,
+    voltages_of,
+)
+
+# Relative to the largest voltage or current. Networks carry the errors of several arrays, and the
+# difference of two columns amplifies them.
+RTOL = {
+    ("array", "float64"): 1e-10,
+    ("array", "float32"): 1e-5,
+    ("network", "float64"): 1e-9,
+    ("network", "float32"): 1e-4,
+}
+
+
+class Row(NamedTuple):
+    """One compared quantity.
+
+    Args:
+        quantity: what was compared, such as "v_word".
+        error: largest difference, relative to the largest voltage or current (of an array, for the
+            same input; of a layer's outputs, for any input).
+        where: where that is, such as "row 3, column 7, input 0".
+        rtol: the error that still counts as agreement.
+    """
+
+    quantity: str
+    error: float
+    where: str
+    rtol: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the error is within the tolerance."""
+        return self.error <= self.rtol
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "agrees" if self.agrees else "DISAGREES"
+
+
+class Report(NamedTuple):
+    """The comparison of one circuit."""
+
+    rows: list[Row]
+    version: str  # of ngspice
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every row does."""
+        return all(row.agrees for row in self.rows)
+
+
+def verify_array(
+    array: Crossbar,
+    v_in: Any,
+    *,
+    solver: AbstractSolver | None = None,
+    rtol: float | None = None,
+    ngspice: Program = None,
+    timeout_s: float = 600.0,
+) -> Report:
+    """Solve one array with xbar and with ngspice, and compare.
+
+    Args:
+        array: the circuit.
+        v_in: driver voltages (rows,) or (rows, n) [V].
+        solver: xbar's solver; None for the default.
+        rtol: tolerance; None takes 1e-10 in float64 and 1e-5 in float32.
+        ngspice: the program; None looks for it.
+        timeout_s: time limit for ngspice [s].
+
+    Returns:
+        Rows for node voltages, cell and output currents, and power.
+
+    Raises:
+        SpiceError: ngspice gave no result.
+        TypeError, ValueError, RuntimeError: as `xbar.solve`.
+    """
+    ours = solve(array, v_in, solver)
+    measured, power, version = measure_array(array, v_in, ngspice=ngspice, timeout_s=timeout_s)
+    tolerance = RTOL["array", str(ours.i_out.dtype)] if rtol is None else rtol
+    return Report(_array_rows(ours, measured, power, tolerance), version)
+
+
+def verify_layer(
+    layer: Layer,
+    v: Any,
+    *,
+    number: int = 0,
+    solver: AbstractSolver | None = None,
+    rtol: float | None = None,
+    ngspice: Program = None,
+    timeout_s: float = 600.0,
+) -> Report:
+    """Solve one layer with its amplifiers, rails and activation both ways, and compare.
+
+    Args:
+        layer: the layer.
+        v: input voltages without the bias row's, (inputs,) or (n, inputs) [V].
+        number: of the layer, for names.
+        solver: xbar's solver; None for the default.
+        rtol: tolerance of the array; amplifier and output voltages have ten times it. None takes
+            1e-10 in float64 and 1e-5 in float32.
+        ngspice: the program; None looks for it.
+        timeout_s: time limit for ngspice [s].
+
+    Returns:
+        Rows for the array as in `verify_array` (without power), amplifier and output voltages.
+
+    Raises:
+        SpiceError: ngspice gave no result.
+        TypeError, ValueError, RuntimeError: as `xbar.solve`.
+    """
+    chain, array = Chain(number, (layer,)), layer.array()
+    inputs = jnp.atleast_2d(jnp.asarray(v, array.dtype))
+    volts = layer.apply(layer.transfer(solver), inputs)
+    readings = measure_chain(chain, np.asarray(inputs, float), ngspice=ngspice, timeout_s=timeout_s)
+    ours = solve(array, volts.v_in.T, solver)
+    measured = measured_of(values_of(array), chain.nodes(0), readings)
+    tolerance = RTOL["array", str(array.dtype)] if rtol is None else rtol
+    rows = _array_rows(ours, measured, None, tolerance)
+    theirs = voltages_of(chain, 0, readings)
+    return Report(rows + _voltage_rows("", volts, theirs, 10 * tolerance), readings.version)
+
+
+def verify_network(
+    network: Network,
+    x: Any,
+    *,
+    solver: AbstractSolver | None = None,
+    rtol: float | None = None,
+    ngspice: Program = None,
+    timeout_s: float = 3600.0,
+) -> Report:
+    """Solve a whole network with xbar and with ngspice, and compare every layer's voltages.
+
+    Args:
+        network: arrays, amplifiers, activations.
+        x: inputs of the software network, (n, inputs) or (inputs,).
+        solver: xbar's solver; None for the default.
+        rtol: tolerance; None takes 1e-9 in float64 and 1e-4 in float32.
+        ngspice: the program; None looks for it.
+        timeout_s: time limit for ngspice [s].
+
+    Returns:
+        Rows for the amplifier and output voltages of each layer.
+
+    Raises:
+        SpiceError: ngspice gave no result.
+        TypeError, ValueError, RuntimeError: as `xbar.solve`.
+    """
+    chain = Chain(0, network.layers)
+    inputs = np.atleast_2d(input_volts(network, x))
+    ours = network.voltages(network.transfers(solver=solver), jnp.atleast_2d(jnp.asarray(x)))
+    readings = measure_chain(chain, inputs, ngspice=ngspice, timeout_s=timeout_s)
+    tolerance = RTOL["network", str(network.k_in.dtype)] if rtol is None else rtol
+    rows = []
+    for index, volts in enumerate(ours):
+        theirs = voltages_of(chain, index, readings)
+        rows += _voltage_rows(f"layer {index}: ", volts, theirs, tolerance)
+    return Report(rows, readings.version)
+
+
+def compare(ours: Solution, theirs: Solution, *, rtol: float = 1e-10) -> list[Row]:
+    """Compare two solutions of one array.
+
+    Args:
+        ours: a solution, for n inputs or one.
+        theirs: another, of the same shapes; the reference for what is largest.
+        rtol: tolerance.
+
+    Returns:
+        Rows for node voltages, cell and output currents, and power.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if ours.v_word.shape != theirs.v_word.shape:
+        raise ValueError(
+            f"theirs: got shape {theirs.v_word.shape}, needs that of ours, {ours.v_word.shape}"
+        )
+    n = (-1,) if ours.v_word.ndim == 3 else (1,)
+    measured = Measured(
+        *(
+            np.asarray(x, float).reshape(*x.shape[:dims], *n)
+            for x, dims in (
+                (theirs.v_word, 2),
+                (theirs.v_bit, 2),
+                (theirs.i_cell, 2),
+                (theirs.i_out, 1),
+            )
+        )
+    )
+    return _array_rows(ours, measured, np.asarray(theirs.p_total, float).reshape(n), rtol)
+
+
+def _array_rows(
+    ours: Solution, theirs: Measured, power: np.ndarray | None, rtol: float
+) -> list[Row]:
+    """Rows of one array; "largest" is over all node voltages, or all currents, of an input."""
+    volts = np.max(np.abs(np.stack([theirs.v_word, theirs.v_bit])), axis=(0, 1, 2))
+    amps = np.maximum(
+        np.max(np.abs(theirs.i_cell), axis=(0, 1)),
+        np.maximum(
+            np.max(np.abs(theirs.i_cell.sum(axis=1)), axis=0), np.max(np.abs(theirs.i_out), axis=0)
+        ),
+    )
+    rows = [
+        _row("v_word", ours.v_word, theirs.v_word, volts, ("row", "column", "input"), rtol),
+        _row("v_bit", ours.v_bit, theirs.v_bit, volts, ("row", "column", "input"), rtol),
+        _row("i_cell", ours.i_cell, theirs.i_cell, amps, ("row", "column", "input"), rtol),
+        _row("i_out", ours.i_out, theirs.i_out, amps, ("column", "input"), rtol),
+    ]
+    if power is not None:
+        rows.append(_row("p_total", ours.p_total, power, np.abs(power), ("input",), rtol))
+    return rows
+
+
+def _voltage_rows(
+    prefix: str, ours: LayerVoltages, theirs: LayerVoltages, rtol: float
+) -> list[Row]:
+    """Rows of a layer's amplifiers and outputs.
+
+    "Largest" is over all inputs: a ReLU layer may be silent for one, and microvolts, differences of
+    nearly equal currents, are no scale.
+    """
+    volts = np.concatenate([np.ravel(theirs.v_tia), np.ravel(theirs.v_out)])
+    rows = []
+    for name in ("v_tia", "v_out"):
+        a, b = np.asarray(getattr(ours, name)).T, np.asarray(getattr(theirs, name)).T
+        largest = np.broadcast_to(np.max(np.abs(volts)), b.shape[1:])
+        rows.append(_row(f"{prefix}{name}", a, b, largest, ("output", "input"), rtol))
+    return rows
+
+
+def _row(
+    name: str,
+    ours: Any,
+    theirs: np.ndarray,
+    largest: np.ndarray,
+    axes: tuple[str, ...],
+    rtol: float,
+) -> Row:
+    difference = np.abs(np.asarray(ours, float).reshape(theirs.shape) - theirs)
+    # Where nothing flows at all, any difference is infinitely wrong.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(difference == 0, 0, difference / largest)
+    at = np.unravel_index(np.argmax(relative), relative.shape)
+    where = ", ".join(f"{axis} {int(k)}" for axis, k in zip(axes, at, strict=True))
+    return Row(name, float(relative[at]), where, rtol)
