@@ -12,12 +12,12 @@
                                                 ...                 ...
                                                end_0 --Rsense_0-- out_0 --Vout_0 (0 V)-- 0
 
-A segment of exactly 0 ohm is no element: its two nodes are one, named as the one nearer to the
-line's voltage source (`in_i`, `out_j`). Lines are paths, so that walking each from its source finds
-every merged node. A cell of exactly 0 S is no element either. No node floats, since lines never
-break: every word-line node reaches `in_i` through finite resistances and every bit-line node
-`out_j`. And no two voltage sources form a loop: each line has one, and only cells, never merged,
-join two lines.
+A segment of exactly 0 ohm is no element (ngspice would silently take 1 mOhm for it): its two nodes
+are one, named as the one nearer to the line's voltage source (`in_i`, `out_j`). Lines are paths, so
+that walking each from its source finds every merged node. A cell of exactly 0 S is no element
+either. No node floats, since lines never break: every word-line node reaches `in_i` through finite
+resistances and every bit-line node `out_j`. And no two voltage sources form a loop: each line has
+one, and only cells, never merged, join two lines.
 
 `Vout_j` measures the output current at 0 V; ngspice counts it positive into `out_j`, as xbar does.
 """
