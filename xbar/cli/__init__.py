@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from xbar.cli.demo import demo
+from xbar.cli.spice import spice
 
 app = typer.Typer(
     name="xbar",
@@ -34,10 +35,12 @@ def _main(
 
 
 app.command("demo")(demo)
+app.add_typer(spice, name="spice")
 
 
 def main() -> None:
     """Run the command line; every foreseeable mistake is one line on stderr and exit code 2."""
+    from xbar.data.store import StoreError
     from xbar.studies.folder import UsageError
 
     try:
@@ -45,7 +48,7 @@ def main() -> None:
     except typer.TyperException as error:
         # Typer's own click keeps the option's name out of str(); its classes are not public.
         _fail(getattr(error, "format_message", error.__str__)(), 2)
-    except UsageError as error:
+    except (UsageError, StoreError) as error:
         _fail(str(error), 2)
     except (typer.Abort, KeyboardInterrupt):
         _fail("stopped; the same command goes on from here", 130)

@@ -1,5 +1,7 @@
-"""Options that every command which computes into a folder has."""
+"""What every command which computes into a folder shares: options, and how it fails."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -7,3 +9,14 @@ import typer
 
 Out = Annotated[Path, typer.Option(help="Folder for results; resumes an unfinished run there.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew in the folder.")]
+
+
+@contextmanager
+def failing(*kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds are the user's to put right: one line, exit code 2, no traceback."""
+    from xbar.studies.folder import UsageError
+
+    try:
+        yield
+    except kinds as error:
+        raise UsageError(str(error)) from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
+from jax import Array
 
 from xbar.corrector import BiasHead, Corrector
 from xbar.crossbar import Wires
@@ -135,7 +136,10 @@ def corrector_fields(corrector: Corrector) -> dict[str, Any]:
 
 def corrector_from(group: Mapping[str, Any], circuit: int) -> Corrector:
     """One corrector of a stored stack, as `network_from`."""
-    at = {name: v if isinstance(v, str) else jnp.asarray(v[circuit]) for name, v in group.items()}
-    bias_only = "bias" in at
-    head = BiasHead(at["log_scale"], at["bias"]) if bias_only else mlp_from(group, circuit)
-    return Corrector(at["mean"], at["std"], head)
+
+    def at(name: str) -> Array:
+        return jnp.asarray(group[name][circuit])
+
+    bias_only = "bias" in group
+    head = BiasHead(at("log_scale"), at("bias")) if bias_only else mlp_from(group, circuit)
+    return Corrector(at("mean"), at("std"), head)

@@ -136,9 +136,19 @@ class Layer(eqx.Module):
         self, t: Float[Array, "two_outputs inputs_1"], v: Float[Array, "*n inputs"]
     ) -> LayerVoltages:
         """The layer's voltages for input voltages v, given its transfer matrix."""
+        v_in = self.row_voltages(v)
+        return self.read(v_in, v_in @ t.T)
+
+    def row_voltages(self, v: Float[Array, "*n inputs"]) -> Float[Array, "*n inputs_1"]:
+        """What the array's rows are driven at for input voltages v: the bias row is appended."""
         bias = jnp.broadcast_to(self.v_bias.astype(v.dtype), (*v.shape[:-1], 1))
-        v_in = jnp.concatenate([v, bias], axis=-1)
-        v_tia = self.readout.volts(v_in @ t.T)
+        return jnp.concatenate([v, bias], axis=-1)
+
+    def read(
+        self, v_in: Float[Array, "*n inputs_1"], i_out: Float[Array, "*n two_outputs"]
+    ) -> LayerVoltages:
+        """The layer's voltages for row voltages and the column currents that they cause."""
+        v_tia = self.readout.volts(i_out)
         if self.activation is None:
             return LayerVoltages(v_in, v_tia, v_tia)
         k = self.k.astype(v_tia.dtype)

@@ -13,6 +13,7 @@ from xbar.defects import AbstractFault, inject
 from xbar.mapping import Window, checked
 from xbar.network.build import build_layers, unpack_mlp
 from xbar.network.layer import Layer, LayerVoltages
+from xbar.solution import Solution
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 
@@ -161,17 +162,38 @@ class Network(eqx.Module):
         """Row, amplifier and output voltages of each layer, given the transfer matrices."""
         if len(transfers) != len(self.layers):
             raise ValueError(f"transfers: got {len(transfers)}, needs {len(self.layers)}")
+        v, result = self._input_voltages(x), []
+        for layer, t in zip(self.layers, transfers, strict=True):
+            result.append(layer.apply(t, v))
+            v = result[-1].v_out
+        return tuple(result)
+
+    def solve(
+        self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True
+    ) -> tuple[tuple[LayerVoltages, Solution], ...]:
+        """Each layer's voltages, and its array solved with every node, for one or a few inputs.
+
+        Arguments and errors as for `net(x)`, which is the faster way to the outputs alone.
+
+        Returns:
+            Per layer its voltages (n, ...) [V] and its `Solution` (..., n); without n for one
+            input.
+        """
+        v, result = self._input_voltages(x), []
+        for layer in self.layers:
+            v_in = layer.row_voltages(v)
+            solution = solve(layer.array(), v_in.T, solver, throw=throw)
+            result.append((layer.read(v_in, solution.i_out.T), solution))
+            v = result[-1][0].v_out
+        return tuple(result)
+
+    def _input_voltages(self, x: Any) -> Batch:
         inputs = self.layers[0].pairs.shape[0] - 1
         x_ = checked("x", x, "finite numbers", np.isfinite)
         if x_.ndim not in (1, 2) or x_.shape[-1] != inputs:
             raise ValueError(f"x: got shape {x_.shape}, needs (n, {inputs}) or ({inputs},)")
         # The network's dtype is the weights': float64 data do not promote a float32 network.
-        v = self.k_in * x_.astype(self.k_in.dtype)
-        result = []
-        for layer, t in zip(self.layers, transfers, strict=True):
-            result.append(layer.apply(t, v))
-            v = result[-1].v_out
-        return tuple(result)
+        return self.k_in * x_.astype(self.k_in.dtype)
 
     def layer_voltages(
         self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True

@@ -1,6 +1,8 @@
 """`xbar demo`: the demo's stages in a folder, with results, figures and a report."""
 
+import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,66 +12,146 @@ from rich.console import Console
 from rich.table import Table
 
 from xbar.corrector import Corrector
-from xbar.data.circuits import corrector_fields, mlp_fields, network_fields
-from xbar.data.store import Field, write_results
+from xbar.data.digits import Dataset
+from xbar.data.store import read_results, write_results
 from xbar.mlp import MLP
-from xbar.plots import accuracy_figure
-from xbar.studies import demo
-from xbar.studies.demo import Accuracies, Circuits, Data, DemoConfig, Voltages
-from xbar.studies.folder import RunFolder
+from xbar.statistics import t_interval
+from xbar.studies import demo, references
+from xbar.studies.demo import Accuracies, Data, DemoConfig
+from xbar.studies.figures import write_figures
+from xbar.studies.folder import RunFolder, UsageError
 from xbar.studies.progress import Stages
+from xbar.studies.references import References
 from xbar.studies.report import write_report
+from xbar.studies.stored import groups
 
 
-def run(config: DemoConfig, out: Path, console: Console, *, overwrite: bool) -> dict[str, Any]:
+def run(
+    config: DemoConfig,
+    out: Path | str,
+    console: Console | None = None,
+    *,
+    overwrite: bool = False,
+    dataset: Dataset | None = None,
+    network: MLP | None = None,
+) -> dict[str, Any]:
     """Run the demo in a folder, or show what a finished one there found.
 
     Args:
         config: what to run.
         out: the folder.
-        console: where progress and the table go.
+        console: where progress and the table go; None is the terminal.
         overwrite: start anew.
+        dataset: a user's own data; None takes the digits.
+        network: a user's own trained network, the same for every seed; None trains one per seed.
 
     Returns:
         The summary, as in `summary.json`.
 
     Raises:
-        UsageError: the folder cannot be used.
+        UsageError: the folder cannot be used, or network, data and settings do not fit.
     """
-    folder = RunFolder(out, "demo", config.as_dict(), overwrite=overwrite)
+    try:
+        data = demo.load(config, dataset, network)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if network is not None:  # so that the settings tell of this one
+        hidden = tuple(demo.sizes(config, data)[1:-1])
+        config = replace(config, hidden=hidden, activation=network.activation)
+    settings = config.as_dict() | identity(data)
+    console = Console() if console is None else console
+    folder = RunFolder(Path(out), "demo", settings, overwrite=overwrite)
     if not folder.finished:
-        _compute(config, folder, console)
+        _compute(config, settings, data, folder, console)
     summary = folder.summary()
     _show(summary, folder, console)
     return summary
 
 
-def _compute(config: DemoConfig, folder: RunFolder, console: Console) -> None:
+def identity(data: Data) -> dict[str, str]:
+    """Name and fingerprint of what was given: a folder resumes only with the same numbers."""
+    network = "trained here" if data.given is None else f"given, {_fingerprint(data.given)}"
+    found = _fingerprint((data.dataset.images, data.dataset.labels))
+    return {"network": network, "data": f"{data.dataset.name}, {found}"}
+
+
+def _fingerprint(tree: Any) -> str:
+    digest = hashlib.sha256(str(jax.tree.structure(tree)).encode())
+    for leaf in jax.tree.leaves(tree):
+        array = np.ascontiguousarray(leaf)
+        digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _compute(
+    config: DemoConfig, settings: dict[str, Any], data: Data, folder: RunFolder, console: Console
+) -> None:
     start, stages = time.perf_counter(), Stages(console)
-    with stages.stage("load and split the digits"):
-        data = demo.load(config)
-    with stages.stage(f"train {config.seeds} software networks"):
-        models = jax.block_until_ready(folder.stage("models", lambda: demo.train(config, data)))
+
+    def stage(title: str, name: str, compute: Any) -> Any:
+        with stages.stage(title):
+            return jax.block_until_ready(folder.stage(name, compute))
+
+    models = stage(
+        "take the network" if data.given else f"train {config.seeds} software networks",
+        "models",
+        lambda: demo.train(config, data),
+    )
     with stages.stage("map to arrays, break one of them"):
         circuits = jax.block_until_ready(demo.build(config, data, models))
-    with stages.stage("solve every array exactly"):
-        voltages = jax.block_until_ready(
-            folder.stage("voltages", lambda: demo.solve_circuits(config, data, circuits))
-        )
-    with stages.stage(f"train {config.seeds} correctors"):
-        correctors = jax.block_until_ready(
-            folder.stage("correctors", lambda: demo.correct(config, data, voltages))
-        )
+    voltages = stage(
+        "solve every array exactly", "voltages", lambda: demo.solve_circuits(data, circuits)
+    )
+    correctors = stage(
+        f"train {config.seeds} correctors",
+        "correctors",
+        lambda: demo.correct(config, data, voltages),
+    )
+    others = stage(
+        "references and controls",
+        "references",
+        lambda: references.measure(config, data, models, voltages),
+    )
+    probe = stage("cell voltages and power", "probe", lambda: demo.probe(data, circuits))
+    with stages.stage("write results, figures and report"):
         accuracies = demo.score(data, models, voltages, correctors)
-    with stages.stage("write results, figure and report"):
-        groups = _groups(data, models, circuits, voltages, correctors, accuracies)
-        write_results(folder.path / "results.h5", groups, config.as_dict())
-        summary = demo.summary(config, data, accuracies, correctors, 0.0)
+        content = groups(data, models, circuits, voltages, probe, correctors, accuracies, others)
+        write_results(folder.path / "results.h5", content, settings)
+        summary = summarise(config, data, models, accuracies, others, correctors)
+        arrays, _ = read_results(folder.path / "results.h5")
+        figures = write_figures(folder.path, arrays, summary)
+        summary["figures"] = [figure.file for figure in figures]
         summary["stages_s"] = {name: round(s, 2) for name, s in stages.seconds.items()}
-        accuracy_figure(accuracies._asdict(), summary, folder.path / "accuracy.png")
         summary["wall_s"] = round(time.perf_counter() - start, 1)
-        write_report(folder.path, summary, config.as_dict())
+        write_report(folder.path, figures, summary, settings)
     folder.publish_summary(summary)
+
+
+def summarise(
+    config: DemoConfig,
+    data: Data,
+    models: MLP,
+    accuracies: Accuracies,
+    others: References,
+    correctors: Corrector,
+) -> dict[str, Any]:
+    """The headline figures, as `summary.json` holds them, without the times."""
+    means = {name: t_interval(np.asarray(values)) for name, values in accuracies._asdict().items()}
+    return {
+        "accuracy": {name: ci.mean for name, ci in means.items()},
+        "ci95": {name: ci.half_width for name, ci in means.items()},
+        "defect": config.describe_defect(),
+        "layer": demo.broken_layer(config, data),
+        "seed": config.seed,
+        "seeds": config.seeds,
+        "network": "-".join(str(size) for size in demo.sizes(config, data)),
+        "data": data.dataset.name,
+        "corrector_parameters": correctors.parameter_count,
+        "test_images": int(data.parts.test.shape[-1]),
+        "references": references.table(
+            others._asdict(), accuracies.corrected, correctors, models.parameter_count
+        ),
+    }
 
 
 def _show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
@@ -77,6 +159,16 @@ def _show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
     for name, mean in summary["accuracy"].items():
         table.add_row(name, f"{100 * mean:5.1f} +- {100 * summary['ci95'][name]:.1f} %")
     console.print(table)
+    beside = Table("beside it", "parameters", "accuracy", "difference to the corrector")
+    for name, row in summary["references"].items():
+        if name != "corrector":
+            beside.add_row(
+                name,
+                "-" if row["parameters"] is None else f"{row['parameters']:,}",
+                f"{100 * row['accuracy']:5.1f} +- {100 * row['ci95']:.1f} %",
+                f"{100 * row['difference']:+5.1f} +- {100 * row['difference_ci95']:.1f} points",
+            )
+    console.print(beside)
     console.print(
         f"{summary['seeds']} seeds of a {summary['network']} network; "
         f"layer {summary['layer']} broken: {summary['defect']}; "
@@ -84,46 +176,5 @@ def _show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
         f"{summary['wall_s']} s",
         highlight=False,
     )
-    for name in ("report.html", "summary.json", "results.h5", "accuracy.png"):
+    for name in ("report.html", "summary.json", "results.h5", *summary["figures"]):
         console.print(f"  {folder.path / name}", highlight=False, soft_wrap=True)
-
-
-def _groups(
-    data: Data,
-    models: MLP,
-    circuits: Circuits,
-    voltages: Voltages,
-    correctors: Corrector,
-    accuracies: Accuracies,
-) -> dict[str, Any]:
-    """All that is needed to redo every number of the run."""
-    seed = "seed"
-    return {
-        "data": {
-            "images": Field(data.digits.images, "1", ("image", "pixel"), data.digits.source),
-            "labels": Field(data.digits.labels, "1", ("image",), "digit of each image"),
-            **{
-                part: Field(getattr(data.parts, part), "1", (seed, "sample"), f"images that {use}")
-                for part, use in (
-                    ("base", "train the software network"),
-                    ("corrector", "train the corrector"),
-                    ("test", "score everything"),
-                )
-            },
-        },
-        "software": mlp_fields(models, "software network"),
-        "healthy": network_fields(circuits.healthy),
-        "defective": network_fields(circuits.defective),
-        "defect": {
-            "hit": Field(circuits.hit, "1", (seed, "input", "output"), "pairs that are stuck")
-        },
-        "voltages": {
-            name: Field(values, "V", (seed, "image", "class"), f"outputs of the {name} circuit")
-            for name, values in voltages._asdict().items()
-        },
-        "corrector": corrector_fields(correctors),
-        "accuracy": {
-            name: Field(np.asarray(values), "1", (seed,), f"test accuracy, {name}")
-            for name, values in accuracies._asdict().items()
-        },
-    }

@@ -1,0 +1,130 @@
+"""Maps of arrays: conductances with the defect, cell voltages, and power."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from xbar.plots.style import COLOURS, STUCK, new_figure, plain
+
+
+def arrays_figure(g: Sequence[Any], hit: Any, layer: int) -> Figure:
+    """Conductances of every array as it is built, what is stuck outlined.
+
+    Args:
+        g: of each array, columns (+, -, +, -), (rows, columns) [S].
+        hit: pairs of the broken array that are stuck, (rows, columns / 2).
+        layer: number of the broken array.
+
+    Returns:
+        The figure.
+    """
+    micro = [1e6 * np.asarray(array) for array in g]
+    norm = _norm(micro)
+    figure, panels = _panels([array.shape for array in micro])
+    image = None
+    for number, (axes, array) in enumerate(zip(panels, micro, strict=True)):
+        image = axes.imshow(array, cmap="viridis", norm=norm, aspect="auto", interpolation="none")
+        title = f"layer {number}: {array.shape[0]} rows, {array.shape[1]} columns"
+        broken = number == layer
+        axes.set_title(title + (", broken" if broken else ""), fontsize=9, loc="left")
+        _label(axes)
+        if broken:
+            _outline(axes, np.repeat(np.asarray(hit), 2, axis=1))
+    assert image is not None
+    label = "cell conductance [µS]; red outline: stuck"
+    bar = figure.colorbar(image, ax=panels, location="bottom", aspect=40, pad=0.02)
+    bar.set_label(label, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    return figure
+
+
+def _norm(arrays: Sequence[np.ndarray]) -> Normalize:
+    """One colour scale; logarithmic where no cell is open."""
+    least, most = min(a.min() for a in arrays), max(a.max() for a in arrays)
+    return LogNorm(least, most) if 0 < least < most else Normalize(least, most)
+
+
+def _panels(shapes: Sequence[tuple[int, ...]]) -> tuple[Figure, list[Axes]]:
+    """One panel under the other, high enough for the rows to be seen."""
+    heights = [float(np.clip(rows / 65 * 2.6, 0.9, 2.6)) for rows, _ in shapes]
+    figure = new_figure(sum(heights) + 0.55 * len(shapes) + 0.8)
+    return figure, list(figure.subplots(len(shapes), 1, height_ratios=heights, squeeze=False)[:, 0])
+
+
+def _label(axes: Axes) -> None:
+    axes.set_ylabel("row", fontsize=8)
+    axes.set_xlabel("column (+, -, +, -, ...)", fontsize=8, labelpad=1)
+    axes.tick_params(labelsize=7)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _outline(axes: Axes, hit: np.ndarray) -> None:
+    """Draw the border between cells that are hit and cells that are not."""
+    padded = np.pad(hit.astype(bool), 1)
+    down, across = np.diff(padded, axis=0)[:, 1:-1], np.diff(padded, axis=1)[1:-1]
+    y, x = np.nonzero(down)
+    axes.hlines(y - 0.5, x - 0.5, x + 0.5, color=STUCK, linewidth=1.6)
+    y, x = np.nonzero(across)
+    axes.vlines(x - 0.5, y - 0.5, y + 0.5, color=STUCK, linewidth=1.6)
+
+
+def drop_figure(v_rows: Sequence[Any], v_cells: Sequence[Any], numbers: Sequence[int]) -> Figure:
+    """What the wires take away from each cell: the row's voltage minus the cell's.
+
+    Args:
+        v_rows: voltages that the rows are driven at, (rows,) [V] for each array.
+        v_cells: cell voltages, (rows, columns) [V] for each array.
+        numbers: number of each array's layer.
+
+    Returns:
+        The figure.
+    """
+    lost = [1e3 * drop(v, u) for v, u in zip(v_rows, v_cells, strict=True)]
+    figure, panels = _panels([array.shape for array in lost])
+    for axes, array, number in zip(panels, lost, numbers, strict=True):
+        image = axes.imshow(array, cmap="magma", aspect="auto", vmin=0, interpolation="none")
+        axes.set_title(f"layer {number}: row voltage minus cell voltage", fontsize=9, loc="left")
+        _label(axes)
+        bar = figure.colorbar(image, ax=axes, pad=0.01)
+        bar.set_label("lost [mV]", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+def drop(v_rows: Any, v_cells: Any) -> np.ndarray:
+    """Voltage lost in the wires on the way to and from each cell, (rows, columns) [V]."""
+    return np.asarray(v_rows)[:, None] - np.asarray(v_cells)
+
+
+def power_figure(power: Mapping[str, Any]) -> Figure:
+    """Power into each array, a dot for every image, a bar for their mean.
+
+    Args:
+        power: of the circuits by name, (layers, images) [W].
+
+    Returns:
+        The figure.
+    """
+    figure = new_figure(2.8)
+    axes = figure.subplots()
+    width = 0.8 / len(power)
+    layers = 0
+    for place, (name, watts) in enumerate(power.items()):
+        micro, colour = 1e6 * np.asarray(watts), COLOURS.get(name, "black")
+        layers = len(micro)
+        at = np.arange(layers) + (place - (len(power) - 1) / 2) * width
+        axes.bar(at, micro.mean(1), width, color=colour, alpha=0.35, label=name)
+        jitter = np.linspace(-0.35, 0.35, micro.shape[1]) * width
+        axes.plot(at[:, None] + jitter, micro, "o", color=colour, markersize=1.6, alpha=0.6)
+    axes.set_yscale("log")
+    axes.set_xticks(range(layers), [f"layer {k}" for k in range(layers)])
+    axes.set_ylabel("power into the array [µW]")
+    axes.legend(frameon=False, fontsize=9, ncols=len(power), loc="upper right")
+    plain(axes)
+    return figure

@@ -1,0 +1,34 @@
+"""Sizes and colours that the figures share."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# As wide as a phone's text column at the size of its text, so that nothing is shrunk there.
+WIDTH = 5.0  # inch
+DPI = 170
+
+COLOURS = {
+    "software": "#6b7780",
+    "healthy": "#2e86ab",
+    "defective": "#c0392b",
+    "corrected": "#2a9d4a",
+}
+OTHER = "#8a7fb5"
+STUCK = "#e11d48"  # outlines what is stuck
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure of the common width; height in inches."""
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def plain(axes: Axes) -> None:
+    """No box around the data."""
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG."""
+    figure.savefig(path, dpi=DPI)
