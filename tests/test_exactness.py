@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import xbar as xb
 
-SHAPES = [(1, 1), (1, 5), (5, 1), (3, 5), (5, 4)]
+SHAPES = [(1, 1), (1, 4), (4, 1), (5, 4)]
 SOLVERS = {
     "dense": xb.Dense(),
     "cg": xb.CG(),
@@ -18,44 +18,44 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
 @given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.sampled_from(SHAPES),
     regime=st.sampled_from(sorted(circuits.REGIMES)),
 )
-@hypothesis_settings(max_examples=60)
-def test_float64_matches_exact_fractions(solver, seed, shape, regime):
+@hypothesis_settings(max_examples=80)
+def test_float64_matches_exact_fractions(seed, shape, regime):
     circuit = circuits.random_circuit(np.random.default_rng(seed), *shape, regime)
     i_cell, v_word, v_bit = circuits.exact(circuit)
-    sol = xb.solve(circuit.array(), circuit.v_in, SOLVERS[solver])
     largest = circuits.largest_current(i_cell)
-    assert sol.result == xb.RESULTS.successful
-    assert np.max(np.abs(sol.i_cell - i_cell)) <= 1e-10 * largest
-    assert np.max(np.abs(sol.i_out - i_cell.sum(0))) <= 1e-10 * largest
     volts = np.max(np.abs(circuit.v_in))
-    assert np.max(np.abs(sol.v_word - v_word)) <= 1e-10 * volts
-    assert np.max(np.abs(sol.v_bit - v_bit)) <= 1e-10 * volts
+    for name, solver in SOLVERS.items():
+        sol = xb.solve(circuit.array(), circuit.v_in, solver)
+        assert sol.result == xb.RESULTS.successful, name
+        assert np.max(np.abs(sol.i_cell - i_cell)) <= 1e-10 * largest, name
+        assert np.max(np.abs(sol.i_out - i_cell.sum(0))) <= 1e-10 * largest, name
+        assert np.max(np.abs(sol.v_word - v_word)) <= 1e-10 * volts, name
+        assert np.max(np.abs(sol.v_bit - v_bit)) <= 1e-10 * volts, name
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
 @given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.sampled_from(SHAPES),
     regime=st.sampled_from(["mild", "severe"]),
 )
-@hypothesis_settings(max_examples=30)
-def test_float32_matches_exact_fractions(solver, seed, shape, regime):
+@hypothesis_settings(max_examples=40)
+def test_float32_matches_exact_fractions(seed, shape, regime):
     circuit = circuits.random_circuit(np.random.default_rng(seed), *shape, regime)
     # The exact circuit of the rounded numbers: only the solver's error is measured.
     circuit = circuits.Circuit(*(np.asarray(part, np.float32) for part in circuit))
     i_cell, _, _ = circuits.exact(circuit)
-    sol = xb.solve(circuit.array(np.float32), circuit.v_in, SOLVERS[solver])
-    assert sol.i_out.dtype == np.float32
     limit = 2e-6 if regime == "mild" else 1e-5
     largest = circuits.largest_current(i_cell)
-    assert np.max(np.abs(sol.i_cell - i_cell)) <= limit * largest
-    assert np.max(np.abs(sol.i_out - i_cell.sum(0))) <= limit * largest
+    for name, solver in SOLVERS.items():
+        sol = xb.solve(circuit.array(np.float32), circuit.v_in, solver)
+        assert sol.i_out.dtype == np.float32
+        assert np.max(np.abs(sol.i_cell - i_cell)) <= limit * largest, name
+        assert np.max(np.abs(sol.i_out - i_cell.sum(0))) <= limit * largest, name
 
 
 @pytest.mark.parametrize("solver", ["cg", "column_sweep", "default"])

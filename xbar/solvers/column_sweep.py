@@ -1,16 +1,18 @@
 """Direct elimination column by column: the same work whatever the wire resistance.
 
 Looking right from the word-line nodes of column j, the array is an admittance `Y_j` (rows x rows)
-with sources: the row currents through the segments at column j are ``I_j = Y_j w_j + h_j``, where
-`w_j` are the word-line node voltages. With `S_j` column j seen from its own word-line nodes, `D`
-the diagonal of the word-line segments right of column j, and `e_j` the drives of its cells,
+with sources: the row currents that arrive at column j are ``I_j = Y_j w_j + h_j``, where `w_j` are
+the word-line node voltages. With `S_j` column j seen from its own word-line nodes, `e_j` the drives
+of its cells and `D_j` the diagonal of the word-line segments left of it (`D_0` with the sources),
+and starting from nothing at the open end,
 
-    M_j = I + Y_{j+1} D           Y_j = S_j + M_j^-1 Y_{j+1}          h_j = S_j e_j + M_j^-1 h_{j+1}
+    Y_j = S_j + G_{j+1}           X_j = (I + Y_j D_j)^-1           G_j = X_j Y_j
+    h_j = S_j e_j + p_{j+1}       p_j = X_j h_j
 
-starting from nothing at the open end. Walking back from the sources (``D_0`` holds source and
-first segment),
+`G_j` and `p_j` are the same admittance and sources seen from left of the segment. Walking back from
+the sources, where ``w_{-1} = 0``,
 
-    w_0 = -D_0 I_0        I_{j+1} = M_j^-1 (Y_{j+1} w_j + h_{j+1})        w_{j+1} = w_j - D I_{j+1}
+    I_j = G_j w_{j-1} + p_j       w_j = w_{j-1} - D_j I_j
 
 and the cell currents of column j are ``S_j (w_j + e_j)``.
 
@@ -24,11 +26,10 @@ its way up to node i. Then
     S_ik = -g_i g_k z_k / (1 + z_k a_k) prod_{m=i}^{k-1} 1 / (1 + r_m a_m)          i < k, symmetric
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.scipy.linalg as jsl
 from jax import Array, lax
 from jaxtyping import Float
 
@@ -51,10 +52,9 @@ class _Sweep(NamedTuple):
     """Per column, from left to right."""
 
     column: Float[Array, "cols rows rows"]  # S_j
-    right: Float[Array, "cols rows rows"]  # Y_{j+1}; 0 behind the last column
-    lu: Float[Array, "cols rows rows"]  # factors of M_j
-    pivots: Array
-    segment: Float[Array, "cols rows"]  # resistance left of column j; the first with its source
+    inverse: Float[Array, "cols rows rows"]  # X_j
+    ahead: Float[Array, "cols rows rows"]  # G_j
+    segment: Float[Array, "cols rows"]  # diagonal of D_j
 
 
 class ColumnSweep(AbstractSolver):
@@ -74,42 +74,37 @@ class ColumnSweep(AbstractSolver):
         check_rtol("ColumnSweep", self.rtol)
 
     def factor(self, problem: Problem) -> _Sweep:
-        """Admittances of all columns and factors of every step, from the open end to the source."""
+        """Admittances and inverses of every column, from the open end to the source."""
         rows, cols = problem.g.shape
         wires, dtype = problem.wires, problem.g.dtype
         segment = jnp.broadcast_to(wires.word_line, (rows, cols)).astype(dtype)
         segment = segment.at[:, 0].add(wires.source.astype(dtype)).T
         column = _column_admittances(problem)
 
-        def step(right: Array, inputs: tuple) -> tuple:
-            own, ahead = inputs  # S_j and the segments between columns j and j + 1
-            lu, pivots = jsl.lu_factor(jnp.eye(rows, dtype=dtype) + right * ahead[None, :])
-            through = jsl.lu_solve((lu, pivots), right)
-            return own + (through + through.T) / 2, (right, lu, pivots)
+        def step(behind: Array, inputs: tuple) -> tuple:
+            own, resistance = inputs
+            admittance = own + behind
+            inverse = _inverse(jnp.eye(rows, dtype=dtype) + admittance * resistance[None, :])
+            ahead = product(inverse, admittance)
+            ahead = (ahead + ahead.T) / 2
+            return ahead, (inverse, ahead)
 
-        ahead = jnp.concatenate([segment[1:], jnp.zeros((1, rows), dtype)])
-        first, (right, lu, pivots) = lax.scan(
-            step, jnp.zeros((rows, rows), dtype), (column, ahead), reverse=True
-        )
-        # The step in front of column 0, from the sources, is kept as one more entry at the end.
-        front = jsl.lu_factor(jnp.eye(rows, dtype=dtype) + first * segment[0][None, :])
-        return _Sweep(
-            column=column,
-            right=jnp.concatenate([first[None], right]),
-            lu=jnp.concatenate([front[0][None], lu]),
-            pivots=jnp.concatenate([front[1][None], pivots]),
-            segment=segment,
-        )
+        nothing = jnp.zeros((rows, rows), dtype)
+        _, (inverse, ahead) = lax.scan(step, nothing, (column, segment), reverse=True)
+        return _Sweep(column, inverse, ahead, segment)
 
     def cell_voltages(self, state: _Sweep, problem: Problem, e: Voltages) -> Answer:
         """Sweep for each drive, then refine on the residual of the cell equation."""
-        i_cell = _cell_currents(state, e)
-        u = _voltages(problem, e, i_cell)
-        change = u
-        for _ in range(REFINEMENTS):
+
+        def improve(_: Any, carry: tuple[Voltages, Voltages]) -> tuple[Voltages, Voltages]:
+            u, _ = carry
             left = problem.residual(e, u)
             change = _voltages(problem, left, _cell_currents(state, left))
-            u = u + change
+            return u + change, change
+
+        # From zero, the first pass is the solve itself. A loop, so that it is compiled once.
+        nothing = jnp.zeros_like(e)
+        u, change = lax.fori_loop(0, 1 + REFINEMENTS, improve, (nothing, nothing))
         ok = relative_change(problem.g, u, change) <= default_rtol(self.rtol, e.dtype)
         return Answer(u=u, ok=ok, steps=jnp.zeros(e.shape[0], int))
 
@@ -160,27 +155,32 @@ def _column_admittances(problem: Problem) -> Float[Array, "cols rows rows"]:
     return upper + jnp.swapaxes(upper, 1, 2) + own.T[:, :, None] * jnp.eye(rows, dtype=dtype)
 
 
+def _inverse(matrix: Float[Array, "rows rows"]) -> Float[Array, "rows rows"]:
+    """Inverse by LU; the matrices here are diagonally dominant by columns, so it is accurate."""
+    lu, _, permutation = lax.linalg.lu(matrix)
+    rows = jnp.eye(len(matrix), dtype=matrix.dtype)[permutation]
+    rows = lax.linalg.triangular_solve(lu, rows, left_side=True, lower=True, unit_diagonal=True)
+    return lax.linalg.triangular_solve(lu, rows, left_side=True, lower=False)
+
+
 def _cell_currents(sweep: _Sweep, e: Voltages) -> Voltages:
     """Cell currents [A] of each drive: gather the sources leftwards, then walk to the right."""
     drives = jnp.moveaxis(e, (0, 1, 2), (2, 1, 0))  # (cols, rows, n)
 
-    def gather(behind: Array, inputs: tuple) -> tuple:
-        column, lu, pivots, drive = inputs
-        passed = jsl.lu_solve((lu, pivots), behind)
-        return product(column, drive) + passed, passed
+    def gather(pushed: Array, inputs: tuple) -> tuple:
+        column, inverse, drive = inputs
+        pushed = product(inverse, product(column, drive) + pushed)
+        return pushed, pushed
 
-    # passed_j = M_j^-1 h_{j+1}: what the sources behind column j push through the segment at j + 1
-    rest = (sweep.column, sweep.lu[1:], sweep.pivots[1:], drives)
-    first, passed = lax.scan(gather, jnp.zeros_like(drives[0]), rest, reverse=True)
-    front = jsl.lu_solve((sweep.lu[0], sweep.pivots[0]), first)
+    nothing = jnp.zeros_like(drives[0])
+    parts = (sweep.column, sweep.inverse, drives)
+    _, pushed = lax.scan(gather, nothing, parts, reverse=True)
 
     def walk(word: Array, inputs: tuple) -> tuple:
-        column, right, lu, pivots, pushed, segment, drive = inputs
-        current = jsl.lu_solve((lu, pivots), product(right, word)) + pushed
-        word = word - segment[:, None] * current
+        column, ahead, segment, drive, pushed = inputs
+        word = word - segment[:, None] * (product(ahead, word) + pushed)
         return word, product(column, word + drive)
 
-    pushed = jnp.concatenate([front[None], passed[:-1]])
-    steps = (sweep.column, sweep.right[:-1], sweep.lu[:-1], sweep.pivots[:-1], pushed)
-    _, i_cell = lax.scan(walk, jnp.zeros_like(drives[0]), (*steps, sweep.segment, drives))
+    parts = (sweep.column, sweep.ahead, sweep.segment, drives, pushed)
+    _, i_cell = lax.scan(walk, nothing, parts)
     return jnp.moveaxis(i_cell, (0, 1, 2), (2, 1, 0))

@@ -13,13 +13,13 @@ One dense LU factorization with partial pivoting solves the 2 rows cols equation
 steps of iterative refinement.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Float
 
 from xbar.solvers.base import (
@@ -77,12 +77,16 @@ class Dense(AbstractSolver):
     def cell_voltages(self, state: _Factors, problem: Problem, e: Voltages) -> Answer:
         """Solve for the node voltages of each drive, refine, and take `W - B + e`."""
         laws = jax.vmap(lambda nodes, s: _laws(problem, nodes, s))
-        nodes = jnp.zeros((e.shape[0], state.scale.size), e.dtype)
-        change = nodes
-        for _ in range(1 + REFINEMENTS):
+
+        def improve(_: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            nodes, _ = carry
             left = state.scale * laws(nodes, e)
             change = -jsl.lu_solve((state.lu, state.pivots), left.T).T
-            nodes = nodes + change
+            return nodes + change, change
+
+        # From zero, the first pass is the solve itself. A loop, so that it is compiled once.
+        nothing = jnp.zeros((e.shape[0], state.scale.size), e.dtype)
+        nodes, change = lax.fori_loop(0, 1 + REFINEMENTS, improve, (nothing, nothing))
         word, bit = _split(nodes, e)
         u = word - bit + e
         word, bit = _split(change, e)
