@@ -18,6 +18,9 @@ app = typer.Typer(
 )
 
 
+STOPPED = "stopped; the same command goes on from here"
+
+
 def _version(wanted: bool | None) -> None:
     if wanted:
         typer.echo(f"xbar {version('xbar')}")
@@ -50,9 +53,13 @@ def main() -> None:
         _fail(getattr(error, "format_message", error.__str__)(), 2)
     except (UsageError, StoreError) as error:
         _fail(str(error), 2)
+    except OSError as error:  # such as a disk that is full
+        _fail(str(error), 1)
     except (typer.Abort, KeyboardInterrupt):
-        _fail("stopped; the same command goes on from here", 130)
+        _fail(STOPPED, 130)
     else:
+        if status == 130:  # what Typer makes of Ctrl-C in a command
+            _fail(STOPPED, 130)
         sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -90,6 +90,8 @@ def read_dataset(path: Path | str) -> Dataset:
 def _activation(named: Any, asked: str | None) -> str:
     if named is None:
         return asked or "relu"
+    if (count := np.size(named)) != 1:
+        raise ValueError(f"activation: got {count} entries, needs one word")
     word = np.asarray(named).item()
     word = word.decode() if isinstance(word, bytes) else str(word)
     if asked not in (None, word):

@@ -56,12 +56,14 @@ class RunFolder:
                 f"--out: got {self.path}, which holds files that no xbar run made; "
                 "needs a new or empty folder"
             )
-        if used and not overwrite and (found := self._identity()) != identity:
-            raise UsageError(
-                f"--out: {self.path} holds a run with other settings "
-                f"({_difference(found, identity)}); needs another folder, or --overwrite"
-            )
-        if used and overwrite:
+        if used and not overwrite:
+            if (found := self._identity()) != identity:
+                raise UsageError(
+                    f"--out: {self.path} holds a run with other settings "
+                    f"({_difference(found, identity)}); needs another folder, or --overwrite"
+                )
+            return
+        if used:
             self._clear()
         self.path.mkdir(parents=True, exist_ok=True)
         self.stages.mkdir(exist_ok=True)
@@ -100,6 +102,7 @@ class RunFolder:
         if file.is_file():
             return eqx.tree_deserialise_leaves(file, eqx.filter_eval_shape(compute))
         result = compute()
+        self.stages.mkdir(exist_ok=True)
         with published(file) as partial:
             eqx.tree_serialise_leaves(partial, result)
         return result

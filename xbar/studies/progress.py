@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 # In a pipe, a stage that takes long says so this often [s].
 HEARTBEAT_S = 60.0
@@ -16,10 +17,12 @@ class Stages:
 
     Args:
         console: where to print.
+        total: how many stages there will be.
     """
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, total: int):
         self.console = console
+        self.total = total
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -34,7 +37,9 @@ class Stages:
     @contextmanager
     def _alive(self, name: str, start: float) -> Iterator[None]:
         if self.console.is_terminal:
-            with self.console.status(name):
+            columns = SpinnerColumn(), TextColumn(name), BarColumn(), TimeElapsedColumn()
+            with Progress(*columns, console=self.console, transient=True) as progress:
+                progress.add_task(name, total=self.total, completed=len(self.seconds))
                 yield
             return
         done = threading.Event()

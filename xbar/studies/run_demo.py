@@ -25,6 +25,8 @@ from xbar.studies.references import References
 from xbar.studies.report import write_report
 from xbar.studies.stored import groups
 
+STAGES = 7  # of `_compute`, for the bar
+
 
 def run(
     config: DemoConfig,
@@ -86,7 +88,7 @@ def _fingerprint(tree: Any) -> str:
 def _compute(
     config: DemoConfig, settings: dict[str, Any], data: Data, folder: RunFolder, console: Console
 ) -> None:
-    start, stages = time.perf_counter(), Stages(console)
+    start, stages = time.perf_counter(), Stages(console, STAGES)
 
     def stage(title: str, name: str, compute: Any) -> Any:
         with stages.stage(title):
