@@ -1,6 +1,10 @@
 """Shared set-up: float64 everywhere, and hypothesis without wall-clock limits (JAX compiles)."""
 
+import gc
+from collections.abc import Iterator
+
 import jax
+import pytest
 from hypothesis import HealthCheck, settings
 
 jax.config.update("jax_enable_x64", True)
@@ -13,3 +17,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("xbar")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled_functions() -> Iterator[None]:
+    """Drop what XLA compiled for a file: a process may hold only so many memory mappings.
+
+    A whole suite in one process passed Linux's default limit (65,530) and crashed in the compiler.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
