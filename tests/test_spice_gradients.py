@@ -28,10 +28,8 @@ def elements(rng) -> list[tuple[str, tuple[int, ...]]]:
     return parts + [("sense", (j,)) for j in range(COLS)]
 
 
-@pytest.mark.parametrize("regime", REGIMES)
-def test_cells_segments_drivers_and_amplifiers(regime):
-    """d(weighted sum of output currents) / d(log of each part), to 1e-5 of itself."""
-    rng = np.random.default_rng(12)
+def circuit(rng, regime: str) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """An array without zeros, its inputs, and the weights of the output currents in the loss."""
     (g_low, g_high), (r_low, r_high) = REGIMES[regime]
 
     def draw(low, high, *shape):
@@ -44,27 +42,38 @@ def test_cells_segments_drivers_and_amplifiers(regime):
         "source": draw(r_low, r_high, ROWS),
         "sense": draw(r_low, r_high, COLS),
     }
-    v_in, weights = rng.uniform(0.1, 0.2, ROWS), rng.uniform(-1, 1, COLS)
+    return values, rng.uniform(0.1, 0.2, ROWS), rng.uniform(-1, 1, COLS)
 
-    def loss(parts):
-        wires = xb.Wires(**{name: parts[name] for name in NAMES})
-        return weights @ xb.solve(xb.Crossbar(parts["g"], wires), v_in).i_out
 
-    gradient = jax.grad(loss)(values)
-    parts = elements(rng)
-    assert len(parts) >= 30
+def array_of(values) -> xb.Crossbar:
+    return xb.Crossbar(values["g"], xb.Wires(**{name: values[name] for name in NAMES}))
+
+
+def by_xbar(values, v_in, weights, parts) -> np.ndarray:
+    """d(weighted sum of output currents) / d(log of each part)."""
+    gradient = jax.grad(lambda v: weights @ xb.solve(array_of(v), v_in).i_out)(values)
+    return np.array([values[kind][at] * gradient[kind][at] for kind, at in parts])
+
+
+def by_ngspice(values, v_in, weights, parts) -> np.ndarray:
+    """The same by central difference, one resistor nudged at a time."""
     steps = []
     for kind, at in parts:
         name = f"{NAMES.get(kind, 'rcell')}_{'_'.join(map(str, at))}"
-        value = values[kind][at]
-        nudged = [value * (1 + STEP), value * (1 - STEP), value]
-        r = [1 / x for x in nudged] if kind == "g" else nudged
-        steps += [{name: r[0]}, {name: r[1]}, {name: r[2]}]
-    array = xb.Crossbar(values["g"], xb.Wires(**{name: values[name] for name in NAMES}))
-    points = spice.run_netlist(spice.array_netlist(array, v_in), steps).points
+        nudged = [values[kind][at] * x for x in (1 + STEP, 1 - STEP, 1)]
+        steps += [{name: 1 / x if kind == "g" else x} for x in nudged]
+    points = spice.run_netlist(spice.array_netlist(array_of(values), v_in), steps).points
     sums = [weights @ [point[f"i:vout_{j}"] for j in range(COLS)] for point in points]
-    theirs = np.array([(sums[k] - sums[k + 1]) / (2 * STEP) for k in range(0, len(sums), 3)])
-    ours = np.array([values[kind][at] * gradient[kind][at] for kind, at in parts])
+    return np.array([(sums[k] - sums[k + 1]) / (2 * STEP) for k in range(0, len(sums), 3)])
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_cells_segments_drivers_and_amplifiers(regime):
+    """Each to 1e-5 of itself."""
+    rng = np.random.default_rng(12)
+    problem, parts = circuit(rng, regime), elements(rng)
+    assert len(parts) >= 30
+    ours, theirs = by_xbar(*problem, parts), by_ngspice(*problem, parts)
     wrong = np.abs(ours - theirs)
     # A part that hardly matters has a difference of a few digits only.
     assert np.all(wrong <= 1e-5 * np.abs(theirs) + 1e-9 * np.max(np.abs(theirs)))
@@ -79,22 +88,27 @@ def test_feedback_and_gain_of_the_amplifiers():
     v = np.linspace(0.05, 0.2, ROWS)
     weights = np.linspace(-1, 1, COLS // 2)
 
-    def loss(r_f, gain):
+    def with_readout(r_f, gain):
         readout = type(layer.readout)(r_f, gain)
-        nudged = Layer(
+        return Layer(
             layer.pairs, layer.window, layer.wires, readout, layer.s, layer.k, layer.v_bias, None
         )
+
+    def loss(r_f, gain):
+        nudged = with_readout(r_f, gain)
         return weights @ nudged.apply(nudged.transfer(), jnp.asarray(v)).v_tia
 
-    values = [float(layer.readout.r_f), float(layer.readout.open_loop_gain)]
-    ours = np.array(jax.grad(loss, argnums=(0, 1))(*values)) * values
-    steps = [
-        {f"{name}_l0_{j}": x for j in range(COLS)}
-        for name, value in zip(("rf", "eamp"), values, strict=True)
-        for x in (value * (1 + STEP), value * (1 - STEP), value)
-    ]
-    # All amplifiers have one R_f; R_f also sets their gain, which Ediff only subtracts.
-    points = spice.run_netlist(spice.layer_netlist(layer, v), steps).points
-    sums = [weights @ [point[f"l0_tia_{o}"] for o in range(COLS // 2)] for point in points]
-    theirs = np.array([(sums[k] - sums[k + 1]) / (2 * STEP) for k in (0, 3)])
+    def their_loss(r_f, gain):
+        (point,) = spice.run_netlist(spice.layer_netlist(with_readout(r_f, gain), v)).points
+        return weights @ [point[f"l0_tia_{o}"] for o in range(COLS // 2)]
+
+    r_f, gain = float(layer.readout.r_f), float(layer.readout.open_loop_gain)
+    ours = np.array(jax.grad(loss, argnums=(0, 1))(r_f, gain)) * (r_f, gain)
+    up, down = 1 + STEP, 1 - STEP
+    theirs = np.array(
+        [
+            their_loss(r_f * up, gain) - their_loss(r_f * down, gain),
+            their_loss(r_f, gain * up) - their_loss(r_f, gain * down),
+        ]
+    ) / (2 * STEP)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)

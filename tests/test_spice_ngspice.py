@@ -157,6 +157,15 @@ def test_a_divider_altered():
 
 
 @needs_ngspice
+@pytest.mark.parametrize("element", ["Rc", "Egain"])
+def test_what_cannot_be_altered(element):
+    """Ngspice would go on with the old value."""
+    netlist = DIVIDER.replace(".op", "Egain out 0 mid 0 3\n.op")
+    with pytest.raises(spice.NgspiceCrashed, match="did not alter"):
+        spice.run_netlist(netlist, [{}, {element: 5.0}])
+
+
+@needs_ngspice
 @pytest.mark.parametrize(
     "parts",
     [

@@ -31,10 +31,11 @@ from xbar.spice.text import identifier, number
 VARIABLE = "XBAR_NGSPICE"
 OLDEST = 39  # what Debian 12 has, and what the tests compare with
 KEPT_OUTPUT = 64 * 1024  # bytes of those of ngspice's messages that matter
-MATTERS = re.compile(rb"error|warning|fail|abort|singular|transient op|time.* = |ngspice-", re.I)
+MATTERS = re.compile(rb"error|warning|abort|transient op|time.* = |ngspice-", re.I)
 # After these ngspice may go on to "succeed": with conductances to ground that it added, at the end
 # of a transient, with a resistor of its own choice. None is the circuit's operating point.
 NOT_THE_CIRCUIT = ("singular matrix", "transient op started", "resistance to low", "aborted")
+NOT_ALTERED = ("no such device", "no default parameter")
 
 
 class Ngspice(NamedTuple):
@@ -96,8 +97,8 @@ def run_netlist(
     Args:
         netlist: complete, its last line `.end`. It is run as it is: whoever takes one from
             elsewhere trusts it as a program.
-        alterations: one per operating point: elements and their new values, which stay until they
-            are altered again. `{}` is the netlist as written.
+        alterations: one per operating point: resistors and voltage sources, and their new values,
+            which stay until they are altered again. `{}` is the netlist as written.
         ngspice: the program; None looks for it, as `find_ngspice` does.
         timeout_s: time limit for all of them [s].
 
@@ -187,9 +188,13 @@ def _check_ended(status: int, text: str) -> None:
 def _checked(plots: list[Plot], wanted: int, text: str) -> list[Plot]:
     """The plots, if every operating point is there, is the circuit's own, and is finite."""
     lines = [line.strip() for line in text.splitlines()]
-    said = next((s for s in lines if any(f in s.lower() for f in NOT_THE_CIRCUIT)), "")[:200]
-    if said:
-        raise NgspiceNoConvergence(f"ngspice: did not solve the circuit as written: {said}")
+    for line in lines:
+        if any(message in line.lower() for message in NOT_ALTERED):
+            raise NgspiceCrashed(f"ngspice: did not alter an element: {line[:200]}")
+        if any(message in line.lower() for message in NOT_THE_CIRCUIT):
+            raise NgspiceNoConvergence(
+                f"ngspice: did not solve the circuit as written: {line[:200]}"
+            )
     for index, plot in enumerate(plots):
         if plot.name != "Operating Point" or not all(map(math.isfinite, plot.values.values())):
             raise NgspiceNoConvergence(f"ngspice: operating point {index} is none, or not finite")

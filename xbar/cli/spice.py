@@ -1,0 +1,177 @@
+"""`xbar spice`: circuits of a finished run for ngspice, and the comparison with it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+if TYPE_CHECKING:
+    from xbar.network import Layer, Network
+    from xbar.spice import Report
+
+spice = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Netlists of a run's circuits, and their comparison with ngspice.",
+)
+
+Source = Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)]
+LayerOption = Annotated[
+    int | None, typer.Option("--layer", min=0, help="One layer; without it, the whole network.")
+]
+Circuit = Annotated[int, typer.Option(min=0, help="Which of the run's circuits (seeds).")]
+Healthy = Annotated[bool, typer.Option("--healthy", help="The circuit without its defect.")]
+
+
+class Chosen(NamedTuple):
+    """What the options pick from a run."""
+
+    network: "Network"
+    layer: int | None
+    images: Any  # of the circuit's test part, (n, features)
+    faults: dict[int, Any]  # cells that differ from the healthy network, by layer
+    title: str
+
+    def part(self) -> tuple["Layer", Any]:
+        """The layer, and its input voltages as xbar finds them, (n, inputs) [V]."""
+        assert self.layer is not None
+        if self.layer == 0:
+            from xbar.spice.layers import input_volts
+
+            return self.network.layers[0], input_volts(self.network, self.images)
+        volts = self.network.layer_voltages(self.images)[self.layer - 1]
+        return self.network.layers[self.layer], volts
+
+
+@spice.command("export")
+def export(
+    source: Source,
+    layer: LayerOption = None,
+    circuit: Circuit = 0,
+    image: Annotated[int, typer.Option(min=0, help="Which image of the test part drives it.")] = 0,
+    healthy: Healthy = False,
+    subckt: Annotated[
+        bool, typer.Option("--subckt", help="The layer's array alone, as a subcircuit.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; without it, the netlist is printed.")
+    ] = None,
+) -> None:
+    """Write a stored circuit as a SPICE netlist."""
+    from xbar.studies.folder import UsageError
+
+    if subckt and layer is None:
+        raise UsageError("--subckt: got no --layer, needs one: a subcircuit is one array")
+    chosen = _choose(source, layer, circuit, slice(image, image + 1), healthy)
+    text = _netlist(chosen, subckt)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    from xbar.data.store import write_text
+
+    try:
+        write_text(out, text)
+    except OSError as error:
+        raise UsageError(f"--out: {out} cannot be written ({error.strerror})") from error
+    typer.echo(str(out))
+
+
+@spice.command("verify")
+def verify(
+    source: Source,
+    layer: LayerOption = None,
+    circuit: Circuit = 0,
+    images: Annotated[int, typer.Option(min=1, help="How many images of the test part.")] = 8,
+    healthy: Healthy = False,
+    ngspice: Annotated[
+        Path | None, typer.Option(help="ngspice to run; else XBAR_NGSPICE, else the one in PATH.")
+    ] = None,
+    timeout_s: Annotated[float, typer.Option(min=1, help="Time limit for ngspice.")] = 3600.0,
+) -> None:
+    """Solve a stored circuit with xbar and with ngspice; exit 1 when they disagree."""
+    from xbar.spice import SpiceError, find_ngspice, verify_layer, verify_network
+    from xbar.studies.folder import UsageError
+
+    try:
+        program = find_ngspice(ngspice)
+        chosen = _choose(source, layer, circuit, slice(0, images), healthy)
+        options: dict[str, Any] = {"ngspice": program, "timeout_s": timeout_s}
+        if layer is None:
+            report = verify_network(chosen.network, chosen.images, **options)
+        else:
+            part, volts = chosen.part()
+            report = verify_layer(part, volts, number=layer, **options)
+    except SpiceError as error:
+        raise UsageError(str(error)) from error
+    _show(report, chosen.title)
+    if not report.agrees:
+        raise typer.Exit(1)
+
+
+def _choose(source: Path, layer: int | None, circuit: int, images: slice, healthy: bool) -> Chosen:
+    # Imported here: --help and a wrong argument should not wait for JAX.
+    import jax
+    import numpy as np
+
+    from xbar.data.runs import load_run
+    from xbar.data.store import StoreError
+    from xbar.studies.folder import UsageError
+
+    jax.config.update("jax_enable_x64", True)
+    name = "healthy" if healthy else "defective"
+    try:
+        run = load_run(source)
+        network, sound = run.network(name, circuit), run.network("healthy", circuit)
+        test = run.parts["test"][circuit]
+    except (StoreError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    count = len(network.layers)
+    if layer is not None and layer >= count:
+        raise UsageError(f"--layer: got {layer}, needs 0..{count - 1}")
+    if images.stop > len(test):
+        raise UsageError(f"images: got {images.stop}, needs at most {len(test)}, the test part")
+    faults = {
+        k: np.asarray(a.pairs.interleave() != b.pairs.interleave())
+        for k, (a, b) in enumerate(zip(network.layers, sound.layers, strict=True))
+    }
+    part = "whole network" if layer is None else f"layer {layer}"
+    title = f"{source}: {name} circuit {circuit}, {part}"
+    return Chosen(network, layer, run.images[test[images]], faults, title)
+
+
+def _netlist(chosen: Chosen, as_subckt: bool) -> str:
+    from xbar.spice import layer_netlist, network_netlist, subckt
+    from xbar.spice.layers import bare
+
+    if chosen.layer is None:
+        return network_netlist(
+            chosen.network, chosen.images[0], title=chosen.title, faults=chosen.faults
+        )
+    marked: dict[str, Any] = {"title": chosen.title, "faults": chosen.faults[chosen.layer]}
+    if as_subckt:
+        array = bare(chosen.network.layers[chosen.layer])
+        return subckt(array, f"layer_{chosen.layer}", **marked)
+    layer, volts = chosen.part()
+    return layer_netlist(layer, volts[0], number=chosen.layer, **marked)
+
+
+def _show(report: "Report", title: str) -> None:
+    from importlib.metadata import version
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("quantity", "largest relative error", "where", "verdict")
+    for row in report.rows:
+        error = f"{row.error:.1e} (allowed {row.rtol:.0e})"
+        table.add_row(row.quantity, error, row.where, row.verdict)
+    console = Console()
+    console.print(table)
+    verdict = "agree" if report.agrees else "DISAGREE"
+    console.print(
+        f"{title}: xbar {version('xbar')} and ngspice {report.version} {verdict}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
