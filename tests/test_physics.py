@@ -49,6 +49,15 @@ def test_transfer_is_positive_and_superposes(seed, regime):
     assert np.max(np.abs(t @ circuit.v_in - sol.i_out)) <= 1e-10 * scale
 
 
+@pytest.mark.parametrize("shape", [(6, 5), (5, 6), (5, 5)], ids=str)
+def test_transfer_holds_the_currents_of_unit_inputs(shape):
+    """Tall arrays are driven from their columns, wide and square ones from their rows."""
+    circuit = circuits.random_circuit(np.random.default_rng(6), *shape, "severe")
+    t = xb.transfer(circuit.array())
+    unit = xb.solve(circuit.array(), np.eye(shape[0])).i_out
+    assert np.max(np.abs(t - unit)) <= 1e-10 * np.max(unit)
+
+
 @drawn
 @few
 def test_reciprocity(seed, regime):
