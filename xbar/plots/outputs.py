@@ -41,17 +41,18 @@ def outputs_figure(labels: Any, voltages: Mapping[str, Any], fitted_on: str = "h
 def plane(volts: np.ndarray, labels: np.ndarray) -> Any:
     """Function to the plane that parts the classes best (LDA), or of most variance (PCA).
 
-    Two classes have a discriminant line only, so they, and voltages without any spread, get PCA.
+    Two classes have a discriminant line only, so they, dead outputs, and fewer images than LDA
+    needs get PCA; a single image is shown by its first two voltages.
     """
     from sklearn.decomposition import PCA  # not at import time: it takes most of a second
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+    if len(volts) < 2:
+        return lambda v: v[:, :2]
     dead = np.ptp(volts, axis=0) == 0
-    if len(np.unique(labels)) > 2 and not dead.any():
+    if 2 < len(np.unique(labels)) < len(labels) and not dead.any():
         return LinearDiscriminantAnalysis(n_components=2).fit(volts, labels).transform
-    if volts.shape[1] >= 2:
-        return PCA(2).fit(volts).transform
-    return lambda v: np.hstack([v, np.zeros_like(v)])
+    return PCA(2).fit(volts).transform
 
 
 def _clouds(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:

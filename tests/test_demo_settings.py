@@ -1,0 +1,85 @@
+"""What the demo's settings mean: faults, descriptions, references."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from xbar.corrector import Corrector
+from xbar.defects import StuckMinus, StuckPair, StuckPlus, StuckUnequal
+from xbar.studies import demo, references
+from xbar.studies.demo import DemoConfig
+from xbar.studies.figures import _against
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "value", "words"),
+    [
+        ({}, StuckPair, "on", "both cells of a pair stuck-on"),
+        ({"fault": "plus", "stuck": "off"}, StuckPlus, "off", "the plus cell of a pair stuck-off"),
+        ({"fault": "minus", "stuck": "random"}, StuckMinus, "random", "drawn randomly"),
+        ({"stuck": "2e3"}, StuckPair, "value", "stuck at 2e3 ohm"),
+        ({"fault": "unequal"}, StuckUnequal, "random", "unequally stuck at values drawn randomly"),
+        ({"fault": "unequal-columns", "stuck": "uniform"}, StuckUnequal, "uniform", "alike down"),
+    ],
+)
+def test_settings_name_their_fault(settings, kind, value, words):
+    config = DemoConfig(**settings)
+    fault = config.make_fault()
+    assert type(fault) is kind
+    assert fault.value.mode == value
+    assert words in config.describe_defect()
+    if value == "value":
+        assert float(fault.value.g) == 1 / 2e3
+    if kind is StuckUnequal:
+        assert fault.per == ("column" if "columns" in settings["fault"] else "cell")
+
+
+def test_stuck_cells_may_lie_outside_the_devices_window():
+    config = DemoConfig(window="chip", stuck_window="chip-stuck")
+    assert "(window chip-stuck)" in config.describe_defect()
+
+
+def test_the_table_pairs_by_seed_and_counts_parameters():
+    corrected = np.array([0.9, 0.7])
+    found = {name.replace(" ", "_"): corrected - [0.2, 0.1] for name in references.ABOUT}
+    head = Corrector.init(jax.random.key(0), jnp.ones((3, 10)), (14,))
+    table = references.table(found, corrected, head, 4528)
+    assert {name: row["parameters"] for name, row in table.items()} == {
+        "corrector": 304,
+        "bias only": 10,
+        "linear": 110,
+        "large": 3013,
+        "nearest neighbours": None,
+        "trained on healthy": 304,
+        "retrained network": 4528,
+    }
+    row = table["linear"]
+    np.testing.assert_allclose((row["accuracy"], row["difference"]), (0.65, -0.15))
+    # Two seeds: t = 12.706, standard error of the difference 0.05; unpaired it would be larger.
+    np.testing.assert_allclose(row["difference_ci95"], 12.706 * 0.05, rtol=1e-4)
+    assert table["corrector"]["difference"] == table["corrector"]["difference_ci95"] == 0
+
+
+@pytest.mark.parametrize(
+    ("difference", "half", "words"),
+    [
+        (-0.02, 0.01, "2.0 ± 1.0 points below"),
+        (0.03, 0.01, "3.0 ± 1.0 points above"),
+        (0.01, 0.02, "not told apart (+1.0 ± 2.0 points) from"),
+    ],
+)
+def test_a_difference_is_claimed_only_outside_its_interval(difference, half, words):
+    assert _against({"difference": difference, "difference_ci95": half}) == words
+
+
+def test_retraining_starts_from_the_networks_and_hits_the_same_pairs():
+    config = DemoConfig(seeds=2, hidden=(4,))
+    data = demo.load(config)
+    models = demo.train(config, data)
+    once, again = (
+        demo.build(config, data, m) for m in (models, demo.retrain(config, data, models))
+    )
+    np.testing.assert_array_equal(once.hit, again.hit)
+    g, g_again = (c.healthy.layers[1].pairs.g_plus for c in (once, again))
+    assert 0.5 < np.corrcoef(np.ravel(g), np.ravel(g_again))[0, 1] < 1  # further, not anew
