@@ -90,6 +90,8 @@ def verify(
     timeout_s: Annotated[float, typer.Option(min=1, help="Time limit for ngspice.")] = 3600.0,
 ) -> None:
     """Solve a stored circuit with xbar and with ngspice; exit 1 when they disagree."""
+    from rich.console import Console
+
     from xbar.spice import SpiceError, find_ngspice, verify_layer, verify_network
     from xbar.studies.folder import UsageError
 
@@ -97,11 +99,13 @@ def verify(
         program = find_ngspice(ngspice)
         chosen = _choose(source, layer, circuit, slice(0, images), healthy)
         options: dict[str, Any] = {"ngspice": program, "timeout_s": timeout_s}
-        if layer is None:
-            report = verify_network(chosen.network, chosen.images, **options)
-        else:
-            part, volts = chosen.part()
-            report = verify_layer(part, volts, number=layer, **options)
+        # A whole digit network takes ngspice 39 from 5 s up for each image.
+        with Console(stderr=True).status(f"ngspice {program.version} solves {images} images"):
+            if layer is None:
+                report = verify_network(chosen.network, chosen.images, **options)
+            else:
+                part, volts = chosen.part()
+                report = verify_layer(part, volts, number=layer, **options)
     except SpiceError as error:
         raise UsageError(str(error)) from error
     _show(report, chosen.title)
