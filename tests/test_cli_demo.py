@@ -7,6 +7,7 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
@@ -17,7 +18,7 @@ from xbar.data.runs import load_run
 from xbar.mlp import MLP
 from xbar.studies import progress, run_demo
 from xbar.studies.demo import DemoConfig
-from xbar.studies.folder import UsageError
+from xbar.studies.folder import RunFolder, UsageError
 from xbar.studies.progress import Stages
 
 RNG = np.random.default_rng(1)
@@ -141,6 +142,18 @@ def test_the_wrong_network_from_python_is_the_same_sentence(tmp_path):
     with pytest.raises(UsageError, match="network: got 4 inputs and 2 outputs, needs 4 and 3"):
         run_demo.run(DemoConfig(), tmp_path / "x", dataset=Dataset.from_arrays(X, Y), network=model)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"not what was kept", None])
+def test_a_stage_that_cannot_be_read_is_computed_again(tmp_path, damage):
+    folder = RunFolder(tmp_path / "run", "demo", {}, overwrite=False)
+    kept = folder.stage("volts", lambda: jnp.arange(3.0))
+    assert folder.stage("volts", lambda: jnp.zeros(3)).tolist() == kept.tolist()  # as it was kept
+    file = folder.stages / "volts.eqx"
+    if damage is not None:
+        file.write_bytes(damage)
+    compute = lambda: jnp.ones(4 if damage is None else 3)  # noqa: E731
+    assert folder.stage("volts", compute).tolist() == compute().tolist()
 
 
 def test_ctrl_c_is_one_line_and_leaves_what_resumes(tmp_path):

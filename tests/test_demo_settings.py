@@ -64,9 +64,9 @@ def test_the_table_pairs_by_seed_and_counts_parameters():
 @pytest.mark.parametrize(
     ("difference", "half", "words"),
     [
-        (-0.02, 0.01, "2.0 ± 1.0 points below"),
-        (0.03, 0.01, "3.0 ± 1.0 points above"),
-        (0.01, 0.02, "not told apart (+1.0 ± 2.0 points) from"),
+        (-0.02, 0.01, "is 2.0 ± 1.0 points below the corrector"),
+        (0.03, 0.01, "is 3.0 ± 1.0 points above the corrector"),
+        (0.01, 0.02, "cannot be told apart from the corrector (+1.0 ± 2.0 points)"),
     ],
 )
 def test_a_difference_is_claimed_only_outside_its_interval(difference, half, words):

@@ -62,8 +62,8 @@ def _accuracy(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
         f"The defect costs {_points(mean['healthy'] - mean['defective'])} of the healthy "
         f"circuit's accuracy; the corrector brings back "
         f"{_points(mean['corrected'] - mean['defective'])}. The linear map of "
-        f"{table['linear']['parameters']} parameters is "
-        f"{_against(table['linear'])} the corrector. Best of this table: {best}, "
+        f"{table['linear']['parameters']} parameters {_against(table['linear'])}. Best of this "
+        f"table: {best}, "
         f"{100 * table[best]['accuracy']:.1f} %. Bars: mean over {summary['seeds']} seeds with "
         "95 % intervals (Student's t); dots: seeds."
     )
@@ -120,7 +120,7 @@ def _confusion(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
     predicted["corrected"] = arrays["predictions"]["corrected"].ravel()
     classes = volts["healthy"].shape[-1]
     recall = {name: np.diag(confusion(labels, p, classes)) for name, p in predicted.items()}
-    worst = int(np.argmin(recall["defective"]))
+    worst = int(np.argmax(recall["healthy"] - recall["defective"]))
     before, after = recall["defective"][worst], recall["corrected"][worst]
     left = int(np.argmin(recall["corrected"]))
     caption = (
@@ -171,8 +171,9 @@ def _points(share: float) -> str:
 
 
 def _against(row: Mapping[str, Any]) -> str:
-    """A paired difference in words."""
+    """The paired difference to the corrector in words."""
     difference, half = 100 * row["difference"], 100 * row["difference_ci95"]
     if abs(difference) <= half:
-        return f"not told apart ({difference:+.1f} ± {half:.1f} points) from"
-    return f"{abs(difference):.1f} ± {half:.1f} points {'above' if difference > 0 else 'below'}"
+        return f"cannot be told apart from the corrector ({difference:+.1f} ± {half:.1f} points)"
+    side = "above" if difference > 0 else "below"
+    return f"is {abs(difference):.1f} ± {half:.1f} points {side} the corrector"

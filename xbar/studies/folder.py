@@ -8,6 +8,7 @@ whole stage. `summary.json` is written last: its presence says that the run is f
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,7 +101,10 @@ class RunFolder:
         """
         file = self.stages / f"{name}.eqx"
         if file.is_file():
-            return eqx.tree_deserialise_leaves(file, eqx.filter_eval_shape(compute))
+            shapes = eqx.filter_eval_shape(compute)
+            # Damaged, or left by another version: computing it again puts that right.
+            with suppress(RuntimeError, TypeError, ValueError, EOFError, OSError):
+                return eqx.tree_deserialise_leaves(file, shapes)
         result = compute()
         self.stages.mkdir(exist_ok=True)
         with published(file) as partial:
