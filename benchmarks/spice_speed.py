@@ -152,7 +152,7 @@ def report(arrays: list[dict[str, Any]], network: dict[str, Any]) -> str:
         "",
         f"Written by `benchmarks/spice_speed.py`: {processor()}, {len(os.sched_getaffinity(0))} of "
         f"{os.cpu_count()} cores, load {load:.1f} at the end",
-        "(other work ran on the machine and slowed ngspice's ordering most, so that the ratios here",
+        "(other work ran on the machine and slowed ngspice's ordering most, so that these ratios",
         "are an upper end; the quiet one is below the table). float64; Python "
         f"{platform.python_version()}, xbar {version('xbar')},",
         f"jax {version('jax')}, ngspice {spice.find_ngspice().version}. xbar: medians of {REPEATS}"
