@@ -217,3 +217,14 @@ def test_seeds_do_not_share_randomness():
     keys = [demo.keys_of(SMALL, purpose) for purpose in ("split", "init", "fit", "defect")]
     data = jnp.concatenate([jax.random.key_data(k) for k in keys])
     assert len(np.unique(np.asarray(data), axis=0)) == len(data)
+
+
+@pytest.mark.parametrize("arguments", [[], ["spice"]], ids=["xbar", "xbar spice"])
+def test_groups_alone_show_what_there_is(arguments, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["xbar", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    shown = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert shown.startswith("Usage: xbar")
+    assert shown.count("\n") > 5

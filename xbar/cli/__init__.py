@@ -12,7 +12,6 @@ from xbar.cli.spice import spice
 app = typer.Typer(
     name="xbar",
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -47,7 +46,10 @@ def main() -> None:
     from xbar.studies.folder import UsageError
 
     try:
-        status = app(standalone_mode=False)
+        arguments = sys.argv[1:]
+        if arguments in ([], ["spice"]):  # groups of commands: alone, they show what there is
+            arguments.append("--help")
+        status = app(arguments, standalone_mode=False)
     except typer.TyperException as error:
         # Typer's own click keeps the option's name out of str(); its classes are not public.
         _fail(getattr(error, "format_message", error.__str__)(), 2)

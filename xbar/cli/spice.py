@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from xbar.spice import Report
 
 spice = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Netlists of a run's circuits, and their comparison with ngspice.",
