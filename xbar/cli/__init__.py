@@ -49,7 +49,7 @@ def main() -> None:
         arguments = sys.argv[1:]
         if arguments in ([], ["spice"]):  # groups of commands: alone, they show what there is
             arguments.append("--help")
-        status = app(arguments, standalone_mode=False)
+        status = app(arguments, prog_name="xbar", standalone_mode=False)
     except typer.TyperException as error:
         # Typer's own click keeps the option's name out of str(); its classes are not public.
         _fail(getattr(error, "format_message", error.__str__)(), 2)
