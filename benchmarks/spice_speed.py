@@ -32,7 +32,7 @@ jax.config.update("jax_enable_x64", True)
 HERE = Path(__file__).resolve().parent
 SIZES = ((16, 16), (32, 32), (64, 64), (65, 100))
 REPEATS = 50
-# One 65x100 operating point, measured earlier on a quiet machine of the same kind.
+# Another 65x100 netlist's operating point, measured earlier on a machine of the same kind.
 QUIET_S, KLU_S = 5.0, 0.21  # ngspice 39 at its fastest; ngspice 44 with KLU, parsing included
 NGSPICE_RUNS = 2
 MEASURED_IMAGES = 2
@@ -152,8 +152,8 @@ def report(arrays: list[dict[str, Any]], network: dict[str, Any]) -> str:
         "",
         f"Written by `benchmarks/spice_speed.py`: {processor()}, {len(os.sched_getaffinity(0))} of "
         f"{os.cpu_count()} cores, load {load:.1f} at the end",
-        "(other work ran on the machine and slowed ngspice's ordering most, so that these ratios",
-        "are an upper end; the quiet one is below the table). float64; Python "
+        "(a higher load slows ngspice's ordering most and flatters the ratios; another figure for",
+        "ngspice is below the table). float64; Python "
         f"{platform.python_version()}, xbar {version('xbar')},",
         f"jax {version('jax')}, ngspice {spice.find_ngspice().version}. xbar: medians of {REPEATS}"
         " compiled calls that find all voltages and",
@@ -174,7 +174,7 @@ def report(arrays: list[dict[str, Any]], network: dict[str, Any]) -> str:
             "compilation, from its cache where there is one; ngspice: the faster of "
             f"{NGSPICE_RUNS} runs. Nearly",
             "all of its time is the ordering of its sparse matrix (Sparse 1.3, done anew for every",
-            f"`op`). Not measured in this run: on a quiet machine of this kind ngspice 39 took "
+            "`op`). Not measured in this run: another netlist of this size took ngspice 39 "
             f"{QUIET_S:g} s for",
             f"65x100, {QUIET_S / last['xbar_jit_s']:,.0f}x of xbar's time in jit here; a build "
             f"with KLU (ngspice 44) took {KLU_S} s,",
