@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jaxtyping import Float
 
 
 def as_real(name: str, value: Any) -> Array:
@@ -69,3 +71,50 @@ def check_shape(name: str, shape: tuple[int, ...], allowed: dict[str, tuple[int,
 def is_concrete(*values: Any) -> bool:
     """True where every value can be looked at now, that is, outside `jit` and `vmap`."""
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
+
+
+# Checks of numbers that may be traced: only what is known now can be looked at. The rest is left
+# to the solve, which marks what is wrong in its result.
+
+
+def checked(
+    name: str, value: Any, needs: str, ok: Callable[[Any], Any], ndim: int | None = None
+) -> Float[Array, "..."]:
+    """A floating-point array of the value, checked as far as it is concrete.
+
+    Args:
+        name: the argument's name, for the message.
+        value: numbers, as `xbar.checks.as_real` takes them.
+        needs: what the numbers need to be, for the message.
+        ok: elementwise test on a NumPy array.
+        ndim: number of axes it needs; None accepts any.
+
+    Returns:
+        The array.
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: the wrong number of axes, or a concrete entry fails the test.
+    """
+    array = as_real(name, value)
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name}: got shape {array.shape}, needs {_AXES[ndim]}")
+    if is_concrete(value):
+        host = np.asarray(value)
+        if not np.all(good := ok(host)):
+            bad = host if host.ndim == 0 else host[~np.broadcast_to(good, host.shape)][0]
+            raise ValueError(f"{name}: got {bad}, needs {needs}")
+    return array
+
+
+_AXES = {0: "one number", 1: "one axis", 2: "two axes, (rows, cols)"}
+
+
+def finite_from_0(x: Any) -> Any:
+    """Elementwise 0 <= x < inf."""
+    return np.isfinite(x) & (x >= 0)
+
+
+def finite_above_0(x: Any) -> Any:
+    """Elementwise 0 < x < inf."""
+    return np.isfinite(x) & (x > 0)

@@ -8,7 +8,6 @@ weight matrix sit side by side on two physical bit lines:
                        +   -     +   -     +   -
 """
 
-from collections.abc import Callable
 from typing import Any, Literal, final, get_args
 
 import equinox as eqx
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from xbar.checks import as_real, is_concrete
+from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
 
 Scheme = Literal["unipolar", "balanced"]
 
@@ -213,50 +212,3 @@ def weights_of(pairs: Pairs, s: Float[Array, ""]) -> Float[Array, "rows cols"]:
         Weights, (rows, cols).
     """
     return (pairs.g_plus - pairs.g_minus) / s
-
-
-# Checks of numbers that may be traced: only what is known now can be looked at. The rest is left
-# to the solve, which marks what is wrong in its result.
-
-
-def checked(
-    name: str, value: Any, needs: str, ok: Callable[[Any], Any], ndim: int | None = None
-) -> Float[Array, "..."]:
-    """A floating-point array of the value, checked as far as it is concrete.
-
-    Args:
-        name: the argument's name, for the message.
-        value: numbers, as `xbar.checks.as_real` takes them.
-        needs: what the numbers need to be, for the message.
-        ok: elementwise test on a NumPy array.
-        ndim: number of axes it needs; None accepts any.
-
-    Returns:
-        The array.
-
-    Raises:
-        TypeError: not real numbers.
-        ValueError: the wrong number of axes, or a concrete entry fails the test.
-    """
-    array = as_real(name, value)
-    if ndim is not None and array.ndim != ndim:
-        raise ValueError(f"{name}: got shape {array.shape}, needs {_AXES[ndim]}")
-    if is_concrete(value):
-        host = np.asarray(value)
-        if not np.all(good := ok(host)):
-            bad = host if host.ndim == 0 else host[~np.broadcast_to(good, host.shape)][0]
-            raise ValueError(f"{name}: got {bad}, needs {needs}")
-    return array
-
-
-_AXES = {0: "one number", 1: "one axis", 2: "two axes, (rows, cols)"}
-
-
-def finite_from_0(x: Any) -> Any:
-    """Elementwise 0 <= x < inf."""
-    return np.isfinite(x) & (x >= 0)
-
-
-def finite_above_0(x: Any) -> Any:
-    """Elementwise 0 < x < inf."""
-    return np.isfinite(x) & (x > 0)

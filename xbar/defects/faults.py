@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from xbar.checks import is_concrete
+from xbar.checks import checked, finite_from_0, is_concrete
 from xbar.defects.masks import AbstractMask
-from xbar.mapping import Pairs, Window, checked, finite_from_0
+from xbar.mapping import Pairs, Window
 
 Drawn = Literal["random", "uniform"]
 Per = Literal["cell", "column"]

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from xbar.checks import checked
 from xbar.defects.masks import AbstractMask
 from xbar.defects.shapes import Checkerboard, Circle, Columns, Ring, Rows
-from xbar.mapping import checked
 
 CIRCLE_COVERAGE = float(np.pi * 0.2**2)  # the radius of 0.2 that the study states, 12.6 %
 

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from xbar.checks import is_concrete
+from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
 from xbar.defects.masks import AbstractMask, Level, XCentres, YCentres, off_zero
-from xbar.mapping import checked, finite_above_0, finite_from_0
 
 # Edges are moved by this much of the side, so that rounding (1e-7 in float32) cannot decide whether
 # a cell centre that lies on one is hit. Far below the pitch of any array that can be solved.

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from xbar.activations import ACTIVATIONS
+from xbar.checks import checked, finite_above_0
 from xbar.crossbar import Wires
-from xbar.mapping import Window, checked, finite_above_0, map_weights
+from xbar.mapping import Window, map_weights
 from xbar.network.layer import Layer, Readout
 
 

@@ -19,9 +19,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from xbar.activations import ACTIVATIONS
-from xbar.checks import is_concrete
+from xbar.checks import checked, finite_above_0, is_concrete
 from xbar.crossbar import Crossbar, Wires
-from xbar.mapping import Pairs, Window, checked, finite_above_0
+from xbar.mapping import Pairs, Window
 from xbar.solve import transfer
 from xbar.solvers import AbstractSolver
 

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from xbar.checks import checked
 from xbar.crossbar import Wires
 from xbar.defects import AbstractFault, inject
-from xbar.mapping import Window, checked
+from xbar.mapping import Window
 from xbar.network.build import build_layers, unpack_mlp
 from xbar.network.layer import Layer, LayerVoltages
 from xbar.solution import Solution
