@@ -19,7 +19,7 @@ from xbar.data.circuits import (
     network_from,
 )
 from xbar.data.runs import load_run
-from xbar.data.store import StoreError, read_results, write_results
+from xbar.data.store import Field, StoreError, read_results, write_results
 from xbar.mapping import Window
 from xbar.mlp import MLP
 from xbar.network import Network
@@ -83,10 +83,15 @@ def test_software_networks_come_back_equal(tmp_path):
     assert eqx.tree_equal(mlp_from(group, 1), models[1])
 
 
+COLUMNS = ("seed", "healthy", "layer")
+
+
 @pytest.fixture
 def run_folder(tmp_path):
     """A folder that looks like a finished run, with next to nothing in it."""
-    write_results(tmp_path / "results.h5", {"healthy": network_fields(stack([network(0)]))}, {})
+    row = {name: Field(np.zeros(1, int), "1", ("circuit",), name) for name in COLUMNS}
+    groups = {"healthy": network_fields(stack([network(0)])), "circuits": row}
+    write_results(tmp_path / "results.h5", groups, {})
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "summary.json").write_text(json.dumps({}))
     return tmp_path
@@ -115,9 +120,11 @@ def test_folders_without_a_finished_run(run_folder, missing, message):
         (lambda run: run.network("sick"), "network: got 'sick', needs one of"),
         (lambda run: run.network("healthy", 1), "circuit: got 1, needs 0..0"),
         (lambda run: run.network("healthy", -1), "circuit: got -1"),
-        (lambda run: run.network("defective"), "no group 'defective'"),
-        (lambda run: run.corrector(), "no group 'corrector'"),
-        (lambda run: run.images, "no group 'data'"),
+        (lambda run: run.network("defective"), "nothing named 'arrays/layer_0'"),
+        (lambda run: run.corrector(), "nothing named 'correctors'"),
+        (lambda run: run.images, "nothing named 'data'"),
+        (lambda run: run.rows(colour="red"), "rows: got 'colour', needs one of"),
+        (lambda run: run.voltages([0]), "nothing named 'voltages/images'"),
     ],
 )
 def test_what_a_run_does_not_hold_is_named(run_folder, call, message):
@@ -127,6 +134,6 @@ def test_what_a_run_does_not_hold_is_named(run_folder, call, message):
 
 def test_a_group_that_lacks_something_is_named(run_folder):
     run = load_run(run_folder)
-    del run.arrays["healthy"]["layer_1"]["v_max"]
+    del run.read("healthy")["layer_1"]["v_max"]
     with pytest.raises(StoreError, match="healthy lacks 'v_max'"):
         run.network("healthy")

@@ -49,7 +49,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "foreign", "newer", "truncated"])
+@pytest.mark.parametrize("kind", ["missing", "text", "foreign", "newer", "older", "truncated"])
 def test_other_files_get_one_clear_sentence(tmp_path, groups, kind):
     path = tmp_path / "results.h5"
     if kind == "text":
@@ -57,13 +57,17 @@ def test_other_files_get_one_clear_sentence(tmp_path, groups, kind):
     elif kind == "foreign":
         with h5py.File(path, "w") as file:
             file["x"] = 1
-    elif kind in ("newer", "truncated"):
+    elif kind in ("newer", "older", "truncated"):
         write_results(path, groups, {})
         if kind == "truncated":
             path.write_bytes(path.read_bytes()[:-100])
         else:
             with h5py.File(path, "a") as file:
-                file.attrs["format_version"] = 99
-    needs = {"foreign": "another program", "newer": "format version 99"}
+                file.attrs["format_version"] = 99 if kind == "newer" else 1
+    needs = {
+        "foreign": "another program",
+        "newer": "format version 99, needs 2; read it with the newer xbar",
+        "older": "format version 1, needs 2; read it with the older xbar .* --overwrite",
+    }
     with pytest.raises(StoreError, match=needs.get(kind, "missing or damaged")):
         read_results(path)

@@ -8,6 +8,7 @@ import typer
 
 from xbar.cli.demo import demo
 from xbar.cli.spice import spice
+from xbar.cli.study import study
 
 app = typer.Typer(
     name="xbar",
@@ -37,13 +38,14 @@ def _main(
 
 
 app.command("demo")(demo)
+app.command("study")(study)
 app.add_typer(spice, name="spice")
 
 
 def main() -> None:
     """Run the command line; every foreseeable mistake is one line on stderr and exit code 2."""
     from xbar.data.store import StoreError
-    from xbar.studies.folder import UsageError
+    from xbar.studies.errors import UsageError
 
     try:
         arguments = sys.argv[1:]
@@ -66,5 +68,6 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    print(f"xbar: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    for line in message.splitlines():
+        print(f"xbar: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
     sys.exit(status)

@@ -80,13 +80,29 @@ def network_from(group: Mapping[str, Any], circuit: int) -> Network:
     Raises:
         KeyError: the group lacks something.
     """
+    return network_of(_at(group, circuit))
+
+
+def network_of(group: Mapping[str, Any]) -> Network:
+    """The network whose arrays these are, without the axis of seeds; they may be traced."""
     count = sum(name.startswith("layer_") for name in group)
-    layers = tuple(_layer_from(group[f"layer_{number}"], circuit) for number in range(count))
-    return Network(layers, jnp.asarray(group["k_in"][circuit]))
+    layers = tuple(_layer_of(group[f"layer_{number}"]) for number in range(count))
+    return Network(layers, jnp.asarray(group["k_in"]))
 
 
-def _layer_from(group: Mapping[str, Any], circuit: int) -> Layer:
-    at = {name: v if isinstance(v, str) else v[circuit] for name, v in group.items()}
+def _at(group: Mapping[str, Any], circuit: int) -> dict[str, Any]:
+    """One circuit of everything in a group."""
+    return {
+        name: item
+        if isinstance(item, str)
+        else _at(item, circuit)
+        if isinstance(item, Mapping)
+        else item[circuit]
+        for name, item in group.items()
+    }
+
+
+def _layer_of(at: Mapping[str, Any]) -> Layer:
     return Layer(
         pairs=Pairs(at["g_plus"], at["g_minus"]),
         window=Window(at["g_min"], at["g_max"]),

@@ -1,21 +1,24 @@
 """A finished run, read back into the objects that made it.
 
 ```python
-run = load_run(Path("runs/demo"))
+run = load_run("runs/demo")
 network = run.network("defective", circuit=0)
 volts = network(run.images)  # what results.h5 holds under voltages/defective, to the last digits
+run.table["coverage"]  # a column of the table of circuits; voltages stay on disk until asked for
 ```
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 
 from xbar.corrector import Corrector
 from xbar.data.circuits import corrector_from, mlp_from, network_from
-from xbar.data.store import StoreError, read_results
+from xbar.data.store import StoreError, opened_results, read_results
+from xbar.mapping import Pairs
 from xbar.mlp import MLP
 from xbar.network import Network
 
@@ -24,39 +27,105 @@ NETWORKS = ("healthy", "defective")
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished run left in its folder.
+    """What a finished run left in its folder. Arrays are read when they are asked for, and kept.
 
     Args:
         path: the folder.
         config: the run's settings.
         attributes: origin of the file: versions, commit, machine, time.
-        arrays: everything in results.h5, as nested dictionaries by group and name.
     """
 
     path: Path
     config: dict[str, Any]
     attributes: dict[str, Any]
-    arrays: dict[str, Any]
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def read(self, name: str) -> Any:
+        """A group of results.h5 as nested dictionaries, or an array of it.
+
+        Args:
+            name: such as "accuracy" or "voltages/defective".
+
+        Raises:
+            StoreError: the file holds no such thing.
+        """
+        if name not in self._kept:
+            found: Any = read_results(self.path / "results.h5", (name,))[0]
+            for part in name.split("/"):
+                if part not in found:
+                    raise StoreError(
+                        f"{self.path}/results.h5: got nothing named {name!r}, needs it (a study "
+                        "stores what its [store] says)"
+                    )
+                found = found[part]
+            self._kept[name] = found
+        return self._kept[name]
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """Everything in results.h5, as nested dictionaries by group and name."""
+        with opened_results(self.path / "results.h5") as (file, _):
+            names = list(file)
+        return {name: self.read(name) for name in names}
+
+    @property
+    def table(self) -> dict[str, np.ndarray]:
+        """The table of circuits by column: where each stands on the axes, its status."""
+        return self.read("circuits")
 
     @property
     def circuits(self) -> int:
-        """Number of circuits (seeds)."""
-        return len(self._group("healthy")["k_in"])
+        """Number of defective circuits."""
+        return len(self.table["seed"])
 
     @property
     def images(self) -> np.ndarray:
         """Inputs of the data set, (images, features)."""
-        return self._group("data")["images"]
+        return self.read("data")["images"]
 
     @property
     def labels(self) -> np.ndarray:
         """Classes of the images, (images,)."""
-        return self._group("data")["labels"]
+        return self.read("data")["labels"]
 
     @property
     def parts(self) -> dict[str, np.ndarray]:
         """Indices of the parts "base", "corrector" and "test", (circuits, n_part) each."""
-        return {name: self._group("data")[name] for name in ("base", "corrector", "test")}
+        data, seeds = self.read("data"), self.table["seed"]
+        return {name: data[name][seeds] for name in ("base", "corrector", "test")}
+
+    def rows(self, **where: Any) -> np.ndarray:
+        """Numbers of the circuits at some values of the axes, such as `shape="ring", layer=3`.
+
+        Raises:
+            ValueError: no such axis.
+        """
+        chosen = np.ones(self.circuits, bool)
+        for name, value in where.items():
+            if name not in self.table:
+                raise ValueError(f"rows: got {name!r}, needs one of {list(self.table)}")
+            chosen &= self.table[name] == value
+        return np.flatnonzero(chosen)
+
+    def voltages(self, circuits: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Stored output voltages of some circuits with the classes of their images.
+
+        Args:
+            circuits: numbers of the circuits, (n,).
+
+        Returns:
+            (n, images, classes) [V] and (n, images). Only these rows are read.
+
+        Raises:
+            StoreError: the study stored no voltages.
+        """
+        wanted = np.asarray(circuits)
+        images = self.read("voltages/images")[self.table["seed"][wanted]]
+        rows, back = np.unique(wanted, return_inverse=True)
+        with opened_results(self.path / "results.h5") as (file, _):
+            if "voltages/defective" not in file:
+                raise StoreError(f"{self.path}/results.h5: got no voltages, needs them stored")
+            return file["voltages/defective"][rows][back], self.labels[images]
 
     def network(self, name: str = "defective", circuit: int = 0) -> Network:
         """A circuit of the run.
@@ -70,37 +139,53 @@ class Run:
 
         Raises:
             ValueError: another name, or no such circuit.
-            StoreError: the file lacks it.
+            StoreError: the file lacks it (defective ones are there if the study stored `arrays`).
         """
         if name not in NETWORKS:
             raise ValueError(f"network: got {name!r}, needs one of {list(NETWORKS)}")
-        return self._object(network_from, name, circuit)
+        healthy = self._object(network_from, "healthy", self._row(circuit, "healthy"))
+        if name == "healthy":
+            return healthy
+        layer = int(self.table["layer"][circuit])
+        place = int(np.count_nonzero(self.table["layer"][:circuit] == layer))
+        arrays = self.read(f"arrays/layer_{layer}")
+        pairs = Pairs(arrays["g_plus"][place], arrays["g_minus"][place])
+        return eqx.tree_at(lambda net: net.layers[layer].pairs, healthy, pairs)
 
-    def corrector(self, circuit: int = 0) -> Corrector:
-        """The corrector of a circuit; errors as `network`."""
-        return self._object(corrector_from, "corrector", circuit)
+    def hit(self, circuit: int = 0) -> np.ndarray:
+        """Which pairs of its broken layer are stuck, (inputs + 1, outputs); as `network`."""
+        self._row(circuit, "seed")
+        layer = int(self.table["layer"][circuit])
+        place = int(np.count_nonzero(self.table["layer"][:circuit] == layer))
+        return self.read(f"arrays/layer_{layer}")["hit"][place]
+
+    def corrector(self, circuit: int = 0, label: str | None = None) -> Corrector:
+        """A corrector of a circuit, the first of the study's unless a label says which."""
+        self._row(circuit, "seed")
+        if label is None:
+            label = next(iter(self.read("correctors")))
+        return self._object(corrector_from, f"correctors/{label}", circuit)
 
     def software(self, circuit: int = 0) -> MLP:
         """The software network of a circuit; errors as `network`."""
-        return self._object(mlp_from, "software", circuit)
+        return self._object(mlp_from, "software", self._row(circuit, "seed"))
 
-    def _object(self, build: Any, name: str, circuit: int) -> Any:
-        group = self._group(name)
+    def _row(self, circuit: int, column: str) -> int:
+        """Where the circuit's entry is along another axis."""
         if not 0 <= circuit < self.circuits:
             raise ValueError(f"circuit: got {circuit}, needs 0..{self.circuits - 1}")
+        return int(self.table[column][circuit])
+
+    def _object(self, build: Any, name: str, row: int) -> Any:
+        group = self.read(name)
         try:
-            return build(group, circuit)
+            return build(group, row)
         except KeyError as error:
             raise StoreError(f"{self.path}/results.h5: {name} lacks {error}") from error
 
-    def _group(self, name: str) -> dict[str, Any]:
-        if not isinstance(group := self.arrays.get(name), dict):
-            raise StoreError(f"{self.path}/results.h5: got no group {name!r}, needs one")
-        return group
-
 
 def load_run(path: Path | str) -> Run:
-    """Read the folder of a finished run.
+    """Read the folder of a finished run of `xbar demo`, `xbar study` or `run_study`.
 
     Args:
         path: the folder that was given as `--out`.
@@ -110,7 +195,7 @@ def load_run(path: Path | str) -> Run:
 
     Raises:
         StoreError: no such folder, one that no run made or that a run has not finished, or a
-            results file that is damaged, foreign or of a newer format.
+            results file that is damaged, foreign or of another format version.
     """
     path = Path(path)
     needs = "needs the folder of a finished xbar run"
@@ -120,6 +205,6 @@ def load_run(path: Path | str) -> Run:
         raise StoreError(f"{path}: got a folder that no xbar run made, {needs}")
     if not (path / "summary.json").is_file():
         raise StoreError(f"{path}: got an unfinished run; the command that began it finishes it")
-    arrays, attributes = read_results(path / "results.h5")
-    config = attributes.pop("config")
-    return Run(path, config, attributes, arrays)
+    with opened_results(path / "results.h5") as (_, attributes):
+        config = attributes.pop("config")
+    return Run(path, config, attributes)

@@ -10,3 +10,5 @@ from xbar.plots.arrays import drop_figure as drop_figure
 from xbar.plots.arrays import power_figure as power_figure
 from xbar.plots.outputs import outputs_figure as outputs_figure
 from xbar.plots.style import save as save
+from xbar.plots.sweeps import axis_figure as axis_figure
+from xbar.plots.sweeps import map_figure as map_figure

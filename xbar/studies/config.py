@@ -1,148 +1,250 @@
-"""What the demo may be asked to do: its settings, checked before any work."""
+"""What a study may be asked to do: a tree of frozen dataclasses, the same in Python and in TOML.
 
-from collections.abc import Collection
+Settings marked *swept* take one value or a list; the circuits of a study are all combinations.
+`xbar.studies.toml` reads and checks a whole file; `docs/studies.md` describes every key.
+"""
+
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, cast
 
-from xbar.activations import ACTIVATIONS
-from xbar.defects import SHAPES, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
-from xbar.mapping import WINDOWS, Scheme
+from pydantic import ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
-FAULTS = ("pair", "plus", "minus", "unequal", "unequal-columns")
-DRAWN = ("random", "uniform")
+from xbar.mapping import Scheme
+
+
+class Swept:
+    """Marks a setting that takes one value or a list of them; a list becomes a tuple.
+
+    Args:
+        item: type of one value.
+    """
+
+    def __init__(self, item: Any):
+        self.item = item
+
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """One value is checked as a list of one, so that each problem is named once."""
+        many = handler.generate_schema(tuple[self.item, ...])
+        return core_schema.no_info_before_validator_function(_listed, many)
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def values(setting: Any) -> tuple[Any, ...]:
+    """The values of a swept setting."""
+    return _listed(setting)
+
+
+def _stuck(value: Any) -> Any:
+    """A resistance may be written as a number; it is kept as text, as the command line has it."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:g}" if plain else value
+
+
+class _StuckText:
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_stuck, handler.generate_schema(str))
+
+
+Words = Annotated[str | tuple[str, ...], Swept(str)]
+Integers = Annotated[int | tuple[int, ...], Swept(int)]
+Numbers = Annotated[float | int | tuple[float | int, ...], Swept(float)]
+StuckWords = Annotated[
+    str | float | int | tuple[str | float | int, ...], Swept(Annotated[str, _StuckText()])
+]
+FORBID = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
-class DemoConfig:
-    """Everything that fixes the demo's numbers, besides a user's own network and data.
+class DataSettings:
+    """What the networks read.
 
     Args:
-        seed: of all randomness.
-        seeds: repetitions, at least 2: base network, defect placement, split and corrector of
-            each their own.
-        hidden: hidden layers of the base network.
-        activation: of the hidden layers, "relu", "tanh" or "sigmoid".
-        window: preset name of the devices' conductance range.
-        mapping: "unipolar" or "balanced".
-        wire_ohm: resistance of every wire segment [ohm].
-        gain: open-loop gain of the amplifiers; None is ideal.
-        rail: the amplifiers clip at -rail and +rail [V]; None for no rails.
-        layer: the array that is broken, 0 the first; None is the last.
-        shape: the defect's shape, a key of `xbar.defects.SHAPES`.
-        coverage: fraction of the array that the shape covers.
-        fault: what is stuck: both cells of a "pair" at one value, the "plus" or the "minus" cell,
-            or both "unequal", drawn per cell or ("unequal-columns") per physical column.
-        stuck: where: "on", "off", "random", "uniform" or a resistance [ohm]; unequal cells need
-            one of the two that draw. None is "on", or "random" for unequal cells.
-        stuck_window: preset that "on" and "off" of stuck cells refer to; None is `window`.
-        corrector: hidden layers of the corrector.
-
-    Raises:
-        ValueError: a setting is out of range or unknown.
+        file: .npz or .h5 with `x` and `y` (see `xbar.data.user`), beside the study file; None takes
+            the digits.
+        fractions: shares that train the base network, train the correctors, and test.
     """
 
-    seed: int = 0
-    seeds: int = 8
+    __pydantic_config__ = FORBID
+    file: str | None = None
+    fractions: tuple[float | int, float | int, float | int] = (0.6, 0.2, 0.2)
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The software network; each seed trains its own, unless a file holds a trained one.
+
+    Args:
+        hidden: units of the hidden layers.
+        activation: "relu", "tanh" or "sigmoid" between the layers; None is "relu", or what the file
+            says.
+        file: .npz or .h5 with weights (see `xbar.data.user`), beside the study file.
+    """
+
+    __pydantic_config__ = FORBID
     hidden: tuple[int, ...] = (50, 20, 8)
-    activation: str = "relu"
-    window: str = "mnsim"
-    mapping: str = "unipolar"
-    wire_ohm: float | int = 1.0
+    activation: Literal["relu", "tanh", "sigmoid"] | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class CircuitSettings:
+    """Devices, wires and amplifiers.
+
+    Args:
+        window: conductance range of the devices, *swept*: a preset of `xbar.mapping.WINDOWS`, or
+            "R_ON:R_OFF" [ohm].
+        wire_ohm: resistance of every wire segment, *swept* [ohm].
+        mapping: "unipolar" or "balanced", *swept*.
+        gain: open-loop gain of the amplifiers; None is ideal.
+        rail: the amplifiers clip at -rail and +rail [V]; None is never.
+    """
+
+    __pydantic_config__ = FORBID
+    window: Words = "mnsim"
+    wire_ohm: Numbers = 1.0
+    mapping: Annotated[Scheme | tuple[Scheme, ...], Swept(Scheme)] = "unipolar"
     gain: float | int | None = None
     rail: float | int | None = None
-    layer: int | None = None
-    shape: str = "circle"
-    coverage: float | int = 0.35
-    fault: str = "pair"
-    stuck: str | None = None
+
+
+@dataclass(frozen=True)
+class DefectSettings:
+    """Defects, one layer at a time. Several of these make one study: all their circuits.
+
+    Args:
+        shape: *swept*, keys of `xbar.defects.SHAPES`.
+        coverage: share of the array, *swept*; None takes each shape's own.
+        layer: the array that is broken, 0 the first, *swept*; None is the last.
+        fault: what is stuck, *swept*: "pair", "plus", "minus", "unequal" or "unequal-columns".
+        stuck: where, *swept*: "on", "off", "random", "uniform" or a resistance [ohm]; None is "on",
+            or "random" for unequal cells.
+        stuck_window: window that stuck values refer to; None is the devices'.
+        placements: how many places of each defect in each seed's circuit.
+    """
+
+    __pydantic_config__ = FORBID
+    shape: Words = "circle"
+    coverage: Numbers | None = None
+    layer: Integers | None = None
+    fault: Words = "pair"
+    stuck: StuckWords | None = None
     stuck_window: str | None = None
-    corrector: tuple[int, ...] = (14,)
+    placements: int = 1
 
-    def __post_init__(self) -> None:
-        _in_range("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
-        _in_range("seeds", self.seeds, self.seeds >= 2, "at least 2, for an interval")
-        for name in ("hidden", "corrector"):
-            sizes = getattr(self, name)
-            _in_range(name, sizes, all(size >= 1 for size in sizes), "sizes of at least 1")
-        _one_of("activation", self.activation, ACTIVATIONS)
-        _one_of("window", self.window, WINDOWS)
-        _one_of("mapping", self.mapping, get_args(Scheme))
-        finite = 0 <= self.wire_ohm < float("inf")
-        _in_range("wire-ohm", self.wire_ohm, finite, "a finite resistance >= 0 [ohm]")
-        for name, value in (("gain", self.gain), ("rail", self.rail)):
-            _in_range(name, value, value is None or value > 0, "a value above 0")
-        _in_range("layer", self.layer, self.layer is None or self.layer >= 0, "0 or more")
-        _one_of("shape", self.shape, SHAPES)
-        least, most = SHAPES[self.shape].least, SHAPES[self.shape].most
-        fits = least <= self.coverage <= most
-        needs = f"{least:.3g} to {most:.3g} for {self.shape}"
-        _in_range("coverage", self.coverage, fits, needs)
-        _one_of("fault", self.fault, FAULTS)
-        if self.stuck_window is not None:
-            _one_of("stuck-window", self.stuck_window, WINDOWS)
-        self._check_stuck()
 
-    def _check_stuck(self) -> None:
-        if self.stuck is None or self.stuck in DRAWN:
-            return
-        if self.fault.startswith("unequal"):
-            _one_of(f"stuck (with fault {self.fault})", self.stuck, DRAWN)
-        if self.stuck not in ("on", "off"):
-            ohm = _number(self.stuck)
-            needs = "on, off, random, uniform or a resistance above 0 [ohm]"
-            _in_range("stuck", self.stuck, 0 < ohm < float("inf"), needs)
+@dataclass(frozen=True)
+class CorrectorSettings:
+    """A corrector that every circuit trains for itself.
+
+    Args:
+        hidden: units of the hidden layers; none is the linear map.
+        name: for tables; None makes one, such as "corrector 14".
+        bias_only: one number added to each output voltage instead.
+        trained_on: voltages of the "defective" circuit, or of the "healthy" one as a control.
+        steps: updates.
+        batch_size: samples for each update; None takes all.
+    """
+
+    __pydantic_config__ = FORBID
+    hidden: tuple[int, ...] = (14,)
+    name: str | None = None
+    bias_only: bool = False
+    trained_on: Literal["defective", "healthy"] = "defective"
+    steps: int = 1500
+    batch_size: int | None = None
 
     @property
-    def stuck_value(self) -> str | float:
-        """Where cells are stuck: a word, or a conductance [S]."""
-        if self.stuck is None:
-            return "random" if self.fault.startswith("unequal") else "on"
-        return self.stuck if self.stuck in ("on", "off", *DRAWN) else 1 / _number(self.stuck)
+    def label(self) -> str:
+        """Its name in tables."""
+        if self.name is not None:
+            return self.name
+        if self.bias_only:
+            return "bias-only corrector"
+        sizes = "-".join(map(str, self.hidden))
+        return f"corrector {sizes}" if sizes else "linear corrector"
 
-    def make_fault(self) -> AbstractFault:
-        """The fault that the settings describe."""
-        value = self.stuck_value
-        if self.fault.startswith("unequal"):
-            per = "column" if self.fault == "unequal-columns" else "cell"
-            return StuckUnequal(str(value), per)
-        kinds = {"pair": StuckPair, "plus": StuckPlus, "minus": StuckMinus}
-        return kinds[self.fault](value)
 
-    def describe_defect(self) -> str:
-        """The defect in words."""
-        value = self.stuck_value
-        at = f"stuck at {self.stuck} ohm" if isinstance(value, float) else f"stuck-{value}"
-        if value in DRAWN:
-            at = f"stuck at values drawn {value}ly"
-        what = {
-            "pair": "both cells of a pair",
-            "plus": "the plus cell of a pair",
-            "minus": "the minus cell of a pair",
-            "unequal": "the two cells of a pair unequally",
-            "unequal-columns": "the two cells of a pair unequally, alike down a column,",
-        }[self.fault]
-        if self.stuck_window:
-            at += f" (window {self.stuck_window})"
-        return f"{self.shape} over {self.coverage:.0%} of the array, {what} {at}"
+@dataclass(frozen=True)
+class StoreSettings:
+    """What results.h5 keeps besides tables, data, networks and healthy circuits.
+
+    Args:
+        voltages: output voltages of each circuit: "none", of the "test" part, or of the "labelled"
+            parts, which train the correctors and test.
+        images: of the test part, those of the first this many; None is all.
+        precision: of stored voltages.
+        arrays: conductances of each broken array, for `xbar spice`.
+        correctors: the trained correctors.
+    """
+
+    __pydantic_config__ = FORBID
+    voltages: Literal["none", "test", "labelled"] = "test"
+    images: int | None = None
+    precision: Literal["float64", "float32"] = "float64"
+    arrays: bool = False
+    correctors: bool = False
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How it is computed. Numbers may depend on these in their last digits, on nothing else.
+
+    Args:
+        chunk: circuits that are computed, stored and resumed together.
+        lanes: circuits solved side by side on a device; 1 is fastest on a processor.
+        train_lanes: correctors trained side by side on a device.
+        precision: of everything.
+    """
+
+    __pydantic_config__ = FORBID
+    chunk: int = 64
+    lanes: int = 1
+    train_lanes: int = 8
+    precision: Literal["float64", "float32"] = "float64"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A sweep over defective circuits.
+
+    Args:
+        name: for titles.
+        seed: of all randomness.
+        seeds: repetitions; split, base network, defect places and correctors of each their own.
+        data: what is read.
+        network: the software network.
+        circuit: devices, wires, amplifiers.
+        defects: what is broken.
+        correctors: what is trained on each circuit's output voltages.
+        references: of "nearest-neighbours" (vote on the voltages) and "retrained" (the software
+            network trained on with the correctors' labels, the same pairs stuck).
+        store: what is kept.
+        run: how it is computed.
+    """
+
+    __pydantic_config__ = FORBID
+    name: str = "study"
+    seed: int = 0
+    seeds: int = 8
+    data: DataSettings = DataSettings()
+    network: NetworkSettings = NetworkSettings()
+    circuit: CircuitSettings = CircuitSettings()
+    defects: tuple[DefectSettings, ...] = (DefectSettings(),)
+    correctors: tuple[CorrectorSettings, ...] = ()
+    references: tuple[Literal["nearest-neighbours", "retrained"], ...] = ()
+    store: StoreSettings = StoreSettings()
+    run: RunSettings = RunSettings()
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return asdict(self)
+        """JSON-able form; settings that are None are left out, as TOML has no word for it."""
+        return cast(dict[str, Any], _plain(asdict(self)))
 
 
-def _one_of(name: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: got {value!r}, needs one of {', '.join(known)}")
-
-
-def _in_range(name: str, value: Any, fits: bool, needs: str) -> None:
-    if not fits:
-        raise ValueError(f"{name}: got {value}, needs {needs}")
-
-
-def _number(text: str) -> float:
-    """The number, or NaN, which no range accepts."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+def _plain(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: _plain(item) for name, item in tree.items() if item is not None}
+    return [_plain(item) for item in tree] if isinstance(tree, list | tuple) else tree

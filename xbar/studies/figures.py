@@ -4,37 +4,89 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import numpy as np
 
 from xbar import plots
+from xbar.data.runs import Run
+from xbar.data.store import opened_results
+from xbar.network import Network
 from xbar.plots.accuracy import confusion
 from xbar.plots.arrays import drop
+from xbar.studies.references import CORRECTED
+from xbar.studies.report import Shown
 
-Arrays = Mapping[str, Any]
 Summary = Mapping[str, Any]
-CIRCUITS: tuple[str, ...] = ("healthy", "defective")  # in the order of the stored probe
+CIRCUITS: tuple[str, ...] = ("healthy", "defective")
+PROBED = 32  # test images of the first circuit whose power is measured
 
 
-class Shown(NamedTuple):
-    """A figure in the report.
+class Seen(NamedTuple):
+    """What the figures show, from the results file and its circuits.
 
     Args:
-        file: its name in the run's folder.
-        title: what it is.
-        caption: what it found.
+        accuracy: test accuracies per seed by name, (seeds,) each.
+        layer: that is broken.
+        g: conductances of the first circuit's arrays as they are built [S].
+        hit: pairs of the broken layer that are stuck, (seeds, rows, pairs).
+        labels: classes of the test images, (seeds, images).
+        volts: output voltages for them, healthy and defective, (seeds, images, classes) [V].
+        corrected: classes that the corrector reads, (seeds, images).
+        power: that the drivers deliver into each array of the first circuit, healthy and defective,
+            (layers, some images) [W].
+        v_rows: row voltages of each array of the first defective circuit for one image [V].
+        v_cells: cell voltages of each of these arrays for it [V].
     """
 
-    file: str
-    title: str
-    caption: str
+    accuracy: dict[str, np.ndarray]
+    layer: int
+    g: list[np.ndarray]
+    hit: np.ndarray
+    labels: np.ndarray
+    volts: dict[str, np.ndarray]
+    corrected: np.ndarray
+    power: dict[str, np.ndarray]
+    v_rows: list[np.ndarray]
+    v_cells: list[np.ndarray]
 
 
-def write_figures(folder: Path, arrays: Arrays, summary: Summary) -> list[Shown]:
+def look(folder: Path) -> Seen:
+    """Read a finished demo's results, and solve its first circuit with every node."""
+    run = _open(folder)
+    layer, test = int(run.table["layer"][0]), run.read("data")["test"]
+    images = run.images[test[0, :PROBED]]
+    solved = {name: _solve(run.network(name), images) for name in CIRCUITS}
+    count = test.shape[-1]
+    return Seen(
+        accuracy=dict(run.read("accuracy")),
+        layer=layer,
+        g=[np.asarray(part.pairs.interleave()) for part in run.network("defective").layers],
+        hit=run.read(f"arrays/layer_{layer}")["hit"],
+        labels=run.labels[test],
+        volts={name: run.read(f"voltages/{name}")[:, -count:] for name in CIRCUITS},
+        corrected=run.read(f"correctors/{CORRECTED}")["classes"],
+        power={n: np.stack([np.asarray(s.p_total) for _, s in solved[n]]) for n in CIRCUITS},
+        v_rows=[np.asarray(volts.v_in[0]) for volts, _ in solved["defective"]],
+        v_cells=[np.asarray((s.v_word - s.v_bit)[..., 0]) for _, s in solved["defective"]],
+    )
+
+
+def _open(folder: Path) -> Run:
+    with opened_results(folder / "results.h5") as (_, attributes):
+        return Run(folder, attributes.pop("config"), attributes)
+
+
+@eqx.filter_jit
+def _solve(network: Network, images: Any) -> Any:
+    return network.solve(images)
+
+
+def write_figures(folder: Path, seen: Seen, summary: Summary) -> list[Shown]:
     """Draw everything into the folder.
 
     Args:
         folder: the run's.
-        arrays: of results.h5, as `read_results` gives them.
+        seen: what there is to show.
         summary: as in `summary.json`.
 
     Returns:
@@ -42,21 +94,17 @@ def write_figures(folder: Path, arrays: Arrays, summary: Summary) -> list[Shown]
     """
     shown = []
     for draw in (_accuracy, _arrays, _outputs, _confusion, _drop, _power):
-        figure, entry = draw(arrays, summary)
+        figure, entry = draw(seen, summary)
         plots.save(figure, folder / entry.file)
         shown.append(entry)
     return shown
 
 
-def _accuracy(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
+def _accuracy(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
     table, mean = summary["references"], summary["accuracy"]
-    found = arrays["references"]
-    rows = dict(arrays["accuracy"])
     half = dict(summary["ci95"])
-    for name, row in table.items():
-        if name != "corrector":
-            rows[name] = found[name.replace(" ", "_")]
-            half[name] = row["ci95"]
+    half |= {name: row["ci95"] for name, row in table.items() if name != "corrector"}
+    rows = {name: seen.accuracy[name] for name in half}
     best = max(table, key=lambda name: table[name]["accuracy"])
     caption = (
         f"The defect costs {_points(mean['healthy'] - mean['defective'])} of the healthy "
@@ -71,14 +119,12 @@ def _accuracy(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
     return figure, Shown("accuracy.png", "What is lost and what comes back", caption)
 
 
-def _arrays(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
-    circuit, hit, layer = arrays["defective"], arrays["defect"]["hit"][0], summary["layer"]
-    count = sum(name.startswith("layer_") for name in circuit)
-    g = [_interleaved(circuit[f"layer_{k}"]) for k in range(count)]
+def _arrays(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
+    g, hit, layer = seen.g, seen.hit[0], seen.layer
     cells = sum(array.size for array in g)
-    share = arrays["defect"]["hit"].mean((1, 2))
+    share = seen.hit.mean((1, 2))
     caption = (
-        f"The first of {summary['seeds']} circuits: {count} arrays, {cells:,} cells. In layer "
+        f"The first of {summary['seeds']} circuits: {len(g)} arrays, {cells:,} cells. In layer "
         f"{layer}, {int(hit.sum())} of {hit.size} pairs ({hit.mean():.0%}) are stuck; over the "
         f"seeds {share.min():.0%} to {share.max():.0%}, each at its own place. A pair is two "
         "neighbouring columns; the last row is the bias."
@@ -87,37 +133,28 @@ def _arrays(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
     return figure, Shown("arrays.png", "The arrays and the defect", caption)
 
 
-def _interleaved(group: Arrays) -> np.ndarray:
-    """The array as it is built, of the first seed."""
-    pairs = np.stack([group["g_plus"][0], group["g_minus"][0]], axis=-1)
-    return pairs.reshape(len(pairs), -1)
-
-
-def _outputs(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
-    test = arrays["data"]["test"][0]
-    volts = {name: arrays["voltages"][name][0, test] for name in CIRCUITS}
-    largest = np.argmax(volts["defective"], -1) == arrays["data"]["labels"][test]
-    neighbours = arrays["references"]["nearest_neighbours"][0]
+def _outputs(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
+    volts, labels = {name: seen.volts[name][0] for name in CIRCUITS}, seen.labels[0]
+    largest = np.argmax(volts["defective"], -1) == labels
+    neighbours = seen.accuracy["nearest neighbours"][0]
     shift = np.sqrt(np.mean((volts["defective"] - volts["healthy"]) ** 2))
     spread = np.sqrt(np.mean(volts["healthy"] ** 2))
     caption = (
-        f"The {len(test)} test images of the first circuit, {volts['healthy'].shape[1]} voltages "
+        f"The {len(labels)} test images of the first circuit, {volts['healthy'].shape[1]} voltages "
         "each, in the plane that parts the healthy circuit's classes best. The defect changes the "
         f"voltages by {1e3 * shift:.0f} mV (RMS; they are {1e3 * spread:.0f} mV). The largest "
         f"voltage is then the right class for {largest.mean():.0%} of the images, the vote of the "
         f"nearest labelled voltages for {neighbours:.0%}: the difference is what a corrector can "
         "use. Ellipses hold two thirds of a class."
     )
-    figure = plots.outputs_figure(arrays["data"]["labels"][test], volts)
+    figure = plots.outputs_figure(labels, volts)
     return figure, Shown("outputs.png", "Output voltages before and after", caption)
 
 
-def _confusion(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
-    data, volts = arrays["data"], arrays["voltages"]
-    seeds = np.arange(len(data["test"]))[:, None]
-    labels = data["labels"][data["test"]].ravel()
-    predicted = {name: volts[name][seeds, data["test"]].argmax(-1).ravel() for name in CIRCUITS}
-    predicted["corrected"] = arrays["predictions"]["corrected"].ravel()
+def _confusion(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
+    volts, labels = seen.volts, seen.labels.ravel()
+    predicted = {name: volts[name].argmax(-1).ravel() for name in CIRCUITS}
+    predicted["corrected"] = seen.corrected.ravel().astype(int)
     classes = volts["healthy"].shape[-1]
     recall = {name: np.diag(confusion(labels, p, classes)) for name, p in predicted.items()}
     worst = int(np.argmax(recall["healthy"] - recall["defective"]))
@@ -132,10 +169,9 @@ def _confusion(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
     return figure, Shown("confusion.png", "Which classes are confused", caption)
 
 
-def _drop(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
+def _drop(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
     numbers = sorted({0, summary["layer"]})
-    probe = [arrays["probe"][f"layer_{k}"] for k in numbers]
-    rows, cells = ([group[name][1] for group in probe] for name in ("v_rows", "v_cells"))
+    rows, cells = ([found[k] for k in numbers] for found in (seen.v_rows, seen.v_cells))
     parts = []
     for number, v, u in zip(numbers, rows, cells, strict=True):
         lost, full = drop(v, u), np.max(np.abs(v))
@@ -152,8 +188,8 @@ def _drop(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
     return figure, Shown("drop.png", "What the wires take", caption)
 
 
-def _power(arrays: Arrays, summary: Summary) -> tuple[Any, Shown]:
-    power = dict(zip(CIRCUITS, arrays["probe"]["power"], strict=True))
+def _power(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
+    power = seen.power
     healthy, defective = (1e6 * power[name].mean(-1) for name in CIRCUITS)
     most, layer = int(np.argmax(healthy)), summary["layer"]
     caption = (

@@ -3,31 +3,51 @@
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from xbar.data.store import write_text
-from xbar.studies.figures import Shown
+
+
+class Shown(NamedTuple):
+    """A figure in a report.
+
+    Args:
+        file: its name in the run's folder.
+        title: what it is.
+        caption: what it found.
+    """
+
+    file: str
+    title: str
+    caption: str
 
 
 def write_report(
-    folder: Path, figures: Sequence[Shown], summary: Mapping[str, Any], config: Mapping[str, Any]
+    folder: Path,
+    template: str,
+    figures: Sequence[Shown],
+    summary: Mapping[str, Any],
+    config: Mapping[str, Any],
+    **more: Any,
 ) -> None:
-    """Write `report.html` of the demo.
+    """Write `report.html`.
 
     Args:
         folder: the run's folder, with the figures in it.
+        template: name of the page's template.
         figures: what to show, in order.
         summary: as in `summary.json`.
         config: the run's settings.
+        more: what else the template needs.
     """
     environment = Environment(
         loader=PackageLoader("xbar.studies"), autoescape=True, undefined=StrictUndefined
     )
     shown = [figure._asdict() | {"image": _inline(folder / figure.file)} for figure in figures]
-    text = environment.get_template("demo.html.j2").render(
-        summary=summary, config=config, figures=shown
+    text = environment.get_template(template).render(
+        summary=summary, config=config, figures=shown, **more
     )
     write_text(folder / "report.html", text)
 

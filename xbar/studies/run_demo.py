@@ -1,31 +1,23 @@
-"""`xbar demo`: the demo's stages in a folder, with results, figures and a report."""
+"""`xbar demo`: one study, with figures and a report of its own."""
 
-import hashlib
-import time
-from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from xbar.corrector import Corrector
 from xbar.data.digits import Dataset
-from xbar.data.store import read_results, write_results
 from xbar.mlp import MLP
 from xbar.statistics import t_interval
-from xbar.studies import demo, references
-from xbar.studies.demo import Accuracies, Data, DemoConfig
-from xbar.studies.figures import write_figures
-from xbar.studies.folder import RunFolder, UsageError
-from xbar.studies.progress import Stages
-from xbar.studies.references import References
+from xbar.studies.demo import DemoConfig
+from xbar.studies.engine import Computed, run_study
+from xbar.studies.errors import StudyError, UsageError
+from xbar.studies.figures import Seen, look, write_figures
+from xbar.studies.folder import RunFolder
+from xbar.studies.readers import corrector_parameters
+from xbar.studies.references import ABOUT, table
 from xbar.studies.report import write_report
-from xbar.studies.stored import groups
-
-STAGES = 7  # of `_compute`, for the bar
 
 
 def run(
@@ -53,106 +45,60 @@ def run(
     Raises:
         UsageError: the folder cannot be used, or network, data and settings do not fit.
     """
+
+    def finish(done: Computed) -> dict[str, Any]:
+        return _finish(config, done)
+
     try:
-        data = demo.load(config, dataset, network)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    if network is not None:  # so that the settings tell of this one
-        hidden = tuple(demo.sizes(config, data)[1:-1])
-        config = replace(config, hidden=hidden, activation=network.activation)
-    settings = config.as_dict() | identity(data)
-    console = Console() if console is None else console
-    folder = RunFolder(Path(out), "demo", settings, overwrite=overwrite)
-    if not folder.finished:
-        _compute(config, settings, data, folder, console)
-    summary = folder.summary()
-    _show(summary, folder, console)
+        return run_study(
+            config.study(),
+            out,
+            console,
+            overwrite=overwrite,
+            dataset=dataset,
+            network=network,
+            command="demo",
+            finish=finish,
+            show=_show,
+        )
+    except StudyError as error:  # in the command line's words, the first of them
+        raise UsageError(error.problems[0].removeprefix("defects[0].")) from error
+
+
+def _finish(config: DemoConfig, done: Computed) -> dict[str, Any]:
+    path = done.folder.path
+    with done.stages.stage("cell voltages and power"):
+        seen = look(path)
+    with done.stages.stage("write figures and report"):
+        summary = _summarise(config, done, seen)
+        figures = write_figures(path, seen, summary)
+        summary["figures"] = [figure.file for figure in figures]
+    summary |= done.times()
+    context = {"wire_ohm": config.wire_ohm, "given": done.given.network is not None}
+    write_report(path, "demo.html.j2", figures, summary, done.settings, **context)
     return summary
 
 
-def identity(data: Data) -> dict[str, str]:
-    """Name and fingerprint of what was given: a folder resumes only with the same numbers."""
-    network = "trained here" if data.given is None else f"given, {_fingerprint(data.given)}"
-    found = _fingerprint((data.dataset.images, data.dataset.labels))
-    return {"network": network, "data": f"{data.dataset.name}, {found}"}
-
-
-def _fingerprint(tree: Any) -> str:
-    digest = hashlib.sha256(str(jax.tree.structure(tree)).encode())
-    for leaf in jax.tree.leaves(tree):
-        array = np.ascontiguousarray(leaf)
-        digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()[:12]
-
-
-def _compute(
-    config: DemoConfig, settings: dict[str, Any], data: Data, folder: RunFolder, console: Console
-) -> None:
-    start, stages = time.perf_counter(), Stages(console, STAGES)
-
-    def stage(title: str, name: str, compute: Any) -> Any:
-        with stages.stage(title):
-            return jax.block_until_ready(folder.stage(name, compute))
-
-    models = stage(
-        "take the network" if data.given else f"train {config.seeds} software networks",
-        "models",
-        lambda: demo.train(config, data),
-    )
-    with stages.stage("map to arrays, break one of them"):
-        circuits = jax.block_until_ready(demo.build(config, data, models))
-    voltages = stage(
-        "solve every array exactly", "voltages", lambda: demo.solve_circuits(data, circuits)
-    )
-    correctors = stage(
-        f"train {config.seeds} correctors",
-        "correctors",
-        lambda: demo.correct(config, data, voltages),
-    )
-    others = stage(
-        "references and controls",
-        "references",
-        lambda: references.measure(config, data, models, voltages),
-    )
-    probe = stage("cell voltages and power", "probe", lambda: demo.probe(data, circuits))
-    with stages.stage("write results, figures and report"):
-        accuracies = demo.score(data, models, voltages, correctors)
-        content = groups(data, models, circuits, voltages, probe, correctors, accuracies, others)
-        write_results(folder.path / "results.h5", content, settings)
-        summary = summarise(config, data, models, accuracies, others, correctors)
-        arrays, _ = read_results(folder.path / "results.h5")
-        figures = write_figures(folder.path, arrays, summary)
-        summary["figures"] = [figure.file for figure in figures]
-        summary["stages_s"] = {name: round(s, 2) for name, s in stages.seconds.items()}
-        summary["wall_s"] = round(time.perf_counter() - start, 1)
-        write_report(folder.path, figures, summary, settings)
-    folder.publish_summary(summary)
-
-
-def summarise(
-    config: DemoConfig,
-    data: Data,
-    models: MLP,
-    accuracies: Accuracies,
-    others: References,
-    correctors: Corrector,
-) -> dict[str, Any]:
+def _summarise(config: DemoConfig, done: Computed, seen: Seen) -> dict[str, Any]:
     """The headline figures, as `summary.json` holds them, without the times."""
-    means = {name: t_interval(np.asarray(values)) for name, values in accuracies._asdict().items()}
+    means = {name: t_interval(values) for name, values in seen.accuracy.items()}
+    main = ("software", "healthy", "defective", "corrected")
+    study, outputs = done.plan.study, done.plan.sizes[-1]
+    parameters: dict[str, int | None] = dict.fromkeys(ABOUT)
+    parameters |= {c.label: corrector_parameters(c, outputs) for c in study.correctors}
+    network = sum((n + 1) * m for n, m in pairwise(done.plan.sizes))
     return {
-        "accuracy": {name: ci.mean for name, ci in means.items()},
-        "ci95": {name: ci.half_width for name, ci in means.items()},
+        "accuracy": {name: means[name].mean for name in main},
+        "ci95": {name: means[name].half_width for name in main},
         "defect": config.describe_defect(),
-        "layer": demo.broken_layer(config, data),
+        "layer": seen.layer,
         "seed": config.seed,
         "seeds": config.seeds,
-        "network": "-".join(str(size) for size in demo.sizes(config, data)),
-        "data": data.dataset.name,
-        "corrector_parameters": correctors.parameter_count,
-        "test_images": int(data.parts.test.shape[-1]),
-        "references": references.table(
-            others._asdict(), accuracies.corrected, correctors, models.parameter_count
-        ),
+        "network": "-".join(str(size) for size in done.plan.sizes),
+        "data": done.given.dataset.name,
+        "corrector_parameters": parameters["corrected"],
+        "test_images": seen.labels.shape[-1],
+        "references": table(seen.accuracy, parameters | {"retrained network": network}),
     }
 
 

@@ -1,0 +1,102 @@
+"""Accuracy along the axes of a sweep, and maps over pairs of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from xbar.plots.style import COLOURS, new_figure, plain
+
+Curve = tuple[Any, Any]  # means and half-widths, one for each value of the axis
+
+
+def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) -> Figure:
+    """Test accuracy at each value of one axis, with intervals.
+
+    Args:
+        values: of the axis, numbers or words.
+        label: of the axis, with its unit.
+        curves: means and half-widths of their intervals by name, shares in 0..1; NaN leaves out.
+
+    Returns:
+        The figure.
+    """
+    figure = new_figure(3.4 + 0.16 * len(curves))
+    axes = figure.subplots()
+    numeric = all(isinstance(v, int | float) for v in values)
+    places = np.asarray(values, float) if numeric else np.arange(len(values), dtype=float)
+    step = np.min(np.diff(places)) if numeric and len(places) > 1 else 1.0
+    for number, (name, (means, halves)) in enumerate(curves.items()):
+        shift = 0.0 if numeric else 0.5 * ((number + 0.5) / len(curves) - 0.5)
+        axes.errorbar(
+            places + shift * step,
+            100 * np.asarray(means, float),
+            yerr=100 * np.nan_to_num(np.asarray(halves, float)),
+            fmt="o-" if numeric else "o",
+            color=COLOURS.get(name, colormaps["tab10"](number % 10)),
+            label=name,
+            markersize=4,
+            capsize=3,
+            linewidth=1.3,
+        )
+    if not numeric:
+        long = max(len(str(v)) for v in values) * len(values) > 60
+        axes.set_xticks(places, [str(v) for v in values], rotation=25 if long else 0, fontsize=8)
+    axes.set_xlabel(label)
+    axes.set_ylabel("test accuracy [%]")
+    axes.set_ylim(0, 102)
+    axes.grid(axis="y", alpha=0.25)
+    plain(axes)
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+    )
+    return figure
+
+
+def map_figure(
+    rows: tuple[str, Sequence[Any]],
+    columns: tuple[str, Sequence[Any]],
+    panels: Mapping[str, Any],
+) -> Figure:
+    """Maps of accuracy over two axes, one under the other.
+
+    Args:
+        rows: label and values of the axis that runs down.
+        columns: label and values of the axis that runs to the right.
+        panels: accuracies by name, (rows, columns) in 0..1; NaN is left blank.
+
+    Returns:
+        The figure.
+    """
+    height = 0.9 + 0.34 * len(rows[1])
+    figure = new_figure(height * len(panels) + 1.0)
+    grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
+    image = None
+    for axes, (name, shares) in zip(grid, panels.items(), strict=True):
+        percent = 100 * np.asarray(shares, float)
+        image = axes.imshow(percent, cmap="viridis", vmin=0, vmax=100, aspect="auto")
+        axes.set_title(name, fontsize=10, loc="left", color=COLOURS.get(name, "black"))
+        axes.set_yticks(range(len(rows[1])), [_short(v) for v in rows[1]], fontsize=8)
+        axes.set_ylabel(rows[0], fontsize=8)
+        for (i, j), value in np.ndenumerate(percent):
+            if np.isfinite(value) and percent.shape[1] <= 12:
+                colour = "black" if value > 60 else "white"
+                text = f"{value:.0f}"
+                axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
+    labels = [_short(v) for v in columns[1]]
+    turn = 25 if sum(map(len, labels)) > 60 else 0
+    grid[-1].set_xticks(range(len(labels)), labels, rotation=turn, fontsize=8)
+    grid[-1].set_xlabel(columns[0], fontsize=9)
+    assert image is not None
+    figure.colorbar(image, ax=list(grid), label="test accuracy [%]", aspect=30)
+    return figure
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,210 @@
+"""Circuits of a study, from where they stand on its axes to their voltages. No physics of its own.
+
+A healthy circuit is solved once, every array of it; a circuit with one broken layer needs that one
+array solved anew, and the healthy transfer matrices do the rest.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from xbar.crossbar import Wires
+from xbar.data.circuits import network_fields, network_of
+from xbar.data.store import Field
+from xbar.defects import inject, random_mask
+from xbar.mapping import Pairs, Window
+from xbar.network import Network
+from xbar.studies.config import CircuitSettings
+from xbar.studies.devices import How, in_blocks, one_by_one
+from xbar.studies.faults import make_fault, stuck_value, window_of
+from xbar.studies.plan import Plan, Table, row_keys
+from xbar.studies.software import Given
+
+Arrays = dict[str, Any]
+
+
+def solve_healthy(
+    plan: Plan, rows: Table, weights: Arrays, parts: Mapping[str, Any], given: Given, how: How
+) -> Arrays:
+    """Map software networks to arrays and solve every one of them.
+
+    Args:
+        plan: of the study.
+        rows: of the table of healthy circuits, all of one mapping.
+        weights: of each row's software network, `weights_0`, `biases_0`, ...
+        parts: "base" and "labelled" of each row: which images scale and which are read.
+        given: the data.
+        how: where.
+
+    Returns:
+        By name, leading with the rows: `network` (a tree as `network_fields` has it), `transfer_0`,
+        ... [S], `volts` (rows, labelled, classes) [V].
+    """
+    limits = np.array([_limits(name) for name in rows["window"]])
+    circuits = {
+        "weights": weights,
+        "g": limits,
+        "r": rows["wire_ohm"],
+        "base": parts["base"],
+        "labelled": parts["labelled"],
+    }
+    static = (str(rows["mapping"][0]), given.activation, plan.study.circuit)
+    return _solve_healthy(circuits, given.images, *static, how)
+
+
+@partial(jax.jit, static_argnames=("mapping", "activation", "circuit", "how"))
+def _solve_healthy(
+    circuits: Arrays,
+    images: Array,
+    mapping: str,
+    activation: str,
+    circuit: CircuitSettings,
+    how: How,
+) -> Arrays:
+    def one(row: Arrays, images: Array) -> Arrays:
+        count = len(row["weights"]) // 2
+        network = Network.from_weights(
+            [row["weights"][f"weights_{k}"] for k in range(count)],
+            [row["weights"][f"biases_{k}"] for k in range(count)],
+            activation=activation,
+            window=Window(*row["g"]),
+            mapping=mapping,
+            wires=Wires(word_line=row["r"], bit_line=row["r"]),
+            calibration=images[row["base"]],
+            open_loop_gain=np.inf if circuit.gain is None else circuit.gain,
+            v_min=None if circuit.rail is None else -circuit.rail,
+            v_max=circuit.rail,
+        )
+        transfers = network.transfers()
+        volts = network.apply(transfers, images[row["labelled"]])
+        matrices = {f"transfer_{k}": t for k, t in enumerate(transfers)}
+        return {"network": network, "volts": volts, **matrices}
+
+    found = in_blocks(one_by_one(one), circuits, images, how)
+    return {**found, "network": bare(network_fields(found["network"]))}
+
+
+def bare(tree: Any) -> Any:
+    """The numbers of a tree of fields; its words are left out."""
+    if isinstance(tree, Field):
+        return jnp.asarray(tree.values)
+    return {name: bare(item) for name, item in tree.items() if not isinstance(item, str)}
+
+
+def with_words(tree: Arrays, activation: str) -> Arrays:
+    """Put back the words that `bare` left out."""
+    last = f"layer_{sum(name.startswith('layer_') for name in tree) - 1}"
+    return {
+        name: {**item, "activation": "none" if name == last else activation}
+        if name.startswith("layer_")
+        else item
+        for name, item in tree.items()
+    }
+
+
+def hits(plan: Plan, rows: Table, shape: tuple[int, int]) -> np.ndarray:
+    """Which pairs of the broken layer are hit, (rows, inputs + 1, outputs)."""
+    keys = row_keys(plan, "defect", rows)
+    found = np.zeros((len(keys), *shape), bool)
+    for name in np.unique(rows["shape"]):
+        chosen = rows["shape"] == name
+        found[chosen] = np.asarray(_hits(str(name), shape, keys, rows["coverage"]))[chosen]
+    return found
+
+
+@partial(jax.jit, static_argnames=("name", "shape"))
+def _hits(name: str, shape: tuple[int, int], keys: Array, coverage: Array) -> Array:
+    return jax.vmap(lambda key, c: random_mask(name, key, c).mask(shape))(keys, coverage)
+
+
+def break_pairs(
+    plan: Plan, rows: Table, g_plus: Any, g_minus: Any, hit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Conductances with the defect of each row in them, plus and minus cells [S].
+
+    Args:
+        plan: of the study.
+        rows: of its table, all with the same layer broken.
+        g_plus: healthy plus cells of that layer, (rows, inputs + 1, outputs) [S].
+        g_minus: healthy minus cells [S].
+        hit: which pairs are hit.
+
+    Returns:
+        Plus and minus cells [S].
+    """
+    keys = row_keys(plan, "fault", rows)
+    limits = np.array([_limits(name) for name in rows["stuck_window"]])
+    plus, minus = np.array(g_plus), np.array(g_minus)
+    faults = list(zip(rows["fault"].tolist(), rows["stuck"].tolist(), strict=True))
+    stuck = [stuck_value(*pair) for pair in faults]
+    modes = [
+        (f, s if isinstance(s, str) else "value") for (f, _), s in zip(faults, stuck, strict=True)
+    ]
+    g = np.array([0.0 if isinstance(s, str) else s for s in stuck])
+    for fault, mode in sorted(set(modes)):
+        chosen = np.array([pair == (fault, mode) for pair in modes])
+        found = _break_pairs(fault, mode, g_plus, g_minus, hit, keys, limits, g)
+        plus[chosen], minus[chosen] = (np.asarray(x)[chosen] for x in found)
+    return plus, minus
+
+
+@partial(jax.jit, static_argnames=("fault", "mode"))
+def _break_pairs(fault: str, mode: str, *circuits: Array) -> tuple[Array, Array]:
+    def one(plus: Array, minus: Array, hit: Array, key: Array, limits: Array, g: Array) -> Any:
+        kind = make_fault(fault, g if mode == "value" else mode)
+        pairs = inject(Pairs(plus, minus), hit, kind, Window(*limits), key)
+        return pairs.g_plus, pairs.g_minus
+
+    return jax.vmap(one)(*circuits)
+
+
+def solve_broken(
+    layer: int,
+    activation: str,
+    healthy: Arrays,
+    pairs: tuple[np.ndarray, np.ndarray],
+    labelled: Any,
+    images: Array,
+    how: How,
+) -> Array:
+    """Output voltages with other conductances in one layer, (rows, labelled, classes) [V].
+
+    Args:
+        layer: the layer whose array is solved.
+        activation: between the layers.
+        healthy: `network` and `transfer_0`, ... of each row, as `solve_healthy` gives them.
+        pairs: plus and minus cells of the layer, (rows, inputs + 1, outputs) [S].
+        labelled: images that each row reads, (rows, labelled).
+        images: all inputs.
+        how: where.
+
+    Returns:
+        Voltages; NaN where an array could not be solved within the solver's tolerance.
+    """
+    rows = {**healthy, "plus": pairs[0], "minus": pairs[1], "labelled": labelled}
+    return _solve_broken(rows, images, layer, activation, how)
+
+
+@partial(jax.jit, static_argnames=("layer", "activation", "how"))
+def _solve_broken(rows: Arrays, images: Array, layer: int, activation: str, how: How) -> Array:
+    def one(row: Arrays, images: Array) -> Array:
+        network = network_of(with_words(row["network"], activation))
+        pairs = Pairs(row["plus"], row["minus"])
+        network = eqx.tree_at(lambda net: net.layers[layer].pairs, network, pairs)
+        transfers = [row[f"transfer_{k}"] for k in range(len(network.layers))]
+        transfers[layer] = network.layers[layer].transfer()
+        return network.apply(transfers, images[row["labelled"]])
+
+    return in_blocks(one_by_one(one), rows, images, how)
+
+
+def _limits(window: str) -> tuple[float, float]:
+    """Smallest and largest conductance of a window [S]."""
+    found = window_of(window)
+    return float(found.g_min), float(found.g_max)
