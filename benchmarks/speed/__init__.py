@@ -1,0 +1,1 @@
+"""The speed benchmark: one module per question; see benchmarks/README.md."""

@@ -1,0 +1,25 @@
+"""(a) One input: one 65x100 array, and 100 different ones; 1 Ohm and 5 Ohm."""
+
+from benchmarks.speed.contest import Effort, contest, everyone
+from benchmarks.speed.problems import arrays, case_of
+from benchmarks.speed.rows import save
+
+SHAPE = (65, 100)
+TITLE = "One input"
+TEXT = """\
+Column currents of 65x100 arrays (10 kOhm to 1 MOhm, 2 % stuck on and 2 % stuck off) for one input,
+from conductances to currents. `solve`: one array at a time; `solve_all`: 100 different arrays, all
+cores busy, time per array. float64 to 1e-10, float32 to 1e-6 of the largest column current."""
+
+
+def run(quick: bool) -> None:
+    effort, rows = Effort.of(quick), []
+    for r in (1.0, 5.0):
+        case = case_of(arrays(8, *SHAPE), r)
+        slow = ["ngspice"] if quick or r != 1.0 else []  # it needs seconds per solve
+        entries = everyone("solve", without=slow)
+        rows += contest("a", f"65x100, {r:g} Ohm", "solve", case, entries, effort)
+        many = case_of(arrays(10 if quick else 100, *SHAPE), r)
+        name = f"{len(many.g)} arrays 65x100, {r:g} Ohm"
+        rows += contest("a", name, "solve_all", many, everyone("solve_all"), effort)
+    save("one_input", TITLE, TEXT, rows, quick=quick)
