@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would collide
-.PHONY: help venv demo test test-slow test-low lint format notebooks clean
+.PHONY: help venv demo test test-slow test-low lint format notebooks bench bench-gpu clean
 
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -47,6 +47,14 @@ notebooks: .venv/notebooks.stamp ## run every notebook, leaving the files as the
 test-low: .venv/low.stamp ## run the test suite against the lower bounds of pyproject.toml
 	@.venv/low/bin/python $(PYTEST)
 
+# BENCH: which questions, and --quick (make bench BENCH="a b --quick"); see benchmarks/README.md
+bench: .venv/base.stamp ## measure speed beside the other tools, which it installs (hours)
+	@$(BIN)/python benchmarks/peers/install.py
+	@.venv/bench/bin/python -m benchmarks.speed $(BENCH)
+
+bench-gpu: .venv/gpu.stamp ## measure speed on one NVIDIA GPU, xbar alone
+	@$(BIN)/python -m benchmarks.speed --gpu $(BENCH)
+
 venv: .venv/base.stamp ## make .venv with xbar in it
 
 clean: ## remove the environment, caches and build products (not runs/)
@@ -75,7 +83,7 @@ clean: ## remove the environment, caches and build products (not runs/)
 	@$(BIN)/uv pip install --quiet --python .venv/low/bin/python --resolution lowest-direct --editable '.[test]'
 	@touch $@
 
-# test, lint, notebooks: the extra of that name on top
+# test, lint, notebooks, gpu: the extra of that name on top
 .venv/%.stamp: .venv/base.stamp
 	@echo "Installing what '$*' needs into .venv ..."
 	@$(BIN)/python -m pip install --quiet --editable '.[$*]'

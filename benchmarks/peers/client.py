@@ -34,13 +34,12 @@ def total_memory() -> int:
 
 def installed() -> dict[str, dict[str, str]]:
     """What install.py found: per contestant its Python, or why it is missing and what helps."""
+    here = {"xbar": {"python": sys.executable}}
     try:
-        return json.loads((ENVIRONMENT / "peers.json").read_text())
+        return json.loads((ENVIRONMENT / "peers.json").read_text()) | here
     except OSError:
-        how = {"missing": "not installed", "how": "make bench"}
-        return {name: how for name in CONTESTANTS if name != "xbar"} | {
-            "xbar": {"python": sys.executable}
-        }
+        missing = {"missing": "the peers' environments are not there", "how": "make bench"}
+        return dict.fromkeys(CONTESTANTS, missing) | here
 
 
 class Process:

@@ -105,6 +105,7 @@ class Reference:
 
 def relative(found: np.ndarray, expected: np.ndarray) -> float:
     """Largest error relative to the largest expected value; infinite where anything is NaN."""
+    found = np.asarray(found)
     if found.shape != expected.shape:
         return float("inf")
     wrong = float(np.max(np.abs(found - expected)) / np.max(np.abs(expected)))
