@@ -29,6 +29,7 @@ from xbar.studies.chunks import Measure, Work
 from xbar.studies.config import Study
 from xbar.studies.errors import UsageError
 from xbar.studies.folder import RunFolder
+from xbar.studies.interrupt import Interrupt
 from xbar.studies.plan import Chunk, Plan
 from xbar.studies.processes import Processes
 from xbar.studies.progress import Advance, Stages
@@ -135,9 +136,14 @@ def run_study(
     start = time.perf_counter()
     with jax.enable_x64(study.run.precision == "float64"):
         given = load(study, beside, dataset, network)
-        with _claim(processes, Path(out), command, settings, overwrite) as folder:
+        interrupt = Interrupt()
+        with (
+            interrupt.watched(),
+            _claim(processes, Path(out), command, settings, overwrite) as folder,
+        ):
             summary = {}
-            run = _Run(study, given, folder, settings, measures, processes, Stages(console))
+            stages = Stages(console, interrupt.check)
+            run = _Run(study, given, folder, settings, measures, processes, stages)
             run.compute()
             if processes.first:
                 run.publish()

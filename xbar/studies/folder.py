@@ -5,6 +5,7 @@ computed goes to `shards/`, so that a run that was stopped goes on behind its la
 `summary.json` is written last: its presence says that the run is finished.
 """
 
+import errno
 import json
 import shutil
 from collections.abc import Mapping
@@ -54,8 +55,13 @@ class RunFolder:
             self._claim(identity, overwrite)
         except OSError as error:
             self.release()
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # nothing is wrong with the call
             reason = error.strerror or str(error)
             raise UsageError(f"--out: cannot write to {path} ({reason})") from error
+        except BaseException:  # such as Ctrl-C
+            self.release()
+            raise
 
     def _claim(self, identity: dict[str, Any], overwrite: bool) -> None:
         used = self._check(identity, overwrite)
@@ -65,9 +71,9 @@ class RunFolder:
         self._lock = lock.FolderLock(self.path)
         if used and overwrite:
             self._clear()
-        self.shards.mkdir(exist_ok=True)
-        if not used or overwrite:
+        if not used or overwrite:  # first: only what has a marker is ours
             write_text(self.marker, json.dumps(identity, indent=2) + "\n")
+        self.shards.mkdir(exist_ok=True)
 
     def _check(self, identity: dict[str, Any], overwrite: bool) -> bool:
         """Whether an earlier run used the folder; raise where it must not be used again."""

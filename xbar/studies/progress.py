@@ -29,10 +29,12 @@ class Stages:
 
     Args:
         console: where to print.
+        check: called whenever something is done; it may raise.
     """
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, check: Callable[[], None] = lambda: None):
         self.console = console
+        self.check = check
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -49,8 +51,14 @@ class Stages:
             A function to be called with the number of units that have just been done.
         """
         start, count = time.perf_counter(), _Count(total, unit, done)
+
+        def advance(units: int) -> None:
+            count.advance(units)
+            self.check()
+
         with self._alive(name, start, count):
-            yield count.advance
+            yield advance
+        self.check()
         self.seconds[name] = time.perf_counter() - start
         self.console.print(f"{name:<52} {self.seconds[name]:6.1f} s", highlight=False)
 

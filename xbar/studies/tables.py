@@ -60,18 +60,27 @@ def quantities(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def axes_of(circuits: Columns) -> list[Axis]:
-    """The settings that take more than one value, in the table's order."""
-    found = []
+    """The settings that take more than one value, in the table's order.
+
+    One that follows from another, as a shape's own coverage does, is not an axis of its own.
+    """
+    found: list[Axis] = []
     for name in AXES:
         column = circuits[name]
         values = list(dict.fromkeys(column.tolist()))
-        follows = name == "stuck_window" and np.array_equal(column, circuits["window"])
-        if len(values) < 2 or name in REPEATS or follows:
+        if len(values) < 2 or name in REPEATS:
+            continue
+        if any(_follows(column, circuits[axis.name], len(axis.values)) for axis in found):
             continue
         if column.dtype.kind in "fiu":
             values.sort()
         found.append(Axis(name, WORDS[name], values))
     return found
+
+
+def _follows(column: np.ndarray, other: np.ndarray, count: int) -> bool:
+    """Whether a column is known from another one, of so many values."""
+    return len(set(zip(other.tolist(), column.tolist(), strict=True))) == count
 
 
 def interval(values: np.ndarray, seeds: np.ndarray) -> Interval:

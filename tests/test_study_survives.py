@@ -1,0 +1,153 @@
+"""A study that is killed at any moment, or whose disk is full, goes on and finds the same."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from study_cases import assert_same, finish, numbers, write_tiny, xbar
+
+KILLS = 30
+SETTLE_S = 30.0  # longer than the imports take
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The file of the tiny study, and what it finds when it is left alone."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    file = write_tiny(folder)
+    code, _, error = finish(xbar("study", file, "--out", folder / "out"))
+    assert code == 0, error
+    return file, numbers(folder / "out")
+
+
+def begun(out: Path, process: subprocess.Popen[str]) -> bool:
+    """Wait until the process holds the folder; False if it ends before."""
+    lock, end = out / "run.lock", time.monotonic() + SETTLE_S
+    while time.monotonic() < end:
+        if lock.exists() and f"process {process.pid} " in lock.read_text():
+            return True
+        if process.poll() is not None:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@pytest.mark.slow
+def test_killed_at_thirty_random_moments_a_study_finds_the_same(undisturbed, tmp_path):
+    file, expected = undisturbed
+    moments = random.Random(6)
+    kills, runs, kept = 0, 0, set()
+    longest = 3.0
+    while kills < KILLS:
+        out = tmp_path / f"run {runs}"
+        runs += 1
+        while True:
+            process = xbar("study", file, "--out", out)
+            start = time.monotonic()
+            if begun(out, process) and kills < KILLS:
+                time.sleep(moments.uniform(0, longest))
+                if process.poll() is None:
+                    process.send_signal(signal.SIGKILL)
+            code, _, error = finish(process)
+            if code == 0:
+                longest = min(longest, time.monotonic() - start)
+                break
+            assert code == -signal.SIGKILL, error
+            kills += 1
+            kept.add(len(list((out / "shards").glob("*.h5"))))
+            partial = out / "results.h5"
+            if partial.exists():  # under its name there is never half a file
+                numbers_of_results(partial)
+        assert_same(numbers(out), expected)
+        assert not list(out.rglob("*.partial"))
+        assert not (out / "shards").exists()
+    assert kills == KILLS
+    assert len(kept) >= 5, f"the kills met few stages: {kept}"
+
+
+def numbers_of_results(path: Path) -> None:
+    from xbar.data.merge import verify_results
+
+    assert verify_results(path) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 4 MB, of which the test may take away what it likes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        pytest.skip(f"no tmpfs can be mounted here ({error})")
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted here ({done.stderr.strip()})")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("free", "kept", "results"),
+    [
+        (0, (0, 0), False),
+        (150_000, (1, 17), False),
+        (450_000, (18, 18), False),
+        (10**6, (18, 18), True),
+    ],
+    ids=["nothing fits", "some shards", "no results file", "no figures"],
+)
+def test_a_full_disk_is_one_line_and_with_room_the_study_goes_on(
+    undisturbed, small_disk, free, kept, results
+):
+    file, expected = undisturbed
+    out, filler = small_disk / "out", small_disk / "filler"
+    out.mkdir()
+    room = os.statvfs(small_disk)
+    filler.write_bytes(bytes(max(room.f_bavail * room.f_frsize - free - 8192, 0)))
+    code, _, error = finish(xbar("study", file, "--out", out))
+    assert code == 1
+    assert "No space left on device" in error
+    assert error.count("\n") == 1
+    assert not (out / "summary.json").exists()
+    assert not (out / "run.lock").exists()
+    left = len(list((out / "shards").glob("*.h5")))
+    assert kept[0] <= left <= kept[1]
+    assert (out / "results.h5").exists() == results
+    filler.unlink()
+    code, _, error = finish(xbar("study", file, "--out", out))
+    assert code == 0, error
+    assert_same(numbers(out), expected)
+
+
+def test_ctrl_c_is_one_line_and_the_study_goes_on(undisturbed, tmp_path):
+    file, expected = undisturbed
+    process = xbar("study", file, "--out", tmp_path / "out")
+    assert begun(tmp_path / "out", process)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    code, _, error = finish(process)
+    assert code == 130
+    assert error == "xbar: stopped; the same command goes on from here\n"
+    assert not (tmp_path / "out" / "run.lock").exists()
+    code, _, error = finish(xbar("study", file, "--out", tmp_path / "out"))
+    assert code == 0, error
+    assert_same(numbers(tmp_path / "out"), expected)
+
+
+def test_a_second_process_in_the_folder_is_refused(undisturbed, tmp_path):
+    file, expected = undisturbed
+    first = xbar("study", file, "--out", tmp_path / "out")
+    assert begun(tmp_path / "out", first)
+    code, _, error = finish(xbar("study", file, "--out", tmp_path / "out", "--overwrite"))
+    second_came_in_time = first.poll() is None
+    assert finish(first)[0] == 0
+    if second_came_in_time:
+        assert code == 2
+        assert f"process {first.pid} on" in error
+        assert error.count("\n") == 1
+        assert_same(numbers(tmp_path / "out"), expected)
