@@ -37,7 +37,10 @@ def prepare(op: str, case: Case, settings: dict[str, Any]) -> tuple[Any, dict[st
         run = {"klu": sparsax.lu_solve, "umfpack": sparsax.umf_solve}.get(option, sparsax.solve)
         return operation(op, case, nodal, lambda values, b: run(i, j, values, b))
 
-    option, call = fastest(OPTIONS, make, settings)
+    # Supernodal first where the array is large: the budget may end before the others.
+    large = case.shape[0] * case.shape[1] > 50_000
+    options = (*MODES[::-1], *OPTIONS[2:]) if large else OPTIONS
+    option, call = fastest(options, make, settings)
     if option in MODES:
         call = make(option)  # the options tried after it changed the mode
-    return call, {"options": option, "option": OPTIONS.index(option)}
+    return call, {"options": option, "option": options.index(option)}

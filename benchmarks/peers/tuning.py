@@ -17,9 +17,10 @@ def fastest(
 ) -> tuple[Any, Callable[[int], Any]]:
     """The option whose call is fastest, and its call.
 
-    Each is called once to warm up and once more to be timed (thrice, where that is cheap). When
-    `settings["tuning_s"]` is spent, the rest of the options, which are given in order of promise,
-    stays untried. With `settings["option"]`, found in an earlier run, only that one is made.
+    Each is called once to warm up and once more to be timed (up to five times, where that is
+    cheap). When `settings["tuning_s"]` is spent, the rest of the options, which are given in order
+    of promise, stays untried. With `settings["option"]`, found in an earlier run, only that one is
+    made.
     """
     if settings.get("option") is not None:
         option = options[settings["option"]]
@@ -34,7 +35,7 @@ def fastest(
             call = make(option)
             ready(call(0))
             times = []
-            while len(times) < 1 or (len(times) < 3 and sum(times) < 1.0):
+            while len(times) < 1 or (len(times) < 5 and sum(times) < 1.0):
                 start = time.perf_counter()
                 ready(call(len(times) + 1))
                 times.append(time.perf_counter() - start)

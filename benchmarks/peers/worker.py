@@ -43,18 +43,13 @@ class Worker:
         _forget_peak()
         start = time.perf_counter()
         self.call, detail = module.prepare(request["op"], case, request["settings"])
-        ready(self.call(0))
-        seconds = time.perf_counter() - start
-        peak = _peak() - before
-        # A second look at memory with everything compiled, analysed and tuned.
-        idle = _resident()
+        made, peak = _resident(), _peak()
         _forget_peak()
-        ready(self.call(1))
+        ready(self.call(0))
         return {
-            "prepare_s": seconds,
-            "memory_mb": peak / 2**20,
-            "memory_warm_mb": (_peak() - before) / 2**20,
-            "memory_call_mb": (_peak() - idle) / 2**20,
+            "prepare_s": time.perf_counter() - start,
+            "memory_mb": (max(peak, _peak()) - before) / 2**20,
+            "memory_call_mb": (_peak() - made) / 2**20,
             "version": _version(contestant.distribution),
             **detail,
         }

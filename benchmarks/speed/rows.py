@@ -38,8 +38,10 @@ class Row:
     prepare_s: float = math.nan  # until the first result: ordering, analysis, compiling, tuning
     compile_s: float = math.nan
     steps: int | str = ""
-    memory_mb: float = math.nan  # peak above the process before: everything up to two results
-    memory_call_mb: float = math.nan  # peak of a warm call above the process between calls
+    memory_mb: float = math.nan  # peak above the process before, first result included
+    # Of that the first result's call: peak above the process after compiling, ordering, analysis
+    # (next to nothing where tuning has called it before; `sizes` measures it without tuning).
+    memory_call_mb: float = math.nan
     version: str = ""
     extra: str = ""
     where: dict[str, Any] = field(default_factory=description)

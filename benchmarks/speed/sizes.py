@@ -15,12 +15,12 @@ from benchmarks.speed.rows import Row, save, seconds_text, table
 TITLE = "Sizes"
 TEXT = """\
 Column currents of square arrays for one input, 1 Ohm wires. Memory: peak of a fresh process above
-what it held before the solve (imports done, inputs there), everything included that the first two
-results took: compiling, ordering, analysis, factors. `memory_call_mb` in the CSV is a warm call
-alone. Up to 256x256 the contestants alternate; larger ones run one by one, as their factors
-together would not fit into memory. Peers choose their options anew for each size; their memory is
-that of the chosen ones. A peer is not run at a size where, by its time and memory one size
-before, it would not end."""
+what it held before the solve (imports done, inputs there), everything included up to the first
+result: compiling, ordering, analysis, factors. *first call* is the part of it that comes after
+compiling, ordering and analysis. Up to 256x256 the contestants alternate; larger ones run one by
+one, as their factors together would not fit into memory. Peers choose their options anew for each
+size; their memory is that of the chosen ones (ngspice's is not known). A peer is not run at a size
+where, by its time and memory one size before, it would not end."""
 SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 TOGETHER = 256
 GROWTH_TIME, GROWTH_MEMORY = 8.0, 4.5  # of sparse factors when the size doubles, n^3 and n^2 log n
@@ -45,7 +45,27 @@ def run(quick: bool) -> None:
     text = TEXT + "\n\n" + figures.reference_to("sizes", _caption(rows))
     _draw(rows, quick)
     baselines = (("xbar", "float64"), ("xbar", "float32"))
-    save("sizes", TITLE, text, rows, table(rows, baselines), quick=quick)
+    body = _memory(rows) + table(rows, baselines)
+    save("sizes", TITLE, text, rows, body, quick=quick)
+
+
+def _memory(rows: Sequence[Row]) -> str:
+    """Memory over sizes, one line per contestant."""
+    names = list(dict.fromkeys(row.case for row in rows))
+    lines = [
+        "Memory and, in brackets, that of the first call [MB]:\n",
+        "| contestant | precision | " + " | ".join(n.partition(",")[0] for n in names) + " |",
+        "|---" * (2 + len(names)) + "|",
+    ]
+    for key in dict.fromkeys((r.contestant, r.precision) for r in rows):
+        mine = {r.case: r for r in rows if (r.contestant, r.precision) == key}
+        cells = []
+        for name in names:
+            row = mine.get(name)
+            known = row is not None and row.fine and not math.isnan(row.memory_mb)
+            cells.append(f"{row.memory_mb:.0f} ({row.memory_call_mb:.0f})" if known else "")
+        lines.append("| " + " | ".join([*key, *cells]) + " |")
+    return "\n".join(lines) + "\n\n"
 
 
 def _name(size: int) -> str:
@@ -118,6 +138,9 @@ def _draw(rows: Sequence[Row], quick: bool) -> None:
     figures.lines(left, rows, _size_of, lambda r: r.seconds)
     figures.lines(right, rows, _size_of, lambda r: r.memory_mb)
     for axes, y in ((left, "time of one solve [s]"), (right, "memory above the process [MB]")):
+        ticks = sorted({int(_size_of(row)) for row in rows})
+        axes.set_xticks(ticks, [str(t) for t in ticks])
+        axes.set_xticks([], minor=True)
         axes.set_xlabel("rows = columns")
         axes.set_ylabel(y)
     figures.finish(figure, left, "sizes", quick)
