@@ -64,3 +64,23 @@ def test_every_seed_is_drawn():
     drawn = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 3]
     np.testing.assert_allclose(drawn, 100 * np.array(list(shares.values())))
     assert [text.get_text() for text in axes.texts] == ["90.0 %", "60.0 %"]
+
+
+def test_an_axis_of_words_and_one_of_numbers(tmp_path):
+    curves = {"healthy": ([0.9, 0.9], [0.01, np.nan]), "mine": ([0.4, np.nan], [0.1, np.nan])}
+    for values in (["ring", "row"], [0.1, 0.4]):
+        axes = plots.axis_figure(values, "what", curves).axes[0]
+        assert axes.get_xlabel() == "what"
+        assert axes.get_ylabel() == "test accuracy [%]"
+        drawn = [group.lines[0].get_ydata() for group in axes.containers]
+        np.testing.assert_array_equal(drawn, [[90, 90], [40, np.nan]])
+        colours = {group.lines[0].get_color() for group in axes.containers}
+        assert len(colours) == 2
+
+
+def test_a_map_says_its_numbers_and_leaves_blanks():
+    shares = np.array([[0.5, np.nan], [0.25, 1.0]])
+    rows, columns = ("layer", [0, 1]), ("coverage", [0.1, 0.2])
+    axes = plots.map_figure(rows, columns, {"defective": shares}).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["50", "25", "100"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.1", "0.2"]

@@ -1,6 +1,7 @@
 """Study files: what they may say, and that everything wrong with one is named at once."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 from study_cases import TINY, write_tiny
@@ -17,7 +18,10 @@ from xbar.studies import (
     read_study,
     write_study,
 )
+from xbar.studies.plan import Plan
 from xbar.studies.toml import checked, study_from
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 WRONG = """
 seeds = "3"
@@ -217,3 +221,23 @@ def test_a_file_that_is_not_there_gets_one_line(tmp_path, monkeypatch, capsys):
     assert "x.toml: cannot be read (No such file or directory)" in error
     with pytest.raises(UsageError):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
+def test_examples_are_studies(file):
+    assert Plan(read_study(file), (64, 50, 20, 8, 10)).circuits > 0
+
+
+def test_a_dry_run_says_what_it_takes_and_touches_nothing(tmp_path, monkeypatch, capsys):
+    file = write_tiny(tmp_path)
+    code, out, _ = call(monkeypatch, capsys, "study", file, "--dry-run")
+    assert code == 0
+    for text in ("defective circuits", " 64 ", "18 of up to 4 circuits", "GiB", "kB", " s on this"):
+        assert text in out
+    assert {f.name for f in tmp_path.iterdir()} == {"tiny.toml", "data.npz"}
+
+
+def test_without_a_folder_there_is_one_line(tmp_path, monkeypatch, capsys):
+    code, _, error = call(monkeypatch, capsys, "study", write_tiny(tmp_path))
+    assert code == 2
+    assert error == "xbar: --out: got none, needs a folder for results\n"

@@ -34,7 +34,7 @@ def assert_equal_tables(found, expected):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("devices", [2, 3])
+@pytest.mark.parametrize("devices", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_devices_of_one_process_share_each_chunk(alone, tmp_path, devices):
     file, expected = alone
     process = xbar("study", file, "--out", tmp_path / "out", JAX_NUM_CPU_DEVICES=str(devices))
@@ -67,6 +67,7 @@ def test_two_processes_share_the_chunks(alone, tmp_path):
     assert_equal_tables(numbers(tmp_path / "out"), expected)
 
 
+@pytest.mark.slow
 def test_what_two_processes_began_one_finishes(alone, tmp_path):
     """One of them is killed: the other cannot go on without it, and a plain restart resumes."""
     file, expected = alone

@@ -293,6 +293,20 @@ def test_results_as_arrays_with_named_axes(tiny):
         array.sel(shape="blob")
 
 
+def test_correctors_of_some_circuits_read_the_voltages_of_others(tiny):
+    found = load_run(tiny[1])
+    trained, tested = (found.rows(layer=1, shape=shape) for shape in ("row", "column"))
+    volts, classes = found.voltages(tested)
+    logits = found.correctors(trained, "corrector 3")(jnp.asarray(volts))
+    for k in (0, 5):
+        alone = found.corrector(int(trained[k]))(jnp.asarray(volts[k]))
+        np.testing.assert_allclose(logits[k], alone, rtol=1e-12, atol=1e-12)
+    own = found.correctors(tested, "corrector 3")(jnp.asarray(volts))
+    test = found.parts["test"].shape[-1]
+    shares = accuracy(own[:, -test:], jnp.asarray(classes[:, -test:]))
+    np.testing.assert_array_equal(shares, found.read("accuracy/corrector 3")[tested])
+
+
 def test_tables_are_read_without_voltages(tiny, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(tiny[1], out)
@@ -326,3 +340,58 @@ def test_intervals_are_over_seeds_whose_circuits_are_averaged_first():
     np.testing.assert_allclose(found.half_width, 4.3026527 * spread, rtol=1e-6)
     assert found.n == 3
     assert interval(np.array([np.nan]), np.array([0])).n == 0
+
+
+def test_an_own_network_with_everything_swept(tmp_path):
+    """One seed, so no interval; its network reads with tanh, which its file says."""
+    rng = np.random.default_rng(2)
+    weights = {"weights_0": rng.normal(size=(4, 4)), "weights_1": rng.normal(size=(4, 3))}
+    np.savez(tmp_path / "net.npz", **weights, activation="tanh")
+    text = """
+    seeds = 1
+    references = ["nearest-neighbours", "retrained"]
+    data.file = "data.npz"
+    network.file = "net.npz"
+    circuit.window = ["mnsim", "2e4:1e6"]
+    circuit.wire_ohm = [0.0, 3.0]
+    circuit.mapping = ["unipolar", "balanced"]
+    defects = {shape = "row", coverage = 0.4, stuck = ["off", 5e3], stuck_window = "chip-stuck"}
+    store = {voltages = "test", images = 5, precision = "float32", arrays = true}
+    correctors = [{hidden = [], steps = 20}, {bias_only = true, trained_on = "healthy", steps = 20}]
+    """
+    file = write_tiny(tmp_path, text)
+    summary = run(file, tmp_path / "out")
+    found = load_run(tmp_path / "out")
+    assert found.circuits == 2 * 2 * 2 * 2
+    assert list(summary["axes"]) == ["window", "wire_ohm", "mapping", "stuck"]
+    assert list(summary["accuracy"])[3:] == [
+        *("linear corrector", "bias-only corrector"),
+        *("nearest neighbours", "retrained network"),
+    ]
+    assert set(summary["ci95"].values()) == {None}
+    for circuit in range(found.circuits):
+        row = {name: column[circuit] for name, column in found.table.items()}
+        network = found.network("defective", circuit)
+        assert [layer.activation for layer in network.layers] == ["tanh", None]
+        assert float(network.layers[0].wires.word_line) == row["wire_ohm"]
+        pairs, hit = network.layers[1].pairs, found.hit(circuit)
+        stuck = 1e-5 if row["stuck"] == "off" else 1 / 5e3  # off in the window of stuck cells
+        np.testing.assert_allclose(np.asarray(pairs.g_plus)[hit], stuck, rtol=1e-12)
+        r_off = 1e6
+        least = min(float(p.pairs.g_plus.min()) for p in found.network("healthy", circuit).layers)
+        assert least >= 1 / r_off * (1 - 1e-12)
+        volts, _ = found.voltages([circuit])
+        assert volts.shape == (1, 5, 3)
+        assert volts.dtype == np.float32
+        expected = network(found.images[found.parts["test"][circuit, :5]])
+        np.testing.assert_allclose(volts[0], expected, rtol=0, atol=1e-6 * np.abs(volts).max())
+    model = found.software(0)
+    np.testing.assert_array_equal(model.weights[0], weights["weights_0"])
+    assert model.activation == "tanh"
+
+
+def test_a_study_in_single_precision(tmp_path):
+    text = 'seeds = 1\ndata.file = "data.npz"\nnetwork.hidden = [3]\nrun.precision = "float32"\n'
+    file = write_tiny(tmp_path, text)
+    run(file, tmp_path / "out")
+    assert load_run(tmp_path / "out").read("healthy")["layer_0"]["g_plus"].dtype == np.float32

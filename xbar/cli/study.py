@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
-from xbar.cli.options import Out, Overwrite
+from xbar.cli.options import Overwrite
 
 File = Annotated[Path, typer.Argument(help="Study file, in TOML.", show_default=False)]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what it would take; touch and compute nothing.")
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for results; resumes an unfinished run there."),
 ]
 Coordinator = Annotated[
     str | None, typer.Option(help="Several processes: HOST:PORT of process 0.", show_default=False)
@@ -24,7 +28,7 @@ Number = Annotated[
 
 def study(
     file: File,
-    out: Out,
+    out: Folder = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     coordinator: Coordinator = None,
@@ -38,6 +42,7 @@ def study(
     # Imported here: --help should not wait for JAX.
     from rich.console import Console
 
+    from xbar.studies.errors import UsageError
     from xbar.studies.toml import read_study
 
     asked = read_study(file)
@@ -46,6 +51,8 @@ def study(
 
         show_estimate(asked, file.parent, Console())
         return
+    if out is None:
+        raise UsageError("--out: got none, needs a folder for results")
     from xbar.studies.engine import run_study
     from xbar.studies.processes import join
 

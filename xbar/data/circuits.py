@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from xbar.corrector import BiasHead, Corrector
@@ -125,8 +126,8 @@ def mlp_fields(model: MLP, what: str) -> dict[str, Any]:
     return fields
 
 
-def mlp_from(group: Mapping[str, Any], circuit: int) -> MLP:
-    """One software network of a stored stack, as `network_from`."""
+def mlp_from(group: Mapping[str, Any], circuit: int | np.ndarray) -> MLP:
+    """One software network of a stored stack, as `network_from`; or several, stacked."""
     layers = range(sum(name.startswith("weights_") for name in group))
     return MLP(
         tuple(group[f"weights_{k}"][circuit] for k in layers),
@@ -150,8 +151,8 @@ def corrector_fields(corrector: Corrector) -> dict[str, Any]:
     }
 
 
-def corrector_from(group: Mapping[str, Any], circuit: int) -> Corrector:
-    """One corrector of a stored stack, as `network_from`."""
+def corrector_from(group: Mapping[str, Any], circuit: int | np.ndarray) -> Corrector:
+    """One corrector of a stored stack, as `network_from`; or several, stacked."""
 
     def at(name: str) -> Array:
         return jnp.asarray(group[name][circuit])

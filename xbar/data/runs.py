@@ -166,6 +166,18 @@ class Run:
             label = next(iter(self.read("correctors")))
         return self._object(corrector_from, f"correctors/{label}", circuit)
 
+    def correctors(self, circuits: Any, label: str) -> Corrector:
+        """Correctors of some circuits, stacked: for voltages (n, images, outputs) of others.
+
+        Args:
+            circuits: numbers of the circuits, (n,).
+            label: which of the study's correctors.
+
+        Raises:
+            StoreError: the study has none of that name, or stored none.
+        """
+        return corrector_from(self.read(f"correctors/{label}"), np.asarray(circuits))
+
     def software(self, circuit: int = 0) -> MLP:
         """The software network of a circuit; errors as `network`."""
         return self._object(mlp_from, "software", self._row(circuit, "seed"))

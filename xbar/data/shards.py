@@ -5,10 +5,12 @@ SHA-256 of its content. It is built in memory, written beside its final name, br
 renamed, so that a file under that name is complete whatever happens in between.
 """
 
+import errno
 import hashlib
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,9 @@ def reserve(path: Path, size: int) -> None:
     """
     with path.open("wb") as file:
         try:
-            os.posix_fallocate(file.fileno(), 0, max(size, 1))
+            if hasattr(os, "posix_fallocate"):  # not on macOS
+                os.posix_fallocate(file.fileno(), 0, max(size, 1))
+            elif shutil.disk_usage(path.parent).free < size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         finally:
             path.unlink()

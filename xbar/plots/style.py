@@ -16,6 +16,8 @@ COLOURS = {
     "corrected": "#2a9d4a",
 }
 OTHER = "#8a7fb5"
+# For what has no colour of its own; none is close to one of those above.
+PALETTE = ("#d98e04", "#8a7fb5", "#2a9d4a", "#17a2b8", "#8c564b", "#c2559d", "#7f8c1f", "#3b3b98")
 STUCK = "#e11d48"  # outlines what is stuck
 
 

@@ -1,13 +1,13 @@
 """Accuracy along the axes of a sweep, and maps over pairs of them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from xbar.plots.style import COLOURS, new_figure, plain
+from xbar.plots.style import COLOURS, PALETTE, new_figure, plain
 
 Curve = tuple[Any, Any]  # means and half-widths, one for each value of the axis
 
@@ -28,6 +28,7 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
     numeric = all(isinstance(v, int | float) for v in values)
     places = np.asarray(values, float) if numeric else np.arange(len(values), dtype=float)
     step = np.min(np.diff(places)) if numeric and len(places) > 1 else 1.0
+    others = cycle(PALETTE)
     for number, (name, (means, halves)) in enumerate(curves.items()):
         shift = 0.0 if numeric else 0.5 * ((number + 0.5) / len(curves) - 0.5)
         axes.errorbar(
@@ -35,7 +36,7 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
             100 * np.asarray(means, float),
             yerr=100 * np.nan_to_num(np.asarray(halves, float)),
             fmt="o-" if numeric else "o",
-            color=COLOURS.get(name, colormaps["tab10"](number % 10)),
+            color=COLOURS.get(name) or next(others),
             label=name,
             markersize=4,
             capsize=3,
@@ -44,6 +45,8 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
     if not numeric:
         long = max(len(str(v)) for v in values) * len(values) > 60
         axes.set_xticks(places, [str(v) for v in values], rotation=25 if long else 0, fontsize=8)
+    elif len(values) <= 8:
+        axes.set_xticks(places, [_short(v) for v in values])
     axes.set_xlabel(label)
     axes.set_ylabel("test accuracy [%]")
     axes.set_ylim(0, 102)

@@ -77,11 +77,12 @@ and takes others from disk.
 """
 
 
-def stored_images(study: Study, trained: int, of_labelled: Any) -> Any:
+def stored_images(study: Study, trained: int, of_labelled: Any, volts: bool = False) -> Any:
     """Of something for each labelled image, (rows, labelled, ...), what the study stores."""
     first = trained if study.store.voltages == "test" else 0
     last = None if study.store.images is None else trained + study.store.images
-    return of_labelled[:, first:last]
+    kept = of_labelled[:, first:last]
+    return kept.astype("float32") if volts and study.store.precision == "float32" else kept
 
 
 def _rows(tree: Arrays, rows: np.ndarray) -> Arrays:
@@ -153,8 +154,8 @@ class Work:
                 trained, store = software["corrector"].shape[-1], self.plan.study.store
                 found[name] = {**solved, "accuracy": accuracy(solved["volts"][:, trained:], labels)}
                 if store.voltages != "none":
-                    kept = stored_images(self.plan.study, trained, solved["volts"])
-                    found[name]["kept"] = kept.astype(store.precision)
+                    volts = solved["volts"]
+                    found[name]["kept"] = stored_images(self.plan.study, trained, volts, True)
         return found
 
     def _circuits(self, chunk: Chunk) -> Arrays:
@@ -225,8 +226,8 @@ class Work:
     def _stored(self, batch: Batch, broken: tuple[Any, Any], hit: np.ndarray) -> Arrays:
         store, found = self.plan.study.store, {}
         if store.voltages != "none":
-            kept = stored_images(self.plan.study, batch.trained, batch.defective_v)
-            found["volts"] = kept.astype(store.precision)
+            study, volts = self.plan.study, batch.defective_v
+            found["volts"] = stored_images(study, batch.trained, volts, True)
         if store.arrays:
             found["arrays"] = {"g_plus": broken[0], "g_minus": broken[1], "hit": hit}
         return found

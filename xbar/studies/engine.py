@@ -161,7 +161,9 @@ def _finished(out: Path, command: str, settings: dict[str, Any]) -> RunFolder | 
     """The folder, if a run with these settings is finished there."""
     if not (out / "summary.json").is_file():
         return None
-    return RunFolder(out, command, settings, overwrite=False)
+    folder = RunFolder(out, command, settings, overwrite=False)
+    folder.drop_shards()  # a run may have been killed between its last two steps
+    return folder
 
 
 def _claim(

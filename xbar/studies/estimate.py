@@ -78,7 +78,7 @@ def sizes_of(plan: Plan, given: Given) -> tuple[float, float]:
     circuit = number * (2 * cells + 3 * labelled * classes)  # conductances, transfers, voltages
     solver = max(number * SOLVER_ARRAYS * min(n, 2 * m) * n * 2 * m for n, m in shapes)
     chunk = study.run.chunk * variants
-    memory = PROCESS_BYTES + circuit * chunk * (KEPT_SHARDS + 3) + solver * study.run.lanes
+    memory = float(PROCESS_BYTES) + circuit * chunk * (KEPT_SHARDS + 3) + solver * study.run.lanes
     kept = 0.0
     store, stored = study.store, 8 if study.store.precision == "float64" else 4
     if store.voltages != "none":
@@ -90,7 +90,7 @@ def sizes_of(plan: Plan, given: Given) -> tuple[float, float]:
     if store.arrays:
         kept += np.mean([(2 * number + 1) * np.prod(shapes[k]) for k in plan.table["layer"]])
     healthy = len(plan.healthy["seed"]) * (number * cells + kept)
-    return memory, float(plan.circuits * (kept + 200) + healthy)
+    return float(memory), float(plan.circuits * (kept + 200) + healthy)
 
 
 def _seconds(plan: Plan, given: Given) -> float:

@@ -121,6 +121,10 @@ class RunFolder:
     def publish_summary(self, summary: Mapping[str, Any]) -> None:
         """Write the headline figures, which ends the run, and drop the shards."""
         write_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+        self.drop_shards()
+
+    def drop_shards(self) -> None:
+        """Remove what a finished run needs no more."""
         shutil.rmtree(self.shards, ignore_errors=True)
 
     def release(self) -> None:

@@ -23,6 +23,7 @@ from xbar.studies.tables import (
     pairs,
     quantities,
 )
+from xbar.studies.toml import write_study
 
 if TYPE_CHECKING:
     from xbar.studies.engine import Computed
@@ -55,7 +56,11 @@ def finish(done: "Computed") -> dict[str, Any]:
         figures = draw(done, arrays)
         summary["figures"] = [figure.file for figure in figures]
     summary |= done.times()
-    context = {"commit": attributes["commit"], "table": means(arrays)}
+    context = {
+        "commit": attributes["commit"],
+        "table": means(arrays),
+        "file": write_study(study),
+    }
     write_report(folder, "study.html.j2", figures, summary, done.settings, **context)
     return summary
 
@@ -180,8 +185,9 @@ def _map(down: Axis, right: Axis, defective: np.ndarray, best: str, panels: Any)
 
 
 def _value(axis: Axis, index: int) -> str:
-    value = axis.values[index]
-    return f"{axis.label} {value:.3g}" if isinstance(value, float) else f"{axis.label} {value}"
+    value, unit = axis.values[index], " Ω" if axis.name == "wire_ohm" else ""
+    number = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{axis.name} = {number}{unit}"
 
 
 def _share(found: Any) -> str:
