@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import signal
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import h5py
@@ -23,7 +25,9 @@ from xbar.studies.engine import run_study
 from xbar.studies.errors import UsageError
 from xbar.studies.faults import make_fault
 from xbar.studies.folder import RunFolder
+from xbar.studies.interrupt import Interrupt
 from xbar.studies.plan import Plan, row_keys
+from xbar.studies.progress import Stages
 from xbar.studies.tables import interval
 
 
@@ -266,6 +270,25 @@ def test_own_measurements_are_stored_and_are_a_setting(tiny, tmp_path):
     np.testing.assert_array_equal(found.read("measures/swing")["rows"], found.table["layer"])
     with pytest.raises(UsageError, match="measures"):
         run(file, tmp_path / "out")
+    with pytest.raises(ValueError, match=r"wrong gave it of shape \(3,\), needs \(4, ...\)"):
+        run(file, tmp_path / "x", measures={"wrong": lambda batch: {"it": jnp.ones(3)}})
+
+
+def test_a_ctrl_c_that_python_dropped_stops_at_the_next_chunk():
+    interrupt, done = Interrupt(), []
+
+    def work():
+        with interrupt.watched():
+            with suppress(KeyboardInterrupt):  # as a callback of C does
+                signal.raise_signal(signal.SIGINT)
+            with Stages(quiet_console(), interrupt.check).stage("many", 2, "circuits") as advance:
+                done.append(1)
+                advance(1)
+                done.append(2)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == [1]
 
 
 def test_results_as_arrays_with_named_axes(tiny):

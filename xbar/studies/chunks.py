@@ -85,6 +85,17 @@ def stored_images(study: Study, trained: int, of_labelled: Any, volts: bool = Fa
     return kept.astype("float32") if volts and study.store.precision == "float32" else kept
 
 
+def _measured(name: str, measure: Measure, batch: Batch) -> Arrays:
+    found, count = dict(measure(batch)), len(batch.keys)
+    for part, values in found.items():
+        if np.shape(values)[:1] != (count,):
+            raise ValueError(
+                f"measures: {name} gave {part} of shape {np.shape(values)}, needs ({count}, ...), "
+                "the circuits of the batch first"
+            )
+    return found
+
+
 def _rows(tree: Arrays, rows: np.ndarray) -> Arrays:
     return jax.tree.map(lambda x: x[rows], tree)
 
@@ -193,8 +204,7 @@ class Work:
         )
         found = {"pairs_hit": hit.sum((1, 2)), **self._scores(batch, solved)}
         if self.measures:
-            own = {name: dict(measure(batch)) for name, measure in self.measures.items()}
-            found["measures"] = own
+            found["measures"] = {n: _measured(n, m, batch) for n, m in self.measures.items()}
         return found | self._stored(batch, broken["software"], hit)
 
     def _scores(self, batch: Batch, solved: Arrays) -> Arrays:
