@@ -44,7 +44,8 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
         )
     if not numeric:
         long = max(len(str(v)) for v in values) * len(values) > 60
-        axes.set_xticks(places, [str(v) for v in values], rotation=25 if long else 0, fontsize=8)
+        looks = {"rotation": 25, "ha": "right"} if long else {}
+        axes.set_xticks(places, [str(v) for v in values], fontsize=8, **looks)
     elif len(values) <= 8:
         axes.set_xticks(places, [_short(v) for v in values])
     axes.set_xlabel(label)
@@ -93,8 +94,9 @@ def map_figure(
                 text = f"{value:.0f}"
                 axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
     labels = [_short(v) for v in columns[1]]
-    turn = 25 if sum(map(len, labels)) > 60 else 0
-    grid[-1].set_xticks(range(len(labels)), labels, rotation=turn, fontsize=8)
+    turned = max(map(len, labels)) * len(labels) > 60
+    looks = {"rotation": 25, "ha": "right"} if turned else {}
+    grid[-1].set_xticks(range(len(labels)), labels, fontsize=8, **looks)
     grid[-1].set_xlabel(columns[0], fontsize=9)
     assert image is not None
     figure.colorbar(image, ax=list(grid), label="test accuracy [%]", aspect=30)

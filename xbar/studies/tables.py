@@ -27,6 +27,7 @@ WORDS = {
     "stuck": "stuck at",
     "stuck_window": "window of stuck cells",
 }
+OWN = {"stuck": "stuck value", "stuck_window": "window of stuck cells"}  # after "each with its"
 
 
 class Axis(NamedTuple):
@@ -70,7 +71,11 @@ def axes_of(circuits: Columns) -> list[Axis]:
         values = list(dict.fromkeys(column.tolist()))
         if len(values) < 2 or name in REPEATS:
             continue
-        if any(_follows(column, circuits[axis.name], len(axis.values)) for axis in found):
+        leads = [_follows(column, circuits[axis.name], len(axis.values)) for axis in found]
+        if any(leads):
+            first = leads.index(True)
+            label = f"{found[first].label}, each with its own {OWN.get(name, name)}"
+            found[first] = found[first]._replace(label=label)
             continue
         if column.dtype.kind in "fiu":
             values.sort()
