@@ -1,5 +1,6 @@
 """xbar: a differentiable simulator of ReRAM crossbar circuits in JAX."""
 
+from xbar.batch import batch_map as batch_map
 from xbar.corrector import Corrector as Corrector
 from xbar.corrector import train_correctors as train_correctors
 from xbar.crossbar import Crossbar as Crossbar

@@ -12,7 +12,7 @@ from xbar.checks import as_real, is_concrete
 from xbar.crossbar import Crossbar
 from xbar.solution import Solution
 from xbar.solvers import RESULTS, AbstractSolver, Auto
-from xbar.solvers.adjoint import cells
+from xbar.solvers.adjoint import cells, matrix
 from xbar.solvers.base import Problem, Voltages, problem_of
 
 
@@ -70,10 +70,10 @@ def transfer(
         TypeError, ValueError, RuntimeError: as `solve`.
     """
     array, solver = _check_circuit(array, solver)
-    matrix, result = _transfer(array, solver, fill=throw)
+    found, result = _transfer(array, solver, fill=throw)
     if throw:
         _raise_failed(result, array, None)
-    return matrix
+    return found
 
 
 def _check_circuit(
@@ -152,19 +152,10 @@ def _transfer(
     array: Crossbar, solver: AbstractSolver, fill: bool
 ) -> tuple[Float[Array, "cols rows"], RESULTS]:
     problem, result = _prepare(array, array.dtype, solver)
-    rows, cols = problem.g.shape
-    # Reciprocity: 1 V on row k read at column o equals 1 V on column o read at row k, so the
-    # shorter side is driven.
-    side = min(rows, cols)
-    unit = jnp.eye(side, dtype=problem.g.dtype)
-    e = unit[:, :, None] if rows <= cols else unit[:, None, :]
-    e = jnp.broadcast_to(e, (side, rows, cols))
-    found = cells(solver, problem, e)
-    i_cell = found.i_cell
-    matrix = jnp.sum(i_cell, axis=-2).T if rows <= cols else jnp.sum(i_cell, axis=-1)
-    result = _also(result, jnp.all(found.ok), RESULTS.tolerance_missed)
-    (matrix,) = _fill_failed((matrix,), result, fill)
-    return matrix, result
+    found, ok = matrix(solver, problem)
+    result = _also(result, ok, RESULTS.tolerance_missed)
+    (found,) = _fill_failed((found,), result, fill)
+    return found, result
 
 
 def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple[Problem, RESULTS]:

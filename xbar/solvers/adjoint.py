@@ -27,7 +27,15 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
 from xbar.crossbar import Wires
-from xbar.solvers.base import AbstractSolver, Problem, Voltages, problem_of
+from xbar.solvers.base import (
+    AbstractSolver,
+    Problem,
+    Transfer,
+    Voltages,
+    problem_of,
+    transfer_from,
+    unit_drives,
+)
 from xbar.solvers.drop import drop_of
 
 Pair = Float[Array, "2 n rows cols"]
@@ -49,11 +57,17 @@ def cells(solver: AbstractSolver, problem: Problem, e: Voltages) -> Cells:
     return _cells(solver, lax.stop_gradient(state), problem.g, problem.wires, e)
 
 
+def matrix(solver: AbstractSolver, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+    """Transfer matrix and whether it is right, with exact derivatives."""
+    state = solver.factor(lax.stop_gradient(problem))
+    return _matrix(solver, lax.stop_gradient(state), problem.g, problem.wires)
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _cells(
     solver: AbstractSolver, state: Any, g: Float[Array, "rows cols"], wires: Wires, e: Voltages
 ) -> Cells:
-    return _respond(solver, state, problem_of(g, wires), e, jnp.zeros_like(e))
+    return _respond(solver, state, problem_of(g, wires), e, None)
 
 
 @_cells.defjvp
@@ -71,16 +85,42 @@ def _cells_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple
     return out, Cells(du, di, none, none)
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _matrix(
+    solver: AbstractSolver, state: Any, g: Float[Array, "rows cols"], wires: Wires
+) -> tuple[Transfer, Bool[Array, ""] | np.ndarray]:
+    return solver.transfer(state, problem_of(g, wires))
+
+
+@_matrix.defjvp
+def _matrix_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple:
+    state, g, wires = primals
+
+    def own(g: Float[Array, "rows cols"], wires: Wires) -> tuple | None:
+        return solver.own_transfer(problem_of(g, wires))
+
+    def by_cells(g: Float[Array, "rows cols"], wires: Wires) -> tuple:
+        found = _cells(solver, state, g, wires, unit_drives(g))
+        return transfer_from(found.i_cell), jnp.all(found.ok)
+
+    differentiable = by_cells if jax.eval_shape(own, g, wires) is None else own
+    (matrix, ok), (d_matrix, _) = jax.jvp(differentiable, (g, wires), tuple(tangents[1:]))
+    # Nobody looks at the status of a derivative, so one that missed its tolerance becomes NaN.
+    d_matrix = jnp.where(ok, d_matrix, jnp.nan)
+    return (matrix, ok), (d_matrix, np.zeros((), jax.dtypes.float0))
+
+
 def _respond(
-    solver: AbstractSolver, state: Any, problem: Problem, s: Voltages, q: Voltages
+    solver: AbstractSolver, state: Any, problem: Problem, s: Voltages, q: Voltages | None
 ) -> Cells:
-    """Voltages and currents for series sources `s` and parallel sources `q`."""
-    drive = s - problem.drop(q)
+    """Voltages and currents for series sources `s` and parallel sources `q`, if there are any."""
+    drive = s if q is None else s - problem.drop(q)
     size = jnp.max(jnp.abs(drive), axis=(-2, -1), keepdims=True)
     size = jnp.where(size == 0, 1, size)  # keeps small drives clear of underflow
     answer = solver.cell_voltages(state, problem, drive / size)
     u = answer.u * size
-    return Cells(u, q + problem.g * u, answer.ok, answer.steps)
+    i_cell = problem.g * u
+    return Cells(u, i_cell if q is None else q + i_cell, answer.ok, answer.steps)
 
 
 def _linear_response(

@@ -1,26 +1,50 @@
-"""The default solver: conjugate gradients where they are fast, direct elimination elsewhere.
+"""The default solver: which method for which array and how many inputs (docs/choosing.md).
 
-Two things decide, per array: a bound on the steps that `CG` will need, from the largest eigenvalue
-of ``A = I + drop . g`` (at most ``max(A 1)``, since A has no negative entries), and the measured
-error bound after `CG`. What CG cannot do within its tolerance goes to `ColumnSweep`.
+`CG` takes time in proportion to the inputs and to the steps that the drop costs; `ColumnSweep`
+first eliminates the array, whatever the drop, and then takes little for each input; tiles give
+nothing but the transfer matrix, and that of a large array by far the fastest. So
+
+- a few inputs: `CG`, unless its bound on the steps, from the largest eigenvalue of ``A = I + drop .
+  g`` (at most ``max(A 1)``, since A has no negative entries), is past its limit; whatever misses
+  the tolerance goes to `ColumnSweep`;
+- more than `MANY_INPUTS` inputs at once, or the transfer matrix of an array of up to `TILED_SIDE`
+  cells on its shorter side: `ColumnSweep`;
+- the transfer matrix of a larger one: tiles, checked on one random input by the first rule;
+- arrays for whose factors there is no room: `CG`, or tiles.
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool
 
-from xbar.solvers.base import AbstractSolver, Answer, Problem, Voltages, check_rtol, default_rtol
+from xbar.solvers.base import (
+    AbstractSolver,
+    Answer,
+    Problem,
+    Transfer,
+    Voltages,
+    check_rtol,
+    default_rtol,
+    transfer_agrees,
+    transfer_by_cells,
+)
+from xbar.solvers.batching import repaired
 from xbar.solvers.cg import CG, MARGIN
 from xbar.solvers.column_sweep import ColumnSweep
+from xbar.solvers.tiles import tiled_transfer
 
-# Memory that the fallback may take for its factors; larger arrays stay with CG.
+# Memory that the sweep may take for its factors; larger arrays stay with CG.
 MAX_FALLBACK_BYTES = 2**31
+# Where factoring and one pass over all inputs takes less than CG on each (benchmarks/log.md).
+MANY_INPUTS = 24
+# Where a sweep over columns takes as long as dividing and conquering, whose compilation takes
+# longer: 5 to 10 s (benchmarks/log.md).
+TILED_SIDE = 96
 
 
 class Auto(AbstractSolver):
-    """`CG`, and `ColumnSweep` for arrays on which CG misses the tolerance or would be slow.
+    """`CG` or `ColumnSweep`, whichever is the faster and gets there.
 
     Args:
         rtol: bound on the error of every current, relative to the largest current of the input;
@@ -37,7 +61,7 @@ class Auto(AbstractSolver):
 
     def factor(self, problem: Problem) -> Bool[Array, ""]:
         """Whether CG is worth trying: its step bound is within its limit."""
-        if not _fallback_fits(problem):
+        if not _sweep_fits(problem):
             return jnp.asarray(True)
         largest_eigenvalue = 1 + jnp.max(problem.drop(problem.g))
         digits = jnp.log(2 / (MARGIN * default_rtol(self.rtol, problem.g.dtype)))
@@ -45,32 +69,47 @@ class Auto(AbstractSolver):
 
     def cell_voltages(self, state: Bool[Array, ""], problem: Problem, e: Voltages) -> Answer:
         """Try CG where it is worth it, then repair what is left."""
-        cg = CG(rtol=self.rtol)
-        answer = cg.cell_voltages(None, problem, jnp.where(state, e, 0))
+        direct = ColumnSweep(self.rtol)
+
+        def solve_directly(problem: Problem, e: Voltages) -> Answer:
+            return direct.cell_voltages(direct.factor(problem), problem, e)
+
+        fits = _sweep_fits(problem)
+        if fits and len(e) > MANY_INPUTS:
+            return solve_directly(problem, e)
+        answer = CG(self.rtol).cell_voltages(None, problem, jnp.where(state, e, 0))
         answer = Answer(u=answer.u, ok=answer.ok & state, steps=answer.steps)
-        if not _fallback_fits(problem):
+        if not fits:
             return answer
-        return _repair(ColumnSweep(rtol=self.rtol), problem, e, answer)
+        return repaired(jnp.all(answer.ok), answer, solve_directly, problem, e)
+
+    def transfer(
+        self, state: Bool[Array, ""], problem: Problem
+    ) -> tuple[Transfer, Bool[Array, ""]]:
+        """By columns or by tiles; if a check fails, input by input."""
+        if min(problem.g.shape) <= TILED_SIDE:
+            direct = ColumnSweep(self.rtol)
+            return direct.transfer(direct.factor(problem), problem)
+        found = self._by_tiles(problem)
+
+        def by_cells(problem: Problem) -> tuple[Array, Array]:
+            return transfer_by_cells(self, self.factor(problem), problem)
+
+        return repaired(found[1], found, by_cells, problem)
+
+    def own_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """By columns or by tiles."""
+        if min(problem.g.shape) <= TILED_SIDE:
+            return ColumnSweep(self.rtol).own_transfer(problem)
+        return self._by_tiles(problem)
+
+    def _by_tiles(self, problem: Problem) -> tuple[Array, Array]:
+        matrix, rtol = tiled_transfer(problem), default_rtol(self.rtol, problem.g.dtype)
+        fixed = lax.stop_gradient(problem)
+        state = self.factor(fixed)
+        return matrix, transfer_agrees(self, state, fixed, lax.stop_gradient(matrix), rtol)
 
 
-def _fallback_fits(problem: Problem) -> bool:
-    rows, cols = problem.g.shape
+def _sweep_fits(problem: Problem) -> bool:
+    rows, cols = sorted(problem.g.shape)
     return 3 * cols * rows**2 * problem.g.dtype.itemsize <= MAX_FALLBACK_BYTES
-
-
-def _repair(direct: ColumnSweep, problem: Problem, e: Voltages, answer: Answer) -> Answer:
-    """Solve directly if any input failed.
-
-    In a batch of arrays this is a loop with a real branch, so that only the arrays that need it
-    pay for it, and the factors of one array at a time are in memory.
-    """
-
-    @jax.custom_batching.sequential_vmap
-    def repair(problem: Problem, e: Voltages, answer: Answer) -> Answer:
-        def solve_directly() -> Answer:
-            found = direct.cell_voltages(direct.factor(problem), problem, e)
-            return Answer(u=found.u, ok=found.ok, steps=answer.steps)
-
-        return lax.cond(jnp.all(answer.ok), lambda: answer, solve_directly)
-
-    return repair(problem, e, answer)

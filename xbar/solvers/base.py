@@ -14,13 +14,14 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax, random
 from jaxtyping import Bool, Float, Int
 
 from xbar.crossbar import Wires
 from xbar.solvers.drop import Drop, drop_of
 
 Voltages = Float[Array, "n rows cols"]
+Transfer = Float[Array, "cols rows"]
 
 
 class RESULTS(eqx.Enumeration):
@@ -72,9 +73,80 @@ class AbstractSolver(eqx.Module):
     def cell_voltages(self, state: Any, problem: Problem, e: Voltages) -> Answer:
         """Solve `u + drop(g u) = e` for `n` drives at once [V]."""
 
+    @abc.abstractmethod
+    def transfer(self, state: Any, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """Output currents for 1 V on each row (cols, rows) [S], and whether they are right."""
+
+    def own_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]] | None:
+        """`transfer`, from the array on, in operations that JAX may differentiate; None if not."""
+        return None
+
     def accepts(self, problem: Problem) -> Bool[Array, ""]:
         """Whether this solver can treat the array at all (`Ideal` needs zero wires)."""
         return jnp.asarray(True)
+
+
+def unit_drives(g: Float[Array, "rows cols"], lines: Int[Array, " n"] | None = None) -> Voltages:
+    """Drives whose currents give the transfer matrix: 1 V on each line of the shorter side.
+
+    Reciprocity: 1 V on row k read at column o equals 1 V on column o read at row k.
+
+    Args:
+        g: conductances, for the shape and precision.
+        lines: which of them; None for all. One that does not exist gets a drive of zero.
+    """
+    rows, cols = g.shape
+    side = min(rows, cols)
+    lines = jnp.arange(side) if lines is None else lines
+    unit = (lines[:, None] == jnp.arange(side)).astype(g.dtype)
+    e = unit[:, :, None] if rows <= cols else unit[:, None, :]
+    return jnp.broadcast_to(e, (len(lines), rows, cols))
+
+
+def transfer_from(i_cell: Voltages) -> Transfer:
+    """The transfer matrix out of the cell currents of all `unit_drives`."""
+    _, rows, cols = i_cell.shape
+    return jnp.sum(i_cell, axis=-2).T if rows <= cols else jnp.sum(i_cell, axis=-1)
+
+
+# Drives that are solved at a time where a transfer matrix is found drive by drive: enough for
+# matrix products, few enough that temporary arrays stay small.
+DRIVES = 8
+
+
+def transfer_by_cells(
+    solver: AbstractSolver, state: Any, problem: Problem
+) -> tuple[Transfer, Bool[Array, ""]]:
+    """`AbstractSolver.transfer` for a solver that knows nothing better, some drives at a time."""
+    rows, cols = problem.g.shape
+    side = min(rows, cols)
+
+    def some(first: Int[Array, ""]) -> tuple[Array, Array]:
+        e = unit_drives(problem.g, first + jnp.arange(DRIVES))
+        answer = solver.cell_voltages(state, problem, e)
+        return jnp.sum(problem.g * answer.u, axis=-2 if rows <= cols else -1), answer.ok
+
+    currents, ok = lax.map(some, jnp.arange(0, side, DRIVES))
+    currents = currents.reshape(-1, currents.shape[-1])[:side]
+    return currents.T if rows <= cols else currents, jnp.all(ok)
+
+
+def probe(n: int, dtype: jnp.dtype) -> Float[Array, " n"]:
+    """Random signs, always the same: whatever is wrong somewhere shows in this combination."""
+    return random.rademacher(random.key(0), (n,), dtype)
+
+
+def transfer_agrees(
+    solver: AbstractSolver, state: Any, problem: Problem, matrix: Transfer, rtol: float
+) -> Bool[Array, ""]:
+    """Whether a transfer matrix gives the currents that a solver finds for one random input."""
+    v_in = probe(problem.g.shape[0], problem.g.dtype)
+    answer = solver.cell_voltages(
+        state, problem, jnp.broadcast_to(v_in[:, None], problem.g.shape)[None]
+    )
+    i_cell = problem.g * answer.u
+    off = jnp.max(jnp.abs(matrix @ v_in - jnp.sum(i_cell[0], axis=0)))
+    return answer.ok[0] & (off <= rtol * largest_current(i_cell)[0])
 
 
 def largest_current(i_cell: Voltages) -> Float[Array, " n"]:
@@ -99,9 +171,22 @@ def error_bound(
     `du` has ``|du|_g <= |residual|_g``. By Cauchy-Schwarz the current of a column is then wrong by
     at most ``sqrt(sum_i g_ij) |residual|_g``; that of a row or of a single cell likewise.
     """
-    line = jnp.maximum(jnp.max(jnp.sum(g, axis=-2)), jnp.max(jnp.sum(g, axis=-1)))
-    wrong = jnp.sqrt(line * jnp.sum(g * residual**2, axis=(-2, -1)))
+    wrong = jnp.sqrt(_busiest_line(g) * jnp.sum(g * residual**2, axis=(-2, -1)))
     return _relative(wrong, largest_current(g * u))
+
+
+def allowed_residual(g: Float[Array, "rows cols"], u: Voltages, rtol: float) -> Float[Array, " n"]:
+    """The squared residual, in the inner product weighted by g, at which `error_bound` is `rtol`.
+
+    Zero where there is no current, so that only a residual of zero will do.
+    """
+    line = _busiest_line(g)
+    return (rtol * largest_current(g * u)) ** 2 / jnp.where(line == 0, 1, line)
+
+
+def _busiest_line(g: Float[Array, "rows cols"]) -> Float[Array, ""]:
+    """Largest sum of conductances along one line [S]."""
+    return jnp.maximum(jnp.max(jnp.sum(g, axis=-2)), jnp.max(jnp.sum(g, axis=-1)))
 
 
 def relative_change(g: Float[Array, "rows cols"], u: Voltages, du: Voltages) -> Float[Array, " n"]:

@@ -6,7 +6,9 @@ one application of `drop`. The number of steps grows with the square root of A's
 eigenvalue, which ``max(A 1)`` bounds (A has no negative entries).
 
 The recurrence's own residual drifts away from the true one by rounding; each pass therefore ends
-with the true residual, and a further pass works on what is left, as iterative refinement does.
+with the true residual, and a further pass works on what is left, as iterative refinement does. So
+the passes themselves need not be precise: for arrays too large for the processor's cache they run
+in float32, which is half the data to move, and only the refinement is in float64.
 """
 
 from typing import NamedTuple
@@ -20,17 +22,26 @@ from xbar.solvers.base import (
     AbstractSolver,
     Answer,
     Problem,
+    Transfer,
     Voltages,
+    allowed_residual,
     check_rtol,
     default_rtol,
     error_bound,
+    problem_of,
     relative_change,
+    transfer_by_cells,
 )
+from xbar.solvers.batching import per_array
 
-# Within a pass the residual shrinks to a tenth of the tolerance, so that rounding has room.
-MARGIN = 0.1
+# Within a pass the residual shrinks to a part of the tolerance, so that rounding has room.
+MARGIN = 0.3
 # Further passes help only where rounding spoilt the first; more than these never did in tests.
 MAX_PASSES = 4
+# Passes in float32, for arrays of at least so many cells, each to this much of its first residual.
+ROUGH_CELLS = 2**18
+ROUGH_PASSES = 4
+ROUGH_REDUCTION = 1e-6
 
 
 class CG(AbstractSolver):
@@ -65,86 +76,118 @@ class CG(AbstractSolver):
 
     def cell_voltages(self, state: None, problem: Problem, e: Voltages) -> Answer:
         """Iterate from ``u = e``, exact where wires are zero or cells open."""
-        rtol = default_rtol(self.rtol, e.dtype)
-        limit = self.limit(problem)
+        rtol, limit = default_rtol(self.rtol, e.dtype), self.limit(problem)
+        return per_array(lambda problem, e: _cell_voltages(problem, e, rtol, limit))(problem, e)
 
-        def unfinished(state: _Pass) -> Bool[Array, ""]:
-            return jnp.any(~state.ok) & (state.number < MAX_PASSES)
-
-        def one_pass(state: _Pass) -> _Pass:
-            u, steps, converged = _iterate(problem, state, e, MARGIN * rtol, limit)
-            bound = error_bound(problem.g, u, problem.residual(e, u))
-            # The bound is pessimistic where drop is severe. A pass that converged has found the
-            # error of the one before, and leaves a smaller one.
-            measured = relative_change(problem.g, u, u - state.u) + MARGIN * rtol
-            shown = converged & (state.number > 0) & (measured <= rtol)
-            return _Pass(
-                u=u,
-                ok=state.ok | (bound <= rtol) | shown,
-                steps=state.steps + steps,
-                number=state.number + 1,
-            )
-
-        n = e.shape[0]
-        start = _Pass(e, jnp.zeros(n, bool), jnp.zeros(n, int), jnp.zeros((), int))
-        last = lax.while_loop(unfinished, one_pass, start)
-        return Answer(u=last.u, ok=last.ok, steps=last.steps)
+    def transfer(self, state: None, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """Solve for every unit drive."""
+        return transfer_by_cells(self, state, problem)
 
 
 class _Pass(NamedTuple):
     u: Voltages
+    residual: Voltages
     ok: Bool[Array, " n"]
     steps: Int[Array, " n"]
     number: Int[Array, ""]
 
 
+def _cell_voltages(problem: Problem, e: Voltages, rtol: float, limit: int) -> Answer:
+    """Passes until every drive is right, or no more are worth it."""
+
+    def refined(state: _Pass, working: Problem, passes: int) -> _Pass:
+        def unfinished(state: _Pass) -> Bool[Array, ""]:
+            return jnp.any(~state.ok) & (state.number < passes)
+
+        def one_pass(state: _Pass) -> _Pass:
+            change, steps, converged = _iterate(working, state, MARGIN * rtol, limit)
+            u = state.u + change
+            residual = problem.residual(e, u)
+            # The bound is pessimistic where drop is severe. A pass that converged has found the
+            # error of the one before, and leaves a smaller one.
+            measured = relative_change(problem.g, u, change) + MARGIN * rtol
+            shown = converged & (state.number > 0) & (measured <= rtol)
+            right = error_bound(problem.g, u, residual) <= rtol
+            return _Pass(u, residual, right | shown, state.steps + steps, state.number + 1)
+
+        return lax.while_loop(unfinished, one_pass, state._replace(number=jnp.zeros((), int)))
+
+    n = e.shape[0]
+    residual = -problem.drop(problem.g * e)
+    right = error_bound(problem.g, e, residual) <= rtol
+    state = _Pass(e, residual, right, jnp.zeros(n, int), jnp.zeros((), int))
+    if problem.g.size >= ROUGH_CELLS and problem.g.dtype == jnp.float64:
+        rough = problem_of(problem.g.astype(jnp.float32), problem.wires)
+        state = refined(state, rough, ROUGH_PASSES)
+    state = refined(state, problem, MAX_PASSES)
+    return Answer(u=state.u, ok=state.ok, steps=state.steps)
+
+
 class _Iterate(NamedTuple):
-    u: Voltages
+    change: Voltages
     residual: Voltages
     direction: Voltages
     squared: Float[Array, " n"]  # <residual, residual>
+    allowed: Float[Array, " n"]  # what it has to come down to
     active: Bool[Array, " n"]
     steps: Int[Array, " n"]
 
 
 def _iterate(
-    problem: Problem, start: _Pass, e: Voltages, rtol: float, limit: int
+    problem: Problem, start: _Pass, rtol: float, limit: int
 ) -> tuple[Voltages, Int[Array, " n"], Bool[Array, " n"]]:
-    """One run of the recurrence: voltages, steps, and which inputs reached `rtol` by its account.
+    """One run of the recurrence in the precision of `problem`, from the residual of `start` on.
 
-    Inputs that are already right stay as they are.
+    Returns the change of the voltages, the steps, and which drives reached `rtol` by its account;
+    those that are already right stay as they are. The residual that is allowed depends on the
+    largest current, which takes as long to find as the rest of a step's sums: it is found anew only
+    when the residual has come down to what an earlier estimate allowed.
     """
     g = problem.g
+    size = jnp.max(jnp.abs(start.residual), axis=(-2, -1), keepdims=True)
+    size = jnp.where(size == 0, 1, size)  # brings small residuals clear of underflow
+    residual = (start.residual / size).astype(g.dtype)
+    squared = jnp.sum(g * residual**2, axis=(-2, -1))
+    rough = g.dtype != start.residual.dtype
+    least = ROUGH_REDUCTION**2 * squared if rough else jnp.zeros_like(squared)
 
     def step(it: _Iterate) -> _Iterate:
         i_cell = g * it.direction
         image = it.direction + problem.drop(i_cell)
         curvature = jnp.sum(i_cell * image, axis=(-2, -1))
-        size = jnp.where(it.active, it.squared / jnp.where(curvature == 0, 1, curvature), 0)
-        u = it.u + size[:, None, None] * it.direction
-        residual = it.residual - size[:, None, None] * image
+        length = jnp.where(it.active, it.squared / jnp.where(curvature == 0, 1, curvature), 0)
+        residual = it.residual - length[:, None, None] * image
         squared = jnp.sum(g * residual**2, axis=(-2, -1))
         turn = squared / jnp.where(it.squared == 0, 1, it.squared)
         return _Iterate(
-            u=u,
+            change=it.change + length[:, None, None] * it.direction,
             residual=residual,
             direction=residual + turn[:, None, None] * it.direction,
             squared=squared,
-            active=it.active & (error_bound(g, u, residual) > rtol),
+            allowed=it.allowed,
+            active=it.active & (squared > it.allowed),
             steps=it.steps + it.active,
         )
 
     def unfinished(it: _Iterate) -> Bool[Array, ""]:
         return jnp.any(it.active) & (jnp.max(it.steps) < limit)
 
-    residual = problem.residual(e, start.u)
+    def estimate(it: _Iterate) -> _Iterate:
+        u = (start.u / size).astype(g.dtype) + it.change
+        allowed = jnp.maximum(allowed_residual(g, u, rtol), least)
+        return it._replace(allowed=allowed, active=~start.ok & (it.squared > allowed))
+
+    n = len(squared)
     first = _Iterate(
-        u=start.u,
+        change=jnp.zeros_like(residual),
         residual=residual,
         direction=residual,
-        squared=jnp.sum(g * residual**2, axis=(-2, -1)),
-        active=~start.ok & (error_bound(g, start.u, residual) > rtol),
-        steps=jnp.zeros(len(e), int),
+        squared=squared,
+        allowed=jnp.zeros_like(squared),
+        active=jnp.ones(n, bool),
+        steps=jnp.zeros(n, int),
     )
-    last = lax.while_loop(unfinished, step, first)
-    return last.u, last.steps, ~last.active
+    last = lax.while_loop(
+        unfinished, lambda it: estimate(lax.while_loop(unfinished, step, it)), estimate(first)
+    )
+    return size * last.change, last.steps, ~last.active

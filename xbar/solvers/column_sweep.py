@@ -2,67 +2,77 @@
 
 Looking right from the word-line nodes of column j, the array is an admittance `Y_j` (rows x rows)
 with sources: the row currents that arrive at column j are ``I_j = Y_j w_j + h_j``, where `w_j` are
-the word-line node voltages. With `S_j` column j seen from its own word-line nodes, `e_j` the drives
-of its cells and `D_j` the diagonal of the word-line segments left of it (`D_0` with the sources),
-and starting from nothing at the open end,
+the word-line node voltages. With `S_j` column j seen from its own word-line nodes
+(`xbar.solvers.bit_line`), `e_j` the drives of its cells and `D_j` the diagonal of the word-line
+segments left of it (`D_0` with the sources), and starting from nothing at the open end,
 
     Y_j = S_j + G_{j+1}           X_j = (I + Y_j D_j)^-1           G_j = X_j Y_j
     h_j = S_j e_j + p_{j+1}       p_j = X_j h_j
 
-`G_j` and `p_j` are the same admittance and sources seen from left of the segment. Walking back from
-the sources, where ``w_{-1} = 0``,
+`G_j` and `p_j` are the same admittance and sources seen from left of the segment
+(`xbar.solvers.admittance`). Walking back from the sources, where ``w_{-1} = 0``,
 
-    I_j = G_j w_{j-1} + p_j       w_j = w_{j-1} - D_j I_j
+    w_j = w_{j-1} - D_j (G_j w_{j-1} + p_j) = X_j^T w_{j-1} - D_j p_j
 
-and the cell currents of column j are ``S_j (w_j + e_j)``.
-
-`S_j` is written with admittances and impedances that only add, so nothing cancels. For one bit
-line with cells `g_i` and segments `r_i` below node i: admittance looking up ``a_i = y_i + g_i``,
-``y_0 = 0``, ``y_{i+1} = a_i / (1 + r_i a_i)``; impedance looking down ``z_i = r_i + z_{i+1} / (1 +
-g_{i+1} z_{i+1})``, ending in ``r + sense``. A voltage at node i+1 is divided by ``1 + r_i a_i`` on
-its way up to node i. Then
-
-    S_ii = g_i (1 + z_i y_i) / (1 + z_i a_i)
-    S_ik = -g_i g_k z_k / (1 + z_k a_k) prod_{m=i}^{k-1} 1 / (1 + r_m a_m)          i < k, symmetric
+and the cell currents of column j are ``S_j (w_j + e_j)``. For plain inputs on the rows there is no
+`p`, and the walk starts from them instead.
 """
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from xbar.crossbar import Wires
+from xbar.solvers.admittance import Passage, seen_through
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
     Problem,
+    Transfer,
     Voltages,
     check_rtol,
     default_rtol,
+    error_bound,
+    largest_current,
+    probe,
+    problem_of,
     relative_change,
+    transfer_by_cells,
 )
-from xbar.solvers.drop import product
+from xbar.solvers.batching import per_array, repaired
+from xbar.solvers.bit_line import Columns, columns_of
+from xbar.solvers.lines import product
 
 # Each refinement costs one more sweep of matrix-vector products; the last one measures the error.
 REFINEMENTS = 2
+# Share of the tolerance that the errors of all columns' admittances may take together.
+ADMITTANCE_SHARE = 0.01
+# Up to this many drives a refinement costs little beside the factors and shows the error of each;
+# of more, one random combination is checked first.
+MANY = 8
 
 
 class _Sweep(NamedTuple):
-    """Per column, from left to right."""
+    """Per column, from the driven end."""
 
-    column: Float[Array, "cols rows rows"]  # S_j
-    inverse: Float[Array, "cols rows rows"]  # X_j
-    ahead: Float[Array, "cols rows rows"]  # G_j
-    segment: Float[Array, "cols rows"]  # diagonal of D_j
+    column: Columns
+    passage: Passage  # X_j
+    segment: Float[Array, "steps side"]  # diagonal of D_j
 
 
 class ColumnSweep(AbstractSolver):
-    """Direct solver: eliminates bit lines, then walks the columns; for severe drop.
+    """Direct solver: eliminates bit lines, then walks the columns; for severe drop and many inputs.
+
+    Walks along the longer side of the array (the roles of word and bit lines can be exchanged:
+    reciprocity), at a cost of about ``6 min(rows, cols)^3 max(rows, cols)`` operations.
 
     Args:
-        rtol: what the last refinement may still change, relative to the largest current; None
-            means 1e-10 in float64 and 1e-5 in float32.
+        rtol: bound on the error of every current, relative to the largest current; None means
+            1e-10 in float64 and 1e-5 in float32.
 
     Raises:
         ValueError: an option out of range.
@@ -74,113 +84,175 @@ class ColumnSweep(AbstractSolver):
         check_rtol("ColumnSweep", self.rtol)
 
     def factor(self, problem: Problem) -> _Sweep:
-        """Admittances and inverses of every column, from the open end to the source."""
-        rows, cols = problem.g.shape
-        wires, dtype = problem.wires, problem.g.dtype
-        segment = jnp.broadcast_to(wires.word_line, (rows, cols)).astype(dtype)
-        segment = segment.at[:, 0].add(wires.source.astype(dtype)).T
-        column = _column_admittances(problem)
-
-        def step(behind: Array, inputs: tuple) -> tuple:
-            own, resistance = inputs
-            admittance = own + behind
-            inverse = _inverse(jnp.eye(rows, dtype=dtype) + admittance * resistance[None, :])
-            ahead = product(inverse, admittance)
-            ahead = (ahead + ahead.T) / 2
-            return ahead, (inverse, ahead)
-
-        nothing = jnp.zeros((rows, rows), dtype)
-        _, (inverse, ahead) = lax.scan(step, nothing, (column, segment), reverse=True)
-        return _Sweep(column, inverse, ahead, segment)
+        """Admittances of every column, from the open end to the source."""
+        rtol = default_rtol(self.rtol, problem.g.dtype)
+        return per_array(lambda problem: _factor(_lying(problem), rtol))(problem)
 
     def cell_voltages(self, state: _Sweep, problem: Problem, e: Voltages) -> Answer:
-        """Sweep for each drive, then refine on the residual of the cell equation."""
+        """Sweep for each drive, and refine on the residual of the cell equation if need be."""
+        rtol = default_rtol(self.rtol, e.dtype)
+        return per_array(partial(_cell_voltages, rtol=rtol))(state, problem, e)
 
-        def improve(_: Any, carry: tuple[Voltages, Voltages]) -> tuple[Voltages, Voltages]:
-            u, _ = carry
-            left = problem.residual(e, u)
-            change = _voltages(problem, left, _cell_currents(state, left))
-            return u + change, change
+    def transfer(self, state: _Sweep, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """Walk for all inputs at once, from the driven end on; repaired if its check fails."""
+        rtol = default_rtol(self.rtol, problem.g.dtype)
+        found = per_array(partial(_transfer, rtol=rtol))(state, problem)
 
-        # From zero, the first pass is the solve itself. A loop, so that it is compiled once.
-        nothing = jnp.zeros_like(e)
-        u, change = lax.fori_loop(0, 1 + REFINEMENTS, improve, (nothing, nothing))
-        ok = relative_change(problem.g, u, change) <= default_rtol(self.rtol, e.dtype)
-        return Answer(u=u, ok=ok, steps=jnp.zeros(e.shape[0], int))
+        # The factors are found again rather than handed over: a branch copies what it is given.
+        def by_cells(problem: Problem) -> tuple[Array, Array]:
+            return transfer_by_cells(self, self.factor(problem), problem)
+
+        return repaired(found[1], found, by_cells, problem)
+
+    def own_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """The same walk without repairs, to be differentiated as it stands."""
+        rtol = default_rtol(self.rtol, problem.g.dtype)
+        return _transfer(_factor(_lying(problem), rtol), problem, rtol)
+
+
+def _lying(problem: Problem) -> Problem:
+    """The problem with at least as many columns as rows.
+
+    Seen from its outputs, an array is one whose word lines are the bit lines; from the driven end
+    on, both kinds of lines are counted the other way round.
+    """
+    rows, cols = problem.g.shape
+    if rows <= cols:
+        return problem
+    wires = problem.wires
+    turned = Wires(
+        word_line=_turned(wires.bit_line),
+        bit_line=_turned(wires.word_line),
+        source=_turned(wires.sense),
+        sense=_turned(wires.source),
+    )
+    return problem_of(_turned(problem.g), turned)
+
+
+def _turned(x: Array) -> Array:
+    """Reflected in the other diagonal, (..., rows, cols) to (..., cols, rows)."""
+    if x.ndim < 2:
+        return x[::-1] if x.ndim else x
+    return jnp.swapaxes(x[..., ::-1, ::-1], -1, -2)
+
+
+def _factor(problem: Problem, rtol: float) -> _Sweep:
+    rows, cols = problem.g.shape
+    wires, dtype = problem.wires, problem.g.dtype
+    segment = jnp.broadcast_to(wires.word_line, (rows, cols)).astype(dtype)
+    segment = segment.at[:, 0].add(wires.source.astype(dtype)).T
+    below = jnp.broadcast_to(wires.bit_line, (rows, cols)).astype(dtype)
+    below = below.at[-1].add(wires.sense.astype(dtype)).T
+    column = columns_of(problem.g.T, below)
+    tolerance = jnp.asarray(ADMITTANCE_SHARE * rtol / cols, dtype)
+
+    def step(before: tuple[Array, Array], inputs: tuple) -> tuple:
+        last, admittance = before
+        own, resistance = inputs
+        new = own + last
+        # To first order, with the diagonal of X in place of all of it.
+        shrink = 1 - jnp.diagonal(last) * resistance
+        start = last + shrink[:, None] * (new - admittance) * shrink
+        ahead, passage = seen_through(new, resistance, lax.stop_gradient(start), tolerance)
+        return (ahead, new), passage
+
+    nothing = jnp.zeros((rows, rows), dtype)
+    inputs = column.admittance, segment
+    _, passage = lax.scan(step, (nothing, nothing), inputs, reverse=True)
+    return _Sweep(column, passage, segment)
+
+
+def _transfer(state: _Sweep, problem: Problem, rtol: float) -> tuple[Array, Bool[Array, ""]]:
+    """Transfer matrix, checked on one random input by its cell voltages and their residual."""
+    lying = _lying(problem)
+    rows, dtype = lying.g.shape[0], lying.g.dtype
+    signs = probe(rows, dtype)
+
+    def walk(word: tuple, inputs: tuple) -> tuple:
+        # Word-line voltages for 1 V on each row, and for the probe.
+        unit, mixed = word
+        column, passage = inputs
+        unit, mixed = passage.backwards(unit), lax.stop_gradient(passage).backwards(mixed)
+        return (unit, mixed), (product(column.out, unit), product(column.admittance, mixed))
+
+    start = jnp.eye(rows, dtype=dtype), signs
+    _, (matrix, i_cell) = lax.scan(walk, start, (state.column, state.passage))
+    ok = _transfer_ok(*lax.stop_gradient((lying, matrix, i_cell.T[None])), signs, rtol)
+    return (matrix if lying is problem else _turned(matrix)), ok
+
+
+def _transfer_ok(
+    problem: Problem, matrix: Array, i_cell: Voltages, signs: Array, rtol: float
+) -> Bool[Array, ""]:
+    e = jnp.broadcast_to(signs[:, None], i_cell.shape)
+    u = _voltages(problem, e, i_cell)
+    left = problem.residual(e, u)
+    off = jnp.max(jnp.abs(product(matrix, signs) - jnp.sum(i_cell[0], axis=0)))
+    same = off <= rtol * largest_current(i_cell)[0]
+    return same & (error_bound(problem.g, u, left)[0] <= rtol)
+
+
+def _cell_voltages(state: _Sweep, problem: Problem, e: Voltages, rtol: float) -> Answer:
+    lying = _lying(problem)
+    e = e if lying is problem else _turned(e)
+
+    def improve(carry: tuple) -> tuple:
+        u, _, passes = carry
+        change = _pass(state, lying, lying.residual(e, u))
+        u = u + change
+        ok = relative_change(lying.g, u, change) <= rtol
+        return u, ok, passes + 1
+
+    def unfinished(carry: tuple) -> Bool[Array, ""]:
+        return ~jnp.all(carry[1]) & (carry[2] <= REFINEMENTS)
+
+    u, n = _pass(state, lying, e), len(e)
+    ok = _ok(lying, e, u, rtol) if n > MANY else jnp.zeros(n, bool)
+    u, ok, _ = lax.while_loop(unfinished, improve, (u, ok, jnp.ones((), int)))
+    return Answer(u if lying is problem else _turned(u), ok, jnp.zeros(e.shape[0], int))
+
+
+def _ok(problem: Problem, e: Voltages, u: Voltages, rtol: float) -> Bool[Array, " n"]:
+    """Whether the error bound of every drive is within `rtol`, seen in a combination of them."""
+    signs = probe(len(e), e.dtype)
+    mixed_e, mixed_u = (jnp.tensordot(signs, x, 1)[None] for x in (e, u))
+    left = problem.residual(mixed_e, mixed_u)
+    mixed = error_bound(problem.g, mixed_u, left)[0] * largest_current(problem.g * mixed_u)[0]
+    # Each drive against its own largest cell current, the least of them (drives of zero aside).
+    largest = jnp.max(jnp.abs(problem.g * u), axis=(-2, -1))
+    least = jnp.min(jnp.where(largest == 0, jnp.inf, largest))
+    return jnp.full(len(e), (mixed <= rtol * least) | jnp.all(e == 0))
+
+
+def _pass(sweep: _Sweep, problem: Problem, e: Voltages) -> Voltages:
+    """Cell voltages of each drive: gather the sources leftwards, then walk to the right."""
+    drives = jnp.moveaxis(e, (0, 1, 2), (2, 1, 0))  # (cols, rows, n)
+
+    def gather(pushed: Array, inputs: tuple) -> tuple:
+        column, passage, drive = inputs
+        pushed = passage.forwards(product(column.admittance, drive) + pushed)
+        return pushed, pushed
+
+    nothing = jnp.zeros_like(drives[0])
+    parts = sweep.column, sweep.passage, drives
+    _, pushed = lax.scan(gather, nothing, parts, reverse=True)
+
+    def walk(word: Array, inputs: tuple) -> tuple:
+        column, passage, segment, drive, pushed = inputs
+        word = passage.backwards(word) - segment[:, None] * pushed
+        return word, product(column.admittance, word + drive)
+
+    parts = sweep.column, sweep.passage, sweep.segment, drives, pushed
+    _, i_cell = lax.scan(walk, nothing, parts)
+    return _voltages(problem, e, jnp.moveaxis(i_cell, (0, 1, 2), (2, 1, 0)))
 
 
 def _voltages(problem: Problem, e: Voltages, i_cell: Voltages) -> Voltages:
     """Cell voltages from cell currents: Ohm's law, or through the wires where a cell is open."""
-    open_cell = problem.g == 0
-    through_cell = i_cell / jnp.where(open_cell, 1, problem.g)
-    return jnp.where(open_cell, e - problem.drop(i_cell), through_cell)
+    closed = problem.g > 0
+    u = i_cell / jnp.where(closed, problem.g, 1)
 
+    def with_open(e: Voltages, u: Voltages, i_cell: Voltages) -> Voltages:
+        return jnp.where(closed, u, e - problem.drop(i_cell))
 
-def _column_admittances(problem: Problem) -> Float[Array, "cols rows rows"]:
-    """`S_j` of every column, all columns at once."""
-    rows, cols = problem.g.shape
-    wires, dtype = problem.wires, problem.g.dtype
-    below = jnp.broadcast_to(wires.bit_line, (rows, cols)).astype(dtype)
-    below = below.at[-1].add(wires.sense.astype(dtype))
-
-    def up(y: Array, inputs: tuple) -> tuple:
-        g, r = inputs
-        a = y + g
-        return a / (1 + r * a), y
-
-    _, y = lax.scan(up, jnp.zeros(cols, dtype), (problem.g, below))
-    a = y + problem.g
-
-    def down(behind: Array, inputs: tuple) -> tuple:
-        g, r = inputs
-        z = r + behind
-        return z / (1 + g * z), z
-
-    _, z = lax.scan(down, jnp.zeros(cols, dtype), (problem.g, below), reverse=True)
-    node = problem.g * z / (1 + z * a)
-    divider = 1 / (1 + below * a)
-
-    def spread(row: Array, inputs: tuple) -> tuple:
-        # row[k, j]: share of node k's voltage that reaches node i (k >= i); 1 at k = i.
-        share, here = inputs
-        row = jnp.where(here[:, None], 1, row * share[None, :])
-        return row, row
-
-    _, share = lax.scan(
-        spread, jnp.zeros((rows, cols), dtype), (divider, jnp.eye(rows, dtype=bool)), reverse=True
-    )
-    upper = -problem.g[:, None, :] * share * node[None, :, :]  # [i, k, j] for i < k
-    upper = jnp.triu(jnp.moveaxis(upper, -1, 0), k=1)
-    own = problem.g * (1 + z * y) / (1 + z * a)
-    return upper + jnp.swapaxes(upper, 1, 2) + own.T[:, :, None] * jnp.eye(rows, dtype=dtype)
-
-
-def _inverse(matrix: Float[Array, "rows rows"]) -> Float[Array, "rows rows"]:
-    """Inverse by LU; the matrices here are diagonally dominant by columns, so it is accurate."""
-    lu, _, permutation = lax.linalg.lu(matrix)
-    rows = jnp.eye(len(matrix), dtype=matrix.dtype)[permutation]
-    rows = lax.linalg.triangular_solve(lu, rows, left_side=True, lower=True, unit_diagonal=True)
-    return lax.linalg.triangular_solve(lu, rows, left_side=True, lower=False)
-
-
-def _cell_currents(sweep: _Sweep, e: Voltages) -> Voltages:
-    """Cell currents [A] of each drive: gather the sources leftwards, then walk to the right."""
-    drives = jnp.moveaxis(e, (0, 1, 2), (2, 1, 0))  # (cols, rows, n)
-
-    def gather(pushed: Array, inputs: tuple) -> tuple:
-        column, inverse, drive = inputs
-        pushed = product(inverse, product(column, drive) + pushed)
-        return pushed, pushed
-
-    nothing = jnp.zeros_like(drives[0])
-    parts = (sweep.column, sweep.inverse, drives)
-    _, pushed = lax.scan(gather, nothing, parts, reverse=True)
-
-    def walk(word: Array, inputs: tuple) -> tuple:
-        column, ahead, segment, drive, pushed = inputs
-        word = word - segment[:, None] * (product(ahead, word) + pushed)
-        return word, product(column, word + drive)
-
-    parts = (sweep.column, sweep.ahead, sweep.segment, drives, pushed)
-    _, i_cell = lax.scan(walk, nothing, parts)
-    return jnp.moveaxis(i_cell, (0, 1, 2), (2, 1, 0))
+    return lax.cond(jnp.all(closed), lambda e, u, i_cell: u, with_open, e, u, i_cell)

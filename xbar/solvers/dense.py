@@ -20,16 +20,18 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
 from jax import Array, lax
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
     Problem,
+    Transfer,
     Voltages,
     check_rtol,
     default_rtol,
     relative_change,
+    transfer_by_cells,
 )
 
 # 64x64: a matrix of 8192 x 8192, 0.5 GiB in float64.
@@ -92,6 +94,10 @@ class Dense(AbstractSolver):
         word, bit = _split(change, e)
         ok = relative_change(problem.g, u, word - bit) <= default_rtol(self.rtol, e.dtype)
         return Answer(u=u, ok=ok, steps=jnp.zeros(e.shape[0], int))
+
+    def transfer(self, state: _Factors, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """Solve for every unit drive."""
+        return transfer_by_cells(self, state, problem)
 
 
 def _split(nodes: Float[Array, "*n nodes"], like: Array) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool
 
-from xbar.solvers.base import AbstractSolver, Answer, Problem, Voltages
+from xbar.solvers.base import AbstractSolver, Answer, Problem, Transfer, Voltages
 
 
 class Ideal(AbstractSolver):
@@ -16,6 +16,10 @@ class Ideal(AbstractSolver):
     def cell_voltages(self, state: None, problem: Problem, e: Voltages) -> Answer:
         """The cell voltages are the drives themselves."""
         return Answer(u=e, ok=jnp.ones(e.shape[0], bool), steps=jnp.zeros(e.shape[0], int))
+
+    def transfer(self, state: None, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """The conductances themselves."""
+        return problem.g.T, jnp.asarray(True)
 
     def accepts(self, problem: Problem) -> Bool[Array, ""]:
         """True where every wire is at exactly 0 ohm."""

@@ -1,0 +1,84 @@
+"""Batches of arrays: side by side on an accelerator, one after the other on a CPU.
+
+A batch that `jax.vmap` forms does every step for all arrays at once. That is what a GPU wants; a
+CPU then fetches every vector of every array from memory at each step, where one array at a time
+stays in its cache, and does the steps of the slowest array for all of them (benchmarks/log.md).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax import Array, lax
+from jax.custom_batching import custom_vmap
+from jaxtyping import Bool
+
+
+def per_array(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let `vmap` of a function of arrays run in turn on a CPU, as usual elsewhere.
+
+    Args:
+        function: from pytrees of arrays to a pytree of arrays; never differentiated.
+    """
+
+    @custom_vmap
+    def call(*args: Any) -> Any:
+        return function(*args)
+
+    @call.def_vmap
+    def batched(size: int, is_batched: list, *args: Any) -> tuple[Any, Any]:
+        leaves, structure = jax.tree.flatten(args)
+        marks = jax.tree.leaves(is_batched)
+        moving = [x for x, mark in zip(leaves, marks, strict=True) if mark]
+
+        def one(mine: list) -> Any:
+            own = iter(mine)
+            every = [next(own) if mark else x for x, mark in zip(leaves, marks, strict=True)]
+            return call(*jax.tree.unflatten(structure, every))
+
+        def in_turn(*moving: Array) -> Any:
+            return lax.map(one, list(moving))
+
+        def at_once(*moving: Array) -> Any:
+            every = iter(moving)
+            whole = [next(every) if mark else x for x, mark in zip(leaves, marks, strict=True)]
+            axes = [0 if mark else None for mark in marks]
+            return jax.vmap(lambda *leaves: function(*jax.tree.unflatten(structure, leaves)), axes)(
+                *whole
+            )
+
+        out = lax.platform_dependent(*moving, cpu=in_turn, default=at_once)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return call
+
+
+def repaired(ok: Bool[Array, ""], answer: Any, repair: Callable[..., Any], *args: Any) -> Any:
+    """`answer` where it is `ok`, else `repair(*args)`, which is computed only if it is needed.
+
+    In a batch on an accelerator it is computed for all members if any of them needs it.
+    """
+
+    @custom_vmap
+    def call(ok: Array, answer: Any, *args: Any) -> Any:
+        return lax.cond(ok, lambda: answer, lambda: repair(*args))
+
+    @call.def_vmap
+    def batched(size: int, is_batched: list, ok: Array, answer: Any, *args: Any) -> tuple:
+        axes = jax.tree.map(lambda mark: 0 if mark else None, is_batched)
+
+        def all_of_them() -> Any:
+            def one(ok: Array, answer: Any, *args: Any) -> Any:
+                mended = repair(*args)
+                return jax.tree.map(lambda a, b: jax.numpy.where(ok, a, b), answer, mended)
+
+            return jax.vmap(one, axes)(ok, answer, *args)
+
+        def none_of_them() -> Any:
+            same = jax.vmap(lambda ok, answer: answer, axes[:2], axis_size=size)
+            return same(ok, answer)
+
+        out = lax.cond(jax.numpy.all(ok), none_of_them, all_of_them)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return call(ok, answer, *args)

@@ -1,0 +1,217 @@
+"""Resistance along one line of cells: the voltage that the cells' currents drop along it.
+
+Counted from the driven (or grounded) end, position p of a line lies behind p + 1 segments, and
+
+    y_j = sum_p R[min(j, p)] x_p      R[j] = end + resistance of the segments 0..j
+
+is the voltage lost up to position j when the cells draw the currents x; `end` is the source or
+sense resistance. Three ways to apply it, each along the last axis (word lines) or the one before
+(bit lines):
+
+- `Matrix`: one product with the constant matrix R[min(j, p)]. For short lines.
+- `Blocks`: for lines whose segments are all alike, R[j] = end + r (j + 1). Cells within one block
+  of b positions are joined by a b x b matrix; another block is felt only through its total current
+  and its first moment, which that same product delivers as its first and last column. About
+  n b + n^2 / b^2 operations per line in place of n^2.
+- `Sums`: for segments that differ from cell to cell: two running sums, ``y = sum (r * sum' x)``.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jaxtyping import Float
+
+Cells = Float[Array, "*batch rows cols"]
+Segments = Float[Array, ""] | Float[Array, "#rows #cols"]
+
+WORD, BIT = -1, -2  # the axis along which a line runs
+# Lines up to this long take one product with a constant matrix: measured faster than blocks.
+SHORT = 48
+# Block sizes near 16 were fastest from 64 to 1024 cells per line on CPU (benchmarks/log.md).
+BLOCK = 16
+
+
+def product(a: Array, b: Array) -> Array:
+    """Matrix product in full precision (GPUs would round float32 inputs to TF32)."""
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+
+class Matrix(eqx.Module):
+    """Drop along lines as a product with one symmetric matrix for all of them."""
+
+    matrix: Float[Array, "size size"]
+    scale: Array  # () or one per line, with an axis of 1 along the line
+    end: Array  # the same
+    axis: int = eqx.field(static=True)
+
+    def __call__(self, x: Cells) -> Cells:
+        """Voltage lost along the lines for cell currents `x`."""
+        y = product(x, self.matrix) if self.axis == WORD else product(self.matrix, x)
+        return self.scale * y + self.end * jnp.sum(x, axis=self.axis, keepdims=True)
+
+
+class Blocks(eqx.Module):
+    """Drop along lines of equal segments, block by block."""
+
+    scale: Array  # segment resistance: () or one per line
+    end: Array
+    axis: int = eqx.field(static=True)
+
+    def __call__(self, x: Cells) -> Cells:
+        """Voltage lost along the lines for cell currents `x`."""
+        along = _along_word if self.axis == WORD else _along_bit
+        y, total = along(x, _parts(x.shape[self.axis], x.dtype))
+        return self.scale * y + self.end * total
+
+
+class Sums(eqx.Module):
+    """Drop along lines of which every segment has its own resistance."""
+
+    segments: Float[Array, "#rows #cols"]
+    end: Array
+    axis: int = eqx.field(static=True)
+
+    def __call__(self, x: Cells) -> Cells:
+        """Voltage lost along the lines for cell currents `x`."""
+        behind = running_sum(x, self.axis, reverse=self.axis == WORD)
+        y = running_sum(self.segments * behind, self.axis, reverse=self.axis == BIT)
+        return y + self.end * jnp.sum(x, axis=self.axis, keepdims=True)
+
+
+def line_of(segments: Segments, end: Array, size: int, axis: int) -> Matrix | Blocks | Sums:
+    """The best way to apply lines of `size` cells that run along `axis`.
+
+    Args:
+        segments: resistances, () or (rows or 1, cols or 1) [ohm].
+        end: resistance before the first segment, () or one per line with an axis of 1 [ohm].
+        size: cells per line.
+        axis: WORD or BIT.
+    """
+    other = BIT if axis == WORD else WORD
+    # A size of 1 makes (1, cols) and (rows, cols) the same shape: either reading is right.
+    alike = segments.ndim == 0 or segments.shape[axis] == 1
+    if alike and size > SHORT:
+        return Blocks(segments, end, axis)
+    if not alike and (segments.shape[other] != 1 or size > 4 * SHORT):
+        return Sums(segments, end, axis)
+    one = jnp.ones((), segments.dtype)
+    if alike:
+        up_to = jnp.arange(1, size + 1).astype(segments.dtype)
+    else:
+        in_turn = segments.reshape(size)
+        up_to = jnp.cumsum(in_turn if axis == WORD else in_turn[::-1])
+    position = np.arange(size) if axis == WORD else np.arange(size)[::-1]
+    matrix = up_to[np.minimum(position[:, None], position)]
+    if segments.ndim == 0 and end.ndim == 0:
+        return Matrix(segments * matrix + end, one, jnp.zeros_like(one), axis)
+    return Matrix(matrix, segments if alike else one, end, axis)
+
+
+class _Parts(NamedTuple):
+    """How a line of n cells is cut, and the constant matrices of its parts."""
+
+    blocks: int
+    size: int
+    pad: int  # cells of zero current added at the far end
+    within: Array  # (size, size): min(a, p) + 1
+    across: Array  # (blocks, blocks): size * min(k, k'), what a block's total adds
+    nearer: Array  # (blocks, blocks): [k', k] = 1 where block k' lies nearer the driven end
+    depth: Array  # (size,): a + 1
+
+
+def _parts(n: int, dtype: jnp.dtype) -> _Parts:
+    size = _block_size(n)
+    count = -(-n // size)
+    a, k = np.arange(size), np.arange(count)
+    arrays = (
+        np.minimum(a[:, None], a) + 1,
+        size * np.minimum(k[:, None], k),
+        k[:, None] < k,
+        a + 1,
+    )
+    return _Parts(count, size, count * size - n, *(jnp.asarray(x, dtype) for x in arrays))
+
+
+def _block_size(n: int) -> int:
+    """A divisor of n between half and twice `BLOCK` if there is one: then nothing is padded."""
+    fits = [b for b in range(BLOCK // 2, 2 * BLOCK + 1) if n % b == 0]
+    return min(fits, key=lambda b: abs(b - BLOCK)) if fits else BLOCK
+
+
+def _along_word(x: Cells, parts: _Parts) -> tuple[Cells, Array]:
+    """Drop for segments of 1 ohm, and the total current of each line."""
+    n, split = x.shape[-1], (*x.shape[:-1], parts.blocks, parts.size)
+    x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, parts.pad)]) if parts.pad else x
+    local = product(x.reshape(split), parts.within)
+    total, moment = local[..., 0], local[..., -1]
+    ahead = product(total, parts.nearer.T)  # current that passes through the whole block
+    other = product(total, parts.across) + product(moment, parts.nearer)
+    y = local + other[..., None] + ahead[..., None] * parts.depth
+    whole = jnp.sum(total, axis=-1, keepdims=True)
+    return y.reshape(*x.shape[:-1], -1)[..., :n], whole
+
+
+def _along_bit(x: Cells, parts: _Parts) -> tuple[Cells, Array]:
+    # Bit lines are counted from the last row up: the same matrices, turned around.
+    cols = x.shape[-1]
+    split = (*x.shape[:-2], parts.blocks, parts.size, cols)
+    x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(parts.pad, 0), (0, 0)]) if parts.pad else x
+    local = left_product(parts.within[::-1, ::-1], x.reshape(split))
+    total, moment = local[..., -1, :], local[..., 0, :]
+    ahead = left_product(parts.nearer.T, total)
+    across = left_product(parts.across[::-1, ::-1], total)
+    other = across + left_product(parts.nearer, moment)
+    y = local + other[..., None, :] + ahead[..., None, :] * parts.depth[::-1, None]
+    whole = jnp.sum(total, axis=-2, keepdims=True)
+    return y.reshape(*x.shape[:-2], -1, cols)[..., parts.pad :, :], whole
+
+
+def running_sum(x: Cells, axis: int, *, reverse: bool = False) -> Cells:
+    """Cumulative sum along a line, in blocks: `jnp.cumsum` is slow on CPU and so are long products.
+
+    Args:
+        x: numbers (..., rows, cols).
+        axis: WORD or BIT.
+        reverse: sum from the end instead of from the start.
+    """
+    n = x.shape[axis]
+    size = n if n <= SHORT else _block_size(n)
+    count = -(-n // size)
+    pad = count * size - n
+    margin = (pad, 0) if reverse else (0, pad)
+    if pad:
+        x = jnp.pad(
+            x, [(0, 0)] * (x.ndim - 2) + [margin if a == axis else (0, 0) for a in (BIT, WORD)]
+        )
+    within, before = (
+        _triangle(size, x.dtype),
+        _triangle(count, x.dtype) - jnp.eye(count, dtype=x.dtype),
+    )
+    if reverse:
+        within, before = within.T, before.T
+    kept = slice(margin[0], margin[0] + n)
+    end = 0 if reverse else -1
+    if axis == WORD:
+        local = product(x.reshape(*x.shape[:-1], count, size), within)
+        y = local + product(local[..., end], before)[..., None]
+        return y.reshape(*x.shape[:-1], -1)[..., kept]
+    local = left_product(within.T, x.reshape(*x.shape[:-2], count, size, x.shape[-1]))
+    y = local + left_product(before.T, local[..., end, :])[..., None, :]
+    return y.reshape(*x.shape[:-2], -1, x.shape[-1])[..., kept, :]
+
+
+def _triangle(size: int, dtype: jnp.dtype) -> Array:
+    """[p, j] = 1 where p <= j: ``x @ triangle`` is the running sum."""
+    return jnp.triu(jnp.ones((size, size), dtype))
+
+
+def left_product(matrix: Array, x: Array) -> Array:
+    """``matrix @ x`` for a batch of x.
+
+    The matrix is repeated for every member: XLA's CPU code is twice as slow where it has to
+    broadcast one itself (benchmarks/log.md).
+    """
+    return product(jnp.broadcast_to(matrix, (*x.shape[:-2], *matrix.shape)), x)
