@@ -4,13 +4,14 @@ An admittance `Y` (side x side, symmetric) on the word lines behind segments `D`
 
     G = (I + Y D)^-1 Y                X = (I + Y D)^-1 = I - G D
 
-No matrix is factored where that can be avoided: `G` solves ``G = Y - Y D G`` and lies close to what
-it was one column further on, so Newton's iteration (Schulz, 1933, in the form that has the
-admittance as its unknown) takes one or two steps,
+No matrix is factored: `G` solves ``G = Y - Y D G`` and lies close to what it was one column further
+on, so Newton's iteration (Schulz, 1933, in the form that has the admittance as its unknown) takes
+one or two steps,
 
     E = Y - G - Y D G                 G <- G + E - G D E
 
-with the residual ``D E`` squared at each, so that its end is known beforehand. Products of matrices
+with the residual ``D E`` squared at each, so that its end is known beforehand; where no start is
+near, X is found by the same iteration from a start that is never too far off. Products of matrices
 are all there is to it, which is what processors and accelerators do best.
 
 `X` is handed out as ``kept I + M``: with ``M = -G D`` where that is small, so that a product with X
@@ -58,7 +59,7 @@ def seen_through(y: Square, d: Diagonal, start: Square, tolerance: Array) -> tup
     Args:
         y: admittance (side, side) [S].
         d: resistances of the segments (side,) [ohm].
-        start: a guess of G; any will do, a near one is fast.
+        start: a guess of G, of its magnitude; a near one is fast.
         tolerance: of ``D G``, ().
     """
     largest = jnp.max(d)
@@ -80,7 +81,7 @@ def seen_through(y: Square, d: Diagonal, start: Square, tolerance: Array) -> tup
         return g, Passage(-d[:, None] * g, jnp.ones((), y.dtype))
 
     def far() -> tuple[Square, Passage]:
-        x = lax.platform_dependent(y, d, found, cpu=by_elimination, default=by_iteration)
+        x = by_iteration(y, d, ~found)
         return product(x, y), Passage(x.T, jnp.zeros((), y.dtype))
 
     return lax.cond(found, near, far)
@@ -101,16 +102,8 @@ def _derivative(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
 seen_through.defjvp(_derivative, symbolic_zeros=True)
 
 
-def by_elimination(y: Square, d: Diagonal, found: Array) -> Square:
-    """`X` by LU; ``I + Y D`` is diagonally dominant by columns, so it is accurate."""
-    lu, _, permutation = lax.linalg.lu(jnp.eye(len(d), dtype=y.dtype) + y * d)
-    rows = jnp.eye(len(d), dtype=y.dtype)[permutation]
-    rows = lax.linalg.triangular_solve(lu, rows, left_side=True, lower=True, unit_diagonal=True)
-    return lax.linalg.triangular_solve(lu, rows, left_side=True, lower=False)
-
-
-def by_iteration(y: Square, d: Diagonal, found: Array) -> Square:
-    """`X` from a start that is never too far off; no work for a member of a batch that is `found`.
+def by_iteration(y: Square, d: Diagonal, wanted: Bool[Array, ""]) -> Square:
+    """`X` from a start that is never too far off; no work where it is not `wanted`, in a batch.
 
     The eigenvalues of ``Y D`` lie between 0 and its trace, those of X between 1 and 1 / (1 +
     trace); ``2 / (2 + trace)`` leaves both ends a residual of the same size below 1.
@@ -125,7 +118,7 @@ def by_iteration(y: Square, d: Diagonal, found: Array) -> Square:
         return x + product(x, left), jnp.linalg.norm(left), count + 1
 
     def unfinished(carry: tuple) -> Bool[Array, ""]:
-        return ~found & ~(carry[1] < rounding) & (carry[2] < MAX_STEPS)
+        return wanted & ~(carry[1] < rounding) & (carry[2] < MAX_STEPS)
 
     start = 2 / (2 + jnp.sum(jnp.diagonal(y) * d)) * unit
     return lax.while_loop(unfinished, step, (start, jnp.ones((), y.dtype), jnp.zeros((), int)))[0]

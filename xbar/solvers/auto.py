@@ -64,7 +64,9 @@ class Auto(AbstractSolver):
         if not _sweep_fits(problem):
             return jnp.asarray(True)
         largest_eigenvalue = 1 + jnp.max(problem.drop(problem.g))
-        digits = jnp.log(2 / (MARGIN * default_rtol(self.rtol, problem.g.dtype)))
+        digits = jnp.log(
+            2 / (MARGIN[problem.g.dtype.name] * default_rtol(self.rtol, problem.g.dtype))
+        )
         return jnp.sqrt(largest_eigenvalue) * digits / 2 <= CG().limit(problem)
 
     def cell_voltages(self, state: Bool[Array, ""], problem: Problem, e: Voltages) -> Answer:

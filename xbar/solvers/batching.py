@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Bool
@@ -67,18 +68,16 @@ def repaired(ok: Bool[Array, ""], answer: Any, repair: Callable[..., Any], *args
     def batched(size: int, is_batched: list, ok: Array, answer: Any, *args: Any) -> tuple:
         axes = jax.tree.map(lambda mark: 0 if mark else None, is_batched)
 
-        def all_of_them() -> Any:
+        def all_of_them(ok: Array, answer: Any, *args: Any) -> Any:
             def one(ok: Array, answer: Any, *args: Any) -> Any:
                 mended = repair(*args)
-                return jax.tree.map(lambda a, b: jax.numpy.where(ok, a, b), answer, mended)
+                return jax.tree.map(lambda a, b: jnp.where(ok, a, b), answer, mended)
 
             return jax.vmap(one, axes)(ok, answer, *args)
 
-        def none_of_them() -> Any:
-            same = jax.vmap(lambda ok, answer: answer, axes[:2], axis_size=size)
-            return same(ok, answer)
-
-        out = lax.cond(jax.numpy.all(ok), none_of_them, all_of_them)
+        whole = jax.vmap(lambda ok, answer: answer, axes[:2], axis_size=size)(ok, answer)
+        # Through `repaired` again, so that a batch of batches also decides once for all of it.
+        out = repaired(jnp.all(ok), whole, all_of_them, ok, answer, *args)
         return out, jax.tree.map(lambda _: True, out)
 
     return call(ok, answer, *args)
