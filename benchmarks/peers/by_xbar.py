@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import xbar as xb
 from benchmarks.peers.case import AMPERE, Case
@@ -76,20 +75,9 @@ def prepare(op: str, case: Case, settings: dict[str, Any]) -> tuple[Any, dict[st
     return lambda k: executable(arrays[k % len(arrays)]), detail
 
 
-def over_all(function: Function, xs: Any, chunk: int | None = None) -> Function:
+def over_all(function: Function, chunk: int | None = None) -> Function:
     """`function` over the leading axis of a pytree, over all devices; at most `chunk` at a time."""
-    devices = jax.devices()
-    length = len(jax.tree.leaves(xs)[0])
-    devices = devices[: len(devices) if length % len(devices) == 0 else 1]
-    mesh = jax.sharding.Mesh(np.array(devices), ("arrays",))
-    spec = jax.sharding.PartitionSpec("arrays")
-
-    def part(xs: Any) -> Any:
-        if chunk is None:
-            return jax.vmap(function)(xs)
-        return jax.lax.map(function, xs, batch_size=chunk)
-
-    return jax.shard_map(part, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    return lambda xs: xb.batch_map(function, xs, chunk=chunk)
 
 
 def _batch(
@@ -104,7 +92,7 @@ def _batch(
     stacked = jnp.asarray(case.g, dtype)[None] * scales[:, None, None, None]
     stacked = stacked.reshape(-1, *case.shape)
     chunk = settings.get("chunk")
-    executable, compile_s = compiled(over_all(function, stacked, chunk), stacked)
+    executable, compile_s = compiled(over_all(function, chunk), stacked)
     solver, devices = settings.get("solver") or "default", len(jax.devices())
     options = f"{solver}, devices: {devices}" + ("" if chunk is None else f", chunks of {chunk}")
     detail = {"options": options, "compile_s": compile_s}

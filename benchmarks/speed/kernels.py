@@ -6,6 +6,8 @@ rate says how far the code is from the method's limit, and a better method chang
 
 from pathlib import Path
 
+from xbar.solvers.lines import SHORT, block_size
+
 
 def cache_bytes() -> int:
     """Size of this processor's largest cache; 0 where the system does not say."""
@@ -27,8 +29,16 @@ def bound(flops: float, moved: float, held: float, rate: float, copy: float, cac
 
 
 def drop_flops(rows: int, cols: int, n: int = 1) -> float:
-    """Both line operators as products with constant matrices: 2 R C (R + C) per input."""
-    return 2.0 * n * rows * cols * (rows + cols)
+    """Both line operators, per cell a product of the length of its line or, on long lines, of its
+    block, three products over the blocks of a line, and two multiply-adds to join them."""
+
+    def per_cell(length: int) -> float:
+        if length <= SHORT:
+            return 2.0 * length
+        size = block_size(length)
+        return 2.0 * size + 6.0 * (length / size) ** 2 / length + 4.0
+
+    return n * rows * cols * (per_cell(rows) + per_cell(cols))
 
 
 def cg_flops(rows: int, cols: int, steps: float, n: int = 1) -> float:
@@ -47,9 +57,9 @@ def cg_bytes(rows: int, cols: int, steps: float, n: int = 1, itemsize: int = 8) 
 
 
 def sweep_flops(rows: int, cols: int) -> float:
-    """Per column one inverse (2 R^3) and one product (2 R^3), swept along the longer side."""
+    """Per column one Newton step (4 R^3) and the walk (2 R^3), along the longer side."""
     short, long = sorted((rows, cols))
-    return 4.0 * long * short**3
+    return 6.0 * long * short**3
 
 
 def sweep_bytes(rows: int, cols: int, itemsize: int = 8) -> float:

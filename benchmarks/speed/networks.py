@@ -28,7 +28,7 @@ and {IMAGES_CHECKED} images, relative to the largest, after differences of curre
 in every layer."""
 
 
-def measure(count: int, precision: str, chunk: int, folder: str) -> dict[str, Any]:
+def measure(count: int, precision: str, folder: str) -> dict[str, Any]:
     """Runs in xbar's process; leaves what the check needs in `folder`."""
     import time
 
@@ -61,7 +61,7 @@ def measure(count: int, precision: str, chunk: int, folder: str) -> dict[str, An
 
     keys = jax.random.split(jax.random.key(1), count)
     start = time.perf_counter()
-    executable, compile_s = by_xbar.compiled(by_xbar.over_all(one, keys, chunk), keys)
+    executable, compile_s = by_xbar.compiled(by_xbar.over_all(one), keys)
     found = jax.block_until_ready(executable(keys))
     wall_s = time.perf_counter() - start
     layers = [broken(key).layers for key in keys[:CHECKED]]
@@ -107,7 +107,7 @@ def _fill(row: Row, count: int, precision: str) -> None:
     environment = environment_of(precision, len(cores()))
     with tempfile.TemporaryDirectory(prefix="xbar-bench-") as folder:
         with Process("xbar", cores(), environment) as process:
-            args = {"count": count, "precision": precision, "chunk": 8, "folder": folder}
+            args = {"count": count, "precision": precision, "folder": folder}
             answer = process.ask(
                 LIMIT_S, do="measure", module="networks", function="measure", args=args
             )
@@ -118,7 +118,7 @@ def _fill(row: Row, count: int, precision: str) -> None:
         row.status = f"failed: {answer['bad']} networks without a result"
     row.calls, row.compile_s, row.memory_mb = 1, answer["compile_s"], answer["peak_mb"]
     row.seconds = answer["wall_s"] / count
-    row.options = f"chunks of {args['chunk']}"
+    row.options = "batch_map"
 
 
 def _table(rows: list[Row], count: int) -> str:

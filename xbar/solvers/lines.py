@@ -123,7 +123,7 @@ class _Parts(NamedTuple):
 
 
 def _parts(n: int, dtype: jnp.dtype) -> _Parts:
-    size = _block_size(n)
+    size = block_size(n)
     count = -(-n // size)
     a, k = np.arange(size), np.arange(count)
     arrays = (
@@ -135,7 +135,7 @@ def _parts(n: int, dtype: jnp.dtype) -> _Parts:
     return _Parts(count, size, count * size - n, *(jnp.asarray(x, dtype) for x in arrays))
 
 
-def _block_size(n: int) -> int:
+def block_size(n: int) -> int:
     """A divisor of n between half and twice `BLOCK` if there is one: then nothing is padded."""
     fits = [b for b in range(BLOCK // 2, 2 * BLOCK + 1) if n % b == 0]
     return min(fits, key=lambda b: abs(b - BLOCK)) if fits else BLOCK
@@ -178,7 +178,7 @@ def running_sum(x: Cells, axis: int, *, reverse: bool = False) -> Cells:
         reverse: sum from the end instead of from the start.
     """
     n = x.shape[axis]
-    size = n if n <= SHORT else _block_size(n)
+    size = n if n <= SHORT else block_size(n)
     count = -(-n // size)
     pad = count * size - n
     margin = (pad, 0) if reverse else (0, pad)
