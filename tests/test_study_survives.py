@@ -94,12 +94,11 @@ def small_disk(tmp_path):
 @pytest.mark.parametrize(
     ("free", "kept", "results"),
     [
-        (0, (0, 0), False),
-        (150_000, (1, 17), False),
-        (450_000, (18, 18), False),
-        (10**6, (18, 18), True),
+        pytest.param(0, (0, 0), False, id="nothing fits", marks=pytest.mark.slow),
+        pytest.param(150_000, (1, 17), False, id="some shards"),
+        pytest.param(450_000, (18, 18), False, id="no results file", marks=pytest.mark.slow),
+        pytest.param(10**6, (18, 18), True, id="no figures", marks=pytest.mark.slow),
     ],
-    ids=["nothing fits", "some shards", "no results file", "no figures"],
 )
 def test_a_full_disk_is_one_line_and_with_room_the_study_goes_on(
     undisturbed, small_disk, free, kept, results

@@ -24,7 +24,7 @@ where, by its time and memory one size before, it would not end."""
 SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 TOGETHER = 256
 GROWTH_TIME, GROWTH_MEMORY = 8.0, 4.5  # of sparse factors when the size doubles, n^3 and n^2 log n
-LIMIT_S, LIMIT_QUICK_S = 300.0, 3.0  # a call's predicted time above which it is not run
+LIMIT_S, LIMIT_QUICK_S = 60.0, 3.0  # a call's predicted time above which it is not run
 
 
 def run(quick: bool) -> None:
