@@ -31,10 +31,10 @@ BOUNDS = {"float64": 1e-10, "float32": 1e-6}
 class Effort:
     """How much time to spend."""
 
-    rounds: int = 7
+    rounds: int = 5
     slice_s: float = 0.2  # a contestant's time in one round; at least one call
     calls: int = 50  # at most, in one round
-    tuning_s: float = 60.0
+    tuning_s: float = 20.0
     prepare_s: float = 1800.0  # limit
     call_s: float = 900.0  # limit
 
