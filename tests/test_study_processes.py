@@ -34,7 +34,8 @@ def assert_equal_tables(found, expected):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("devices", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [2, 3])
 def test_devices_of_one_process_share_each_chunk(alone, tmp_path, devices):
     file, expected = alone
     process = xbar("study", file, "--out", tmp_path / "out", JAX_NUM_CPU_DEVICES=str(devices))
@@ -56,6 +57,7 @@ def together(file, out, count=2, **variables):
     return [xbar(*command, "--process-id", k, **variables) for k in range(count)]
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_chunks(alone, tmp_path):
     file, expected = alone
     both = together(file, tmp_path / "out")

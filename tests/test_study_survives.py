@@ -138,6 +138,7 @@ def test_ctrl_c_is_one_line_and_the_study_goes_on(undisturbed, tmp_path):
     assert_same(numbers(tmp_path / "out"), expected)
 
 
+@pytest.mark.slow
 def test_a_second_process_in_the_folder_is_refused(undisturbed, tmp_path):
     file, expected = undisturbed
     first = xbar("study", file, "--out", tmp_path / "out")
