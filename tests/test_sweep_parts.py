@@ -43,6 +43,14 @@ def test_admittance_seen_through_segments(scale, start):
     np.testing.assert_allclose(passage.backwards(h), x.T @ h, atol=1e-9 * np.max(np.abs(x.T @ h)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_tolerance_that_rounding_cannot_meet_ends(dtype):
+    y, d = (x.astype(dtype) for x in admittances(40, 0.1))
+    exact = np.linalg.inv(np.eye(40) + np.asarray(y * d, float)) @ np.asarray(y, float)
+    ahead, _ = seen_through(y, d, jnp.asarray(exact, dtype), jnp.zeros((), dtype))
+    assert np.max(np.abs(ahead - exact)) <= 100 * np.finfo(dtype).eps * np.max(np.abs(exact))
+
+
 def test_iteration_without_a_start_stops_where_it_is_not_wanted():
     y, d = admittances(5, 10)
     x = by_iteration(y, d, jnp.asarray(True))

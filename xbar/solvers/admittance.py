@@ -64,17 +64,20 @@ def seen_through(y: Square, d: Diagonal, start: Square, tolerance: Array) -> tup
     """
     largest = jnp.max(d)
 
-    def improve(g: Square) -> tuple[Square, Array]:
+    def improve(g: Square, count: Array) -> tuple[Square, Array, Array]:
         left = y - g - product(y, d[:, None] * g)
         residual = largest * jnp.linalg.norm(left)
-        return g + left - product(g, d[:, None] * left), residual
+        return g + left - product(g, d[:, None] * left), residual, count + 1
 
     def unfinished(carry: tuple) -> Bool[Array, ""]:
-        # From 1 on it does not contract, and NaN never compares as true.
-        return (carry[1] ** 2 > tolerance) & (carry[1] < 1)
+        # From 1 on it does not contract, and NaN never compares as true. Rounding may keep the
+        # residual above any tolerance.
+        _, residual, count = carry
+        return (residual**2 > tolerance) & (residual < 1) & (count < MAX_STEPS)
 
     # The first step, nearly always the only one, stands outside the loop: no copies to carry it.
-    g, residual = lax.while_loop(unfinished, lambda carry: improve(carry[0]), improve(start))
+    first = improve(start, jnp.zeros((), int))
+    g, residual, _ = lax.while_loop(unfinished, lambda carry: improve(carry[0], carry[2]), first)
     found = residual**2 <= tolerance
 
     def near() -> tuple[Square, Passage]:
