@@ -71,6 +71,24 @@ def test_memory_budget_sets_the_chunk():
     assert large >= 5 * small
 
 
+def test_memory_is_asked_for_once(monkeypatch):
+    from xbar import batch
+
+    compiled, vmap = [], jax.vmap
+
+    def counted(function):
+        compiled.append(function)
+        return vmap(function)
+
+    def own(g):
+        return g.sum()
+
+    monkeypatch.setattr(batch.jax, "vmap", counted)
+    for n in (20, 30):  # the same sample of both
+        batch._fitting(own, conductances(n), 10_000)
+    assert len(compiled) == 1
+
+
 def test_batch_map_shares_out_over_devices():
     """Two CPU devices, a batch that they cannot share evenly: same numbers to the last digits."""
     code = """

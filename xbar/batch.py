@@ -1,7 +1,7 @@
 """Work on many arrays: all local devices, in chunks that fit a memory budget."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -77,20 +77,44 @@ def _mapped(function: Callable[[Any], Any], chunk: int, devices: tuple, batch: A
     def share(batch: Any) -> Any:
         return lax.map(function, batch, batch_size=chunk if chunk > 1 else None)
 
-    if len(devices) == 1:
-        return share(batch)
-    spec = PartitionSpec(AXIS)
-    mesh = Mesh(devices, AXIS)
-    return jax.shard_map(share, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)(batch)
+    return shared_out(lambda batch, _: share(batch), batch, (), Mesh(devices, AXIS))
+
+
+def shared_out(function: Callable[[Any, Any], Any], parts: Any, whole: Any, mesh: Mesh) -> Any:
+    """Let each device do its share; to be called while JAX traces.
+
+    Args:
+        function: from a share of `parts` and all of `whole` to what leads as the share does.
+        parts: pytree of arrays whose leading axis the devices divide evenly.
+        whole: pytree of arrays that every device needs.
+        mesh: the devices along one axis.
+
+    Returns:
+        The results, leading as `parts` does.
+    """
+    if mesh.size == 1:
+        return function(parts, whole)
+    split = PartitionSpec(*mesh.axis_names)
+    specs = split, PartitionSpec()
+    each = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
+    return each(parts, whole)
 
 
 def _fitting(function: Callable[[Any], Any], batch: Any, memory: int) -> int:
     """Members whose temporary arrays and results fit the budget, by the compiler's own account."""
-    n = len(jax.tree.leaves(batch)[0])
+    leaves, structure = jax.tree.flatten(batch)
+    n = len(leaves[0])
     sample = min(n, SAMPLE)
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct((sample, *x.shape[1:]), x.dtype), batch)
+    members = tuple(jax.ShapeDtypeStruct((sample, *x.shape[1:]), x.dtype) for x in leaves)
+    each = _bytes_each(function, structure, members)
+    return sample if each is None else max(1, min(n, int(memory / max(each, 1))))
+
+
+@lru_cache(maxsize=128)
+def _bytes_each(function: Callable[[Any], Any], structure: Any, members: tuple) -> float | None:
+    """Bytes that one of some members takes; compiling it takes seconds, so it is remembered."""
+    shapes = jax.tree.unflatten(structure, members)
     analysis = jax.jit(jax.vmap(function)).lower(shapes).compile().memory_analysis()
     if analysis is None:
-        return sample
-    each = (analysis.temp_size_in_bytes + analysis.output_size_in_bytes) / sample
-    return max(1, min(n, int(memory / max(each, 1))))
+        return None
+    return (analysis.temp_size_in_bytes + analysis.output_size_in_bytes) / members[0].shape[0]

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
+
+from xbar.batch import shared_out
 
 AXIS = "circuits"
 
@@ -54,12 +56,7 @@ def in_blocks(body: Callable[[Any, Any], Any], rows: Any, shared: Any, how: How)
     def local(blocks: Any, shared: Any) -> Any:
         return jax.lax.map(lambda block: body(block, shared), blocks)
 
-    if devices > 1:
-        split, whole = PartitionSpec(AXIS), PartitionSpec()
-        local = jax.shard_map(
-            local, mesh=how.mesh, in_specs=(split, whole), out_specs=split, check_vma=False
-        )
-    found = local(blocks, shared)
+    found = shared_out(local, blocks, shared, how.mesh)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], found)
 
 
