@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 import numpy as np  # noqa: E402
 import spice_cases as cases  # noqa: E402
 import test_spice_gradients as gradients  # noqa: E402
-from circuits import Circuit, exact, largest_current, random_circuit  # noqa: E402
+from circuits import exact, largest_current, random_circuit  # noqa: E402
 
 import xbar as xb  # noqa: E402
 from xbar import spice  # noqa: E402
@@ -171,15 +171,7 @@ def properties() -> list[Row]:
     circuit = random_circuit(np.random.default_rng(9), 6, 5, "severe")
     array, v = circuit.array(), np.random.default_rng(2).uniform(-1, 1, (6, 2))
     t, sol = np.asarray(xb.transfer(array)), xb.solve(array, v)
-    turned = Circuit(  # bit lines driven, word lines read
-        g=circuit.g[::-1, ::-1].T,
-        word_line=circuit.bit_line[::-1, ::-1].T,
-        bit_line=circuit.word_line[::-1, ::-1].T,
-        source=circuit.sense[::-1],
-        sense=circuit.source[::-1],
-        v_in=np.ones(5),
-    )
-    backwards = np.asarray(xb.transfer(turned.array()))[::-1, ::-1].T
+    backwards = np.asarray(xb.transfer(circuit.turned().array()))[::-1, ::-1].T
     i_cell = np.asarray(sol.i_cell)
     behind = np.cumsum(i_cell[:, ::-1], axis=1)[:, ::-1]
     above = np.cumsum(i_cell, axis=0)

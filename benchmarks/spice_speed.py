@@ -22,14 +22,17 @@ from typing import Any
 import jax
 import numpy as np
 
-import xbar as xb
-from xbar import spice
-from xbar.data.digits import load_digits
-from xbar.defects import StuckPair, random_mask
-from xbar.network import Network
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import xbar as xb  # noqa: E402
+from benchmarks.speed.machine import processor  # noqa: E402
+from xbar import spice  # noqa: E402
+from xbar.data.digits import load_digits  # noqa: E402
+from xbar.defects import StuckPair, random_mask  # noqa: E402
+from xbar.network import Network  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
-HERE = Path(__file__).resolve().parent
 SIZES = ((16, 16), (32, 32), (64, 64), (65, 100))
 REPEATS = 50
 # Another 65x100 netlist's operating point, measured earlier on a machine of the same kind.
@@ -122,15 +125,6 @@ def network_row() -> dict[str, Any]:
         "error": max(errors),
         "ratio": all_s / call_s,
     }
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def line(r: dict[str, Any]) -> str:

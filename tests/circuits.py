@@ -39,6 +39,17 @@ class Circuit(NamedTuple):
         )
         return xb.Crossbar(self.g.astype(dtype), wires)
 
+    def turned(self) -> "Circuit":
+        """Seen from its outputs: bit lines driven with 1 V, word lines read."""
+        return Circuit(
+            g=self.g[::-1, ::-1].T,
+            word_line=self.bit_line[::-1, ::-1].T,
+            bit_line=self.word_line[::-1, ::-1].T,
+            source=self.sense[::-1],
+            sense=self.source[::-1],
+            v_in=np.ones(self.g.shape[1]),
+        )
+
 
 def random_circuit(rng: np.random.Generator, rows: int, cols: int, regime: str) -> Circuit:
     """Log-uniform values of a regime, with open cells and zero segments sprinkled in."""

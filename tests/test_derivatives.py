@@ -112,15 +112,7 @@ def test_sensitivity_is_a_product_of_two_cell_voltages():
 
     sol = xb.solve(array, np.eye(5))
     u = np.asarray(sol.v_word - sol.v_bit)  # (rows, cols, k)
-    turned = circuits.Circuit(
-        circuit.g.T[::-1, ::-1],
-        circuit.bit_line.T[::-1, ::-1],
-        circuit.word_line.T[::-1, ::-1],
-        circuit.sense[::-1],
-        circuit.source[::-1],
-        np.ones(4),
-    )
-    back = xb.solve(turned.array(), np.eye(4))
+    back = xb.solve(circuit.turned().array(), np.eye(4))
     left = np.asarray(back.v_word - back.v_bit)[::-1, ::-1, ::-1].transpose(1, 0, 2)
     expected = np.einsum("ijo,ijk->okij", left, u)
     jacobian = jax.jit(jax.jacobian(transfer_of))(array.g)

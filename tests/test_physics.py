@@ -63,16 +63,8 @@ def test_transfer_holds_the_currents_of_unit_inputs(shape):
 def test_reciprocity(seed, regime):
     """Turn the array around (bit lines driven, word lines read): the transposed matrix."""
     circuit = draw(seed, regime)
-    turned = circuits.Circuit(
-        g=circuit.g[::-1, ::-1].T,
-        word_line=circuit.bit_line[::-1, ::-1].T,
-        bit_line=circuit.word_line[::-1, ::-1].T,
-        source=circuit.sense[::-1],
-        sense=circuit.source[::-1],
-        v_in=np.ones(5),
-    )
     t = np.asarray(xb.transfer(circuit.array()))
-    back = np.asarray(xb.transfer(turned.array()))
+    back = np.asarray(xb.transfer(circuit.turned().array()))
     assert np.max(np.abs(back[::-1, ::-1].T - t)) <= 1e-10 * np.max(t)
 
 

@@ -96,15 +96,13 @@ def _matrix(
 def _matrix_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple:
     state, g, wires = primals
 
-    def own(g: Float[Array, "rows cols"], wires: Wires) -> tuple | None:
-        return solver.own_transfer(problem_of(g, wires))
+    def found(g: Float[Array, "rows cols"], wires: Wires) -> tuple:
+        if solver.own_transfer is not None:
+            return solver.own_transfer(problem_of(g, wires))
+        cells = _cells(solver, state, g, wires, unit_drives(g))
+        return transfer_from(cells.i_cell), jnp.all(cells.ok)
 
-    def by_cells(g: Float[Array, "rows cols"], wires: Wires) -> tuple:
-        found = _cells(solver, state, g, wires, unit_drives(g))
-        return transfer_from(found.i_cell), jnp.all(found.ok)
-
-    differentiable = by_cells if jax.eval_shape(own, g, wires) is None else own
-    (matrix, ok), (d_matrix, _) = jax.jvp(differentiable, (g, wires), tuple(tangents[1:]))
+    (matrix, ok), (d_matrix, _) = jax.jvp(found, (g, wires), tuple(tangents[1:]))
     # Nobody looks at the status of a derivative, so one that missed its tolerance becomes NaN.
     d_matrix = jnp.where(ok, d_matrix, jnp.nan)
     return (matrix, ok), (d_matrix, np.zeros((), jax.dtypes.float0))

@@ -13,6 +13,8 @@ nothing but the transfer matrix, and that of a large array by far the fastest. S
 - arrays for whose factors there is no room: `CG`, or tiles.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array, lax
@@ -99,11 +101,16 @@ class Auto(AbstractSolver):
 
         return repaired(found[1], found, by_cells, problem)
 
-    def own_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+    @property
+    def own_transfer(self) -> Callable[[Problem], tuple[Transfer, Bool[Array, ""]]]:
         """By columns or by tiles."""
-        if min(problem.g.shape) <= TILED_SIDE:
-            return ColumnSweep(self.rtol).own_transfer(problem)
-        return self._by_tiles(problem)
+
+        def own(problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+            if min(problem.g.shape) <= TILED_SIDE:
+                return ColumnSweep(self.rtol).own_transfer(problem)
+            return self._by_tiles(problem)
+
+        return own
 
     def _by_tiles(self, problem: Problem) -> tuple[Array, Array]:
         matrix, rtol = tiled_transfer(problem), default_rtol(self.rtol, problem.g.dtype)

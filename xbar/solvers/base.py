@@ -10,6 +10,7 @@ what derivatives and exact what-if need, so it is the one form that solvers are 
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -44,6 +45,14 @@ class Problem(eqx.Module):
     wires: Wires
     drop: Drop
 
+    def segments(self) -> tuple[Float[Array, "rows cols"], Float[Array, "rows cols"]]:
+        """Resistance left of and below each cell [ohm]; sources and senses belong to the ends."""
+        wires, shape, dtype = self.wires, self.g.shape, self.g.dtype
+        word = jnp.broadcast_to(wires.word_line, shape).astype(dtype)
+        bit = jnp.broadcast_to(wires.bit_line, shape).astype(dtype)
+        word = word.at[:, 0].add(wires.source.astype(dtype))
+        return word, bit.at[-1].add(wires.sense.astype(dtype))
+
     def residual(self, e: Voltages, u: Voltages) -> Voltages:
         """What is left of the cell equation, `e - u - drop(g u)` [V]."""
         return e - u - self.drop(self.g * u)
@@ -77,8 +86,9 @@ class AbstractSolver(eqx.Module):
     def transfer(self, state: Any, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Output currents for 1 V on each row (cols, rows) [S], and whether they are right."""
 
-    def own_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]] | None:
-        """`transfer`, from the array on, in operations that JAX may differentiate; None if not."""
+    @property
+    def own_transfer(self) -> Callable[[Problem], tuple[Transfer, Bool[Array, ""]]] | None:
+        """`transfer`, from the array on, as a function that JAX may differentiate; None if not."""
         return None
 
     def accepts(self, problem: Problem) -> Bool[Array, ""]:

@@ -18,6 +18,7 @@ and the cell currents of column j are ``S_j (w_j + e_j)``. For plain inputs on t
 `p`, and the walk starts from them instead.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -104,10 +105,15 @@ class ColumnSweep(AbstractSolver):
 
         return repaired(found[1], found, by_cells, problem)
 
-    def own_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+    @property
+    def own_transfer(self) -> Callable[[Problem], tuple[Transfer, Bool[Array, ""]]]:
         """The same walk without repairs, to be differentiated as it stands."""
-        rtol = default_rtol(self.rtol, problem.g.dtype)
-        return _transfer(_factor(_lying(problem), rtol), problem, rtol)
+
+        def own(problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+            rtol = default_rtol(self.rtol, problem.g.dtype)
+            return _transfer(_factor(_lying(problem), rtol), problem, rtol)
+
+        return own
 
 
 def _lying(problem: Problem) -> Problem:
@@ -138,12 +144,9 @@ def _turned(x: Array) -> Array:
 
 def _factor(problem: Problem, rtol: float) -> _Sweep:
     rows, cols = problem.g.shape
-    wires, dtype = problem.wires, problem.g.dtype
-    segment = jnp.broadcast_to(wires.word_line, (rows, cols)).astype(dtype)
-    segment = segment.at[:, 0].add(wires.source.astype(dtype)).T
-    below = jnp.broadcast_to(wires.bit_line, (rows, cols)).astype(dtype)
-    below = below.at[-1].add(wires.sense.astype(dtype)).T
-    column = columns_of(problem.g.T, below)
+    dtype = problem.g.dtype
+    word, bit = problem.segments()
+    segment, column = word.T, columns_of(problem.g.T, bit.T)
     tolerance = jnp.asarray(ADMITTANCE_SHARE * rtol / cols, dtype)
 
     def step(before: tuple[Array, Array], inputs: tuple) -> tuple:

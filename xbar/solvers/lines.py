@@ -183,13 +183,10 @@ def running_sum(x: Cells, axis: int, *, reverse: bool = False) -> Cells:
     pad = count * size - n
     margin = (pad, 0) if reverse else (0, pad)
     if pad:
-        x = jnp.pad(
-            x, [(0, 0)] * (x.ndim - 2) + [margin if a == axis else (0, 0) for a in (BIT, WORD)]
-        )
-    within, before = (
-        _triangle(size, x.dtype),
-        _triangle(count, x.dtype) - jnp.eye(count, dtype=x.dtype),
-    )
+        widths = [margin if a == axis else (0, 0) for a in (BIT, WORD)]
+        x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + widths)
+    within = _triangle(size, x.dtype)
+    before = _triangle(count, x.dtype) - jnp.eye(count, dtype=x.dtype)
     if reverse:
         within, before = within.T, before.T
     kept = slice(margin[0], margin[0] + n)

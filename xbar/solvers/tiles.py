@@ -40,6 +40,12 @@ class _Tiles(NamedTuple):
     rows: int  # ports of the left and of the right side
     cols: int  # ports of the bottom and of the top
 
+    @property
+    def sides(self) -> dict[str, tuple[int, int]]:
+        """First and last port of each side."""
+        p, q, n = self.rows, self.cols, 2 * self.rows
+        return {"l": (0, p), "r": (p, n), "b": (n, n + q), "t": (n + q, n + 2 * q)}
+
 
 def tiled_transfer(problem: Problem) -> Transfer:
     """Transfer matrix of an array.
@@ -75,18 +81,14 @@ def _cut(n: int) -> tuple[int, int]:
 
 def _leaves(problem: Problem) -> _Tiles:
     """The array cut into tiles, each solved by elimination of its cell voltages."""
-    (rows, cols), wires, dtype = problem.g.shape, problem.wires, problem.g.dtype
+    (rows, cols), dtype = problem.g.shape, problem.g.dtype
     (down, p), (across, q) = _cut(rows), _cut(cols)
-    word = jnp.broadcast_to(wires.word_line, (rows, cols)).astype(dtype)
-    word = word.at[:, 0].add(wires.source.astype(dtype))
-    bit = jnp.broadcast_to(wires.bit_line, (rows, cols)).astype(dtype)
-    bit = bit.at[-1].add(wires.sense.astype(dtype))
 
     def cut(x: Array) -> Float[Array, "down across p q"]:
         x = jnp.pad(x, ((down * p - rows, 0), (0, across * q - cols)))
         return jnp.swapaxes(x.reshape(down, p, across, q), 1, 2)
 
-    g, word, bit = cut(problem.g), cut(word), cut(bit)
+    g, word, bit = map(cut, (problem.g, *problem.segments()))
     word = jnp.cumsum(word, axis=-1)  # resistance from the left side up to each cell
     bit = jnp.cumsum(bit[..., ::-1, :], axis=-2)[..., ::-1, :]  # ... from below
     i, j = jnp.arange(p), jnp.arange(q)
@@ -132,8 +134,7 @@ def _straight(word: Array, bit: Array) -> Responses:
 
 def _joined_across(tiles: _Tiles) -> _Tiles:
     """Neighbours left and right of each other: the right sides of the left ones answer volts."""
-    (h, p, q), n = tiles, 2 * tiles.rows
-    sides = {"l": (0, p), "r": (p, n), "b": (n, n + q), "t": (n + q, n + 2 * q)}
+    (h, p, q), sides = tiles, tiles.sides
     volts, amps = h[:, 0::2], h[:, 1::2]
     joined = _join(_split(volts, sides, "lbt", "r"), _split(amps, sides, "rbt", "l"))
     parts = {"l": (0, p), "b": (p, p + q), "t": (p + q, p + 2 * q)}
@@ -144,8 +145,7 @@ def _joined_across(tiles: _Tiles) -> _Tiles:
 
 def _joined_down(tiles: _Tiles) -> _Tiles:
     """Neighbours above and below each other: the tops of the lower ones answer volts."""
-    (h, p, q), n = tiles, 2 * tiles.rows
-    sides = {"l": (0, p), "r": (p, n), "b": (n, n + q), "t": (n + q, n + 2 * q)}
+    (h, p, q), sides, n = tiles, tiles.sides, 2 * tiles.rows
     amps, volts = h[0::2], h[1::2]
     joined = _join(_split(volts, sides, "lrb", "t"), _split(amps, sides, "lrt", "b"))
     parts = {"l2": (0, p), "r2": (p, n), "b": (n, n + q)}
