@@ -17,7 +17,7 @@ from xbar.data.runs import load_run
 from xbar.mlp import MLP
 from xbar.studies import progress, run_demo
 from xbar.studies.demo import DemoConfig
-from xbar.studies.folder import UsageError
+from xbar.studies.errors import UsageError
 from xbar.studies.progress import Stages
 
 RNG = np.random.default_rng(1)

@@ -16,7 +16,8 @@ from xbar.data.runs import load_run
 from xbar.data.store import read_results
 from xbar.studies import chunks, run_demo
 from xbar.studies.demo import DemoConfig
-from xbar.studies.folder import RunFolder, UsageError
+from xbar.studies.errors import UsageError
+from xbar.studies.folder import RunFolder
 
 
 def quiet_console() -> Console:

@@ -13,7 +13,7 @@ from xbar.cli.spice import spice
 from xbar.data import runs
 from xbar.data.store import StoreError
 from xbar.defects import Everywhere, StuckPlus
-from xbar.studies.folder import UsageError
+from xbar.studies.errors import UsageError
 
 HEALTHY, IMAGES = small_network("relu", open_loop_gain=1e3)
 DEFECTIVE = HEALTHY.with_fault(1, Everywhere(), StuckPlus("on"))

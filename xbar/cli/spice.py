@@ -58,7 +58,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a stored circuit as a SPICE netlist."""
-    from xbar.studies.folder import UsageError
+    from xbar.studies.errors import UsageError
 
     if subckt and layer is None:
         raise UsageError("--subckt: got no --layer, needs one: a subcircuit is one array")
@@ -92,7 +92,7 @@ def verify(
     from rich.console import Console
 
     from xbar.spice import SpiceError, find_ngspice, verify_layer, verify_network
-    from xbar.studies.folder import UsageError
+    from xbar.studies.errors import UsageError
 
     try:
         program = find_ngspice(ngspice)
@@ -119,7 +119,7 @@ def _choose(source: Path, layer: int | None, circuit: int, images: slice, health
 
     from xbar.data.runs import load_run
     from xbar.data.store import StoreError
-    from xbar.studies.folder import UsageError
+    from xbar.studies.errors import UsageError
 
     jax.config.update("jax_enable_x64", True)
     name = "healthy" if healthy else "defective"

@@ -146,8 +146,7 @@ class Run:
         healthy = self._object(network_from, "healthy", self._row(circuit, "healthy"))
         if name == "healthy":
             return healthy
-        layer = int(self.table["layer"][circuit])
-        place = int(np.count_nonzero(self.table["layer"][:circuit] == layer))
+        layer, place = self._broken(circuit)
         arrays = self.read(f"arrays/layer_{layer}")
         pairs = Pairs(arrays["g_plus"][place], arrays["g_minus"][place])
         return eqx.tree_at(lambda net: net.layers[layer].pairs, healthy, pairs)
@@ -155,8 +154,7 @@ class Run:
     def hit(self, circuit: int = 0) -> np.ndarray:
         """Which pairs of its broken layer are stuck, (inputs + 1, outputs); as `network`."""
         self._row(circuit, "seed")
-        layer = int(self.table["layer"][circuit])
-        place = int(np.count_nonzero(self.table["layer"][:circuit] == layer))
+        layer, place = self._broken(circuit)
         return self.read(f"arrays/layer_{layer}")["hit"][place]
 
     def corrector(self, circuit: int = 0, label: str | None = None) -> Corrector:
@@ -188,6 +186,11 @@ class Run:
             raise ValueError(f"circuit: got {circuit}, needs 0..{self.circuits - 1}")
         return int(self.table[column][circuit])
 
+    def _broken(self, circuit: int) -> tuple[int, int]:
+        """The circuit's broken layer, and which it is among the circuits with that layer broken."""
+        layers = self.table["layer"]
+        return int(layers[circuit]), int(np.count_nonzero(layers[:circuit] == layers[circuit]))
+
     def _object(self, build: Any, name: str, row: int) -> Any:
         group = self.read(name)
         try:
@@ -217,6 +220,11 @@ def load_run(path: Path | str) -> Run:
         raise StoreError(f"{path}: got a folder that no xbar run made, {needs}")
     if not (path / "summary.json").is_file():
         raise StoreError(f"{path}: got an unfinished run; the command that began it finishes it")
+    return run_of(path)
+
+
+def run_of(path: Path) -> Run:
+    """The run whose results.h5 is in a folder, be everything else there or not; as `load_run`."""
     with opened_results(path / "results.h5") as (_, attributes):
         config = attributes.pop("config")
     return Run(path, config, attributes)

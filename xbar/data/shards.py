@@ -11,7 +11,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from xbar.data.store import StoreError, published
+from xbar.data.trees import flatten, nest
 
 FORMAT = "xbar shard"
 FORMAT_VERSION = 1
@@ -83,27 +84,6 @@ def digest(flat: Mapping[str, np.ndarray]) -> str:
         total.update(json.dumps([name, values.dtype.str, values.shape]).encode())
         total.update(values.data if values.size else b"")
     return total.hexdigest()
-
-
-def flatten(tree: Mapping[str, Any], below: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Arrays of a nested tree by names like "network/layer_0/g_plus"."""
-    for name, item in tree.items():
-        if isinstance(item, Mapping):
-            yield from flatten(item, f"{below}{name}/")
-        else:
-            yield f"{below}{name}", np.asarray(item)
-
-
-def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree that `flatten` took apart."""
-    tree: dict[str, Any] = {}
-    for name, item in flat.items():
-        *groups, last = name.split("/")
-        group = tree
-        for part in groups:
-            group = group.setdefault(part, {})
-        group[last] = item
-    return tree
 
 
 def reserve(path: Path, size: int) -> None:

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from xbar.data.trees import nest
+
 FORMAT = "xbar results"
 FORMAT_VERSION = 2  # 1: one circuit per seed, of the first demo
 PACKAGES = ("xbar", "jax", "jaxlib", "equinox", "optax", "numpy", "h5py", "scikit-learn")
@@ -105,16 +107,7 @@ def read_results(
     with opened_results(path) as (file, attributes):
         if groups is None:
             return _read(file), attributes
-        found: dict[str, Any] = {}
-        for name in groups:
-            if name in file:
-                *outer, last = name.split("/")
-                below = found
-                for part in outer:
-                    below = below.setdefault(part, {})
-                item = file[name]
-                below[last] = _read(item) if isinstance(item, h5py.Group) else _values(item)
-        return found, attributes
+        return nest({name: _item(file[name]) for name in groups if name in file}), attributes
 
 
 @contextmanager
@@ -195,10 +188,11 @@ def _create(
 
 def _read(group: h5py.Group) -> dict[str, Any]:
     words = {} if group.name == "/" else dict(group.attrs)
-    return words | {
-        name: _read(item) if isinstance(item, h5py.Group) else _values(item)
-        for name, item in group.items()
-    }
+    return words | {name: _item(item) for name, item in group.items()}
+
+
+def _item(item: h5py.Group | h5py.Dataset) -> Any:
+    return _read(item) if isinstance(item, h5py.Group) else _values(item)
 
 
 def _values(item: h5py.Dataset) -> Any:

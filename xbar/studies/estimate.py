@@ -117,7 +117,7 @@ def _seconds(plan: Plan, given: Given) -> float:
     for layer in layers:
         total += took[f"circuits{layer}"] * int((plan.table["layer"] == layer).sum())
     total /= jax.local_device_count()
-    return total + (0 if given.network else study.seeds * _training(plan, given))
+    return total + (0 if given.network else study.seeds * _training(plan))
 
 
 def _name(chunk: Chunk) -> str:
@@ -138,12 +138,11 @@ def _untrained(plan: Plan, given: Given) -> Given:
     return replace(given, network=model)
 
 
-def _training(plan: Plan, given: Given) -> float:
+def _training(plan: Plan) -> float:
     """Seconds to train one network: about 6 operations for each weight, sample and step.
 
     8e8 per second is what a 64-50-20-8-10 network gets on one core, with batches of 32.
     """
-    del given
     weights = sum((n + 1) * m for n, m in pairwise(plan.sizes))
     return 6 * weights * BATCH_SIZE * STEPS / 8e8 / 4
 

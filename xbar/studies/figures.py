@@ -8,13 +8,12 @@ import equinox as eqx
 import numpy as np
 
 from xbar import plots
-from xbar.data.runs import Run
-from xbar.data.store import opened_results
+from xbar.data.runs import run_of
 from xbar.network import Network
 from xbar.plots.accuracy import confusion
 from xbar.plots.arrays import drop
 from xbar.studies.references import CORRECTED
-from xbar.studies.report import Shown
+from xbar.studies.report import Shown, points
 
 Summary = Mapping[str, Any]
 CIRCUITS: tuple[str, ...] = ("healthy", "defective")
@@ -52,7 +51,7 @@ class Seen(NamedTuple):
 
 def look(folder: Path) -> Seen:
     """Read a finished demo's results, and solve its first circuit with every node."""
-    run = _open(folder)
+    run = run_of(folder)
     layer, test = int(run.table["layer"][0]), run.read("data")["test"]
     images = run.images[test[0, :PROBED]]
     solved = {name: _solve(run.network(name), images) for name in CIRCUITS}
@@ -69,11 +68,6 @@ def look(folder: Path) -> Seen:
         v_rows=[np.asarray(volts.v_in[0]) for volts, _ in solved["defective"]],
         v_cells=[np.asarray((s.v_word - s.v_bit)[..., 0]) for _, s in solved["defective"]],
     )
-
-
-def _open(folder: Path) -> Run:
-    with opened_results(folder / "results.h5") as (_, attributes):
-        return Run(folder, attributes.pop("config"), attributes)
 
 
 @eqx.filter_jit
@@ -107,9 +101,9 @@ def _accuracy(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
     rows = {name: seen.accuracy[name] for name in half}
     best = max(table, key=lambda name: table[name]["accuracy"])
     caption = (
-        f"The defect costs {_points(mean['healthy'] - mean['defective'])} of the healthy "
+        f"The defect costs {points(mean['healthy'] - mean['defective'])} of the healthy "
         f"circuit's accuracy; the corrector brings back "
-        f"{_points(mean['corrected'] - mean['defective'])}. The linear map of "
+        f"{points(mean['corrected'] - mean['defective'])}. The linear map of "
         f"{table['linear']['parameters']} parameters {_against(table['linear'])}. Best of this "
         f"table: {best}, "
         f"{100 * table[best]['accuracy']:.1f} %. Bars: mean over {summary['seeds']} seeds with "
@@ -200,10 +194,6 @@ def _power(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
         "counted."
     )
     return plots.power_figure(power), Shown("power.png", "Power per array", caption)
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.1f} points"
 
 
 def _against(row: Mapping[str, Any]) -> str:

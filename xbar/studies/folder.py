@@ -14,7 +14,7 @@ from typing import Any
 
 from xbar.data.store import StoreError, write_text
 from xbar.studies import lock
-from xbar.studies.errors import UsageError as UsageError
+from xbar.studies.errors import UsageError
 
 _OURS = {lock.NAME, "run.json.partial"}  # alone, they are a run that was stopped at once
 

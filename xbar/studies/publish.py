@@ -9,8 +9,8 @@ import numpy as np
 
 from xbar.data.circuits import network_fields, network_of
 from xbar.data.merge import OF_LAYER, Part, merge
-from xbar.data.shards import flatten
 from xbar.data.store import Field
+from xbar.data.trees import flatten
 from xbar.studies.chunks import NEAREST, RETRAINED, STATUS, stored_images
 from xbar.studies.circuits import with_words
 from xbar.studies.plan import AXES, Chunk, Plan

@@ -52,5 +52,10 @@ def write_report(
     write_text(folder / "report.html", text)
 
 
+def points(share: float) -> str:
+    """A difference of accuracies in words."""
+    return f"{100 * share:.1f} points"
+
+
 def _inline(png: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode("ascii")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from xbar.data.store import read_results, write_text
 from xbar.studies.folder import RunFolder
-from xbar.studies.report import Shown, write_report
+from xbar.studies.report import Shown, points, write_report
 from xbar.studies.tables import (
     Axis,
     Columns,
@@ -148,10 +148,10 @@ def _overall(known: Mapping[str, Any], labels: Collection[str], circuits: Column
     text = f"{count:,} defective circuits of {seeds} seeds. "
     if {"healthy", "defective"} <= set(known):
         lost = known["healthy"].mean - known["defective"].mean
-        text += f"The defects cost {_points(lost)} of the healthy circuits' accuracy"
+        text += f"The defects cost {points(lost)} of the healthy circuits' accuracy"
         if best := _best(known, labels):
             back = known[best].mean - known["defective"].mean
-            text += f"; {best} brings back {_points(back)}"
+            text += f"; {best} brings back {points(back)}"
         text += ". "
     return text + "Bars: mean of the seeds' means with 95 % intervals (Student's t); dots: seeds."
 
@@ -194,10 +194,6 @@ def _share(found: Any) -> str:
     if np.isfinite(found.half_width):
         return f"{100 * found.mean:.1f} ± {100 * found.half_width:.1f} %"
     return f"{100 * found.mean:.1f} %"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.1f} points"
 
 
 def show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
