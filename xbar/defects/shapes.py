@@ -1,4 +1,4 @@
-"""The shapes of masks: circle, ring, bands and lines, checkerboard, scattered pairs."""
+"""The shapes of masks: circle, ring, bands and lines, scratch, checkerboard, scattered pairs."""
 
 from typing import Any, final
 
@@ -205,6 +205,40 @@ class Checkerboard(AbstractMask):
 
         a, b = wave(y, self.period[0], self.phase[0]), wave(x, self.period[1], self.phase[1])
         return jnp.maximum(jnp.minimum(a, b), jnp.minimum(-a, -b))
+
+
+@final
+class Scratch(AbstractMask):
+    """A straight scratch: the pairs in a rectangle at any angle; the edge is inside.
+
+    Args:
+        centre: (y, x), (2,) [array side].
+        angle: from the x axis towards the y axis, which points down, () [rad].
+        length: () [array side].
+        width: () [array side].
+
+    Raises:
+        ValueError: a concrete number is not finite, or length or width is negative.
+    """
+
+    centre: Float[Array, "2"]
+    angle: Float[Array, ""]
+    length: Float[Array, ""]
+    width: Float[Array, ""]
+
+    def __init__(self, centre: Any, angle: Any, length: Any, width: Any):
+        self.centre = _centre("Scratch.centre", centre)
+        self.angle = checked("Scratch.angle", angle, "a finite value", np.isfinite, 0)
+        self.length = checked("Scratch.length", length, "a finite value >= 0", finite_from_0, 0)
+        self.width = checked("Scratch.width", width, "a finite value >= 0", finite_from_0, 0)
+
+    def level(self, y: YCentres, x: XCentres) -> Level:
+        """Distance to the nearest edge, inside [array side]."""
+        down, right = y - self.centre[0], x - self.centre[1]
+        along = jnp.cos(self.angle) * right + jnp.sin(self.angle) * down
+        across = jnp.cos(self.angle) * down - jnp.sin(self.angle) * right
+        ends = self.length / 2 - jnp.abs(along)
+        return off_zero(jnp.minimum(ends, self.width / 2 - jnp.abs(across)) + EDGE)
 
 
 @final

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from xbar.defects import SHAPES, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
+from xbar.defects import PLACEMENTS, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
 from xbar.mapping import WINDOWS, Window
 
 FAULTS = ("pair", "plus", "minus", "unequal", "unequal-columns")
@@ -91,8 +91,8 @@ def check_window(name: str, value: str) -> Iterator[str]:
 
 def check_coverage(name: str, shape: str, coverage: float | int) -> Iterator[str]:
     """A coverage that the shape can have."""
-    if shape in SHAPES:
-        least, most = SHAPES[shape].least, SHAPES[shape].most
+    if shape in PLACEMENTS:
+        least, most = PLACEMENTS[shape].least, PLACEMENTS[shape].most
         needs = f"{least:.3g} to {most:.3g} for {shape}"
         yield from in_range(name, coverage, least <= coverage <= most, needs)
 
