@@ -8,7 +8,7 @@ corrector for each in one call.
 """
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 import equinox as eqx
 import jax
@@ -44,6 +44,10 @@ CHUNK = 2**21
 # output then stays near 0 and does not become amplified solver noise (the float32 solvers promise
 # 1e-5 of the largest current).
 _STD_FLOOR = 1e-5
+
+Hidden = Sequence[int] | Literal["diagonal"] | None
+"""Hidden layer sizes; () is the linear map, "diagonal" a scale and a bias for each output, None the
+bias-only correction."""
 
 
 @final
@@ -82,6 +86,37 @@ class BiasHead(eqx.Module):
 
 
 @final
+class DiagonalHead(eqx.Module):
+    """Each output corrected by itself: logits = scale z + bias.
+
+    Args:
+        scale: (outputs,), or with leading axes.
+        bias: (outputs,), with the same leading axes.
+    """
+
+    scale: Float[Array, "... outputs"]
+    bias: Float[Array, "... outputs"]
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of scales and biases."""
+        return 2 * self.bias.shape[-1]
+
+    def __call__(self, z: Float[Array, "... outputs"]) -> Float[Array, "... outputs"]:
+        """Logits of the normalised voltages.
+
+        Args:
+            z: (outputs,) or (..., n, outputs).
+
+        Returns:
+            Logits in the same shape.
+        """
+        if z.ndim == 1:
+            return self(z[None])[..., 0, :]
+        return self.scale[..., None, :] * z + self.bias[..., None, :]
+
+
+@final
 class Corrector(eqx.Module):
     """A corrector with its normalisation; make one with `Corrector.init`, train it below.
 
@@ -93,13 +128,13 @@ class Corrector(eqx.Module):
 
     mean: Float[Array, "... outputs"]
     std: Float[Array, "... outputs"]
-    head: MLP | BiasHead
+    head: MLP | BiasHead | DiagonalHead
 
     @staticmethod
     def init(
         key: PRNGKeyArray,
         voltages: Float[Array, "n outputs"],
-        hidden: Sequence[int] | None = (8,),
+        hidden: Hidden = (8,),
         activation: str = "relu",
     ) -> "Corrector":
         """An untrained corrector, normalised to the given voltages, in their dtype.
@@ -107,12 +142,13 @@ class Corrector(eqx.Module):
         Args:
             key: JAX key.
             voltages: the training voltages of one circuit, (n, outputs) [V].
-            hidden: hidden layer sizes; () is the linear map, None the bias-only correction.
-            activation: of the hidden layers, "relu", "tanh" or "sigmoid".
+            hidden: as `Hidden` has it.
+            activation: of the hidden layers, "relu", "tanh", "sigmoid"; or "identity", which makes
+                them a linear map of limited rank.
 
         Returns:
             The corrector; with 10 outputs it counts 21 h + 10 parameters for one hidden layer of
-            h units, 110 for () and 10 for None.
+            h units, 110 for (), 20 for "diagonal" and 10 for None.
 
         Raises:
             ValueError: a hidden size below 1, or an unknown activation.
@@ -123,6 +159,8 @@ class Corrector(eqx.Module):
             zero = jnp.zeros((), voltages.dtype)
             return Corrector(mean, std, BiasHead(zero, jnp.zeros_like(mean)))
         mean, std = normalisation(voltages)
+        if hidden == "diagonal":
+            return Corrector(mean, std, DiagonalHead(jnp.ones_like(mean), jnp.zeros_like(mean)))
         head = MLP.init(key, (outputs, *hidden, outputs), activation, voltages.dtype)
         return Corrector(mean, std, head)
 
@@ -177,7 +215,7 @@ def train_correctors(
     labels: Int[Array, "circuits n"],
     keys: Key[Array, " circuits"] | UInt32[Array, "circuits 2"],
     *,
-    hidden: Sequence[int] | None = (8,),
+    hidden: Hidden = (8,),
     activation: str = "relu",
     steps: int = STEPS,
     batch_size: int | None = None,
@@ -194,8 +232,8 @@ def train_correctors(
             NaN gives a corrector of NaN and leaves the others alone.
         labels: classes of those inputs, (circuits, n), integers 0..outputs-1.
         keys: JAX keys, (circuits,).
-        hidden: hidden layer sizes; () is the linear map, None the bias-only correction.
-        activation: of the hidden layers, "relu", "tanh" or "sigmoid".
+        hidden: as `Hidden` has it.
+        activation: of the hidden layers, as `Corrector.init` takes it.
         steps: number of updates.
         batch_size: samples per update; None uses all. 64 takes a third of the time; by the
             measurements above it costs 10-1-10 5 points, the linear map 0.3 and larger ones less.
@@ -217,8 +255,8 @@ def train_correctors(
         raise ValueError(f"keys: got {len(keys)}, needs one per circuit, {len(voltages)}")
     outputs = voltages.shape[-1]
     check_fit(voltages.shape, labels, steps, batch_size)
-    hidden = None if hidden is None else tuple(hidden)
-    units = 2 * outputs + sum(hidden or ())
+    head = hidden if hidden is None or hidden == "diagonal" else tuple(hidden)
+    units = 2 * outputs + (sum(head) if isinstance(head, tuple) else 0)
     chunk = max(1, CHUNK // (voltages.shape[1] * units))
     options = {
         "steps": steps,
@@ -226,7 +264,7 @@ def train_correctors(
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
     }
-    return _train(voltages, labels, keys, hidden, activation, chunk, options)
+    return _train(voltages, labels, keys, head, activation, chunk, options)
 
 
 @eqx.filter_jit
@@ -234,7 +272,7 @@ def _train(
     voltages: Array,
     labels: Array,
     keys: Array,
-    hidden: tuple[int, ...] | None,
+    hidden: Hidden,
     activation: str,
     chunk: int,
     options: dict[str, Any],

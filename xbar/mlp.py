@@ -6,7 +6,7 @@ There is no activation after the last layer. Every array may lead with further a
 circuits): models are stacked by `jax.vmap`, trained together by `fit_many` and called as one model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar, final
 
@@ -23,7 +23,11 @@ from xbar.checks import is_concrete
 
 # Standard deviation of a new weight times sqrt(inputs): He et al. 2015 for ReLU, LeCun for tanh;
 # a sigmoid's slope at 0 is a quarter of tanh's, hence 4.
-_GAIN = {"relu": 2.0**0.5, "tanh": 1.0, "sigmoid": 4.0}
+_GAIN = {"relu": 2.0**0.5, "tanh": 1.0, "sigmoid": 4.0, "identity": 1.0}
+
+# No circuit has the identity, so it is not among `ACTIVATIONS`; here, it makes hidden layers a
+# linear map of limited rank.
+_PHI: dict[str, Callable[[Array], Array]] = ACTIVATIONS | {"identity": lambda a: a}
 
 # Defaults of `fit`, chosen on 16 seeds of 64-50-20-8-10 with 1,078 digits each by the accuracy on
 # the 359 images of the corrector part (ReLU, float64): 97.3 % with these. One changed at a time:
@@ -42,7 +46,7 @@ class MLP(eqx.Module):
     Args:
         weights: one (inputs, outputs) per layer; stacked models lead with further axes.
         biases: one (outputs,) per layer, with the same leading axes.
-        activation: "relu", "tanh" or "sigmoid".
+        activation: "relu", "tanh", "sigmoid" or "identity".
 
     Raises:
         ValueError: a shape does not follow from the one before, or the activation is unknown.
@@ -88,7 +92,7 @@ class MLP(eqx.Module):
         Args:
             key: JAX key.
             sizes: units per layer, inputs first, such as (64, 50, 20, 8, 10).
-            activation: "relu", "tanh" or "sigmoid".
+            activation: "relu", "tanh", "sigmoid" or "identity".
             dtype: floating dtype; None takes JAX's default.
 
         Returns:
@@ -135,7 +139,7 @@ class MLP(eqx.Module):
             raise ValueError(f"MLP x: got {x.shape[-1]} inputs per sample, needs {need}")
         if x.ndim == 1:
             return self(x[None])[..., 0, :]
-        act, a = ACTIVATIONS[self.activation], x
+        act, a = _PHI[self.activation], x
         for layer, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             a = (act(a) if layer else a) @ w + b[..., None, :]
         return a
@@ -309,8 +313,8 @@ def _starts(n: int, steps: int, size: int) -> Int[Array, " steps"]:
 
 
 def _check_activation(activation: str) -> None:
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation: got {activation!r}, needs one of {list(ACTIVATIONS)}")
+    if activation not in _PHI:
+        raise ValueError(f"activation: got {activation!r}, needs one of {list(_PHI)}")
 
 
 def check_fit(logits: tuple[int, ...], labels: Array, steps: int, batch_size: int | None) -> None:

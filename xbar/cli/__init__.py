@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from xbar.cli.demo import demo
+from xbar.cli.paper import paper
+from xbar.cli.sensitivity import sensitivity
 from xbar.cli.spice import spice
 from xbar.cli.study import study
 
@@ -38,7 +40,9 @@ def _main(
 
 
 app.command("demo")(demo)
+app.command("paper")(paper)
 app.command("study")(study)
+app.command("sensitivity")(sensitivity)
 app.add_typer(spice, name="spice")
 
 

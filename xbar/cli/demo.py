@@ -5,14 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from xbar.cli.options import Out, Overwrite, failing
+from xbar.cli.options import Out, Overwrite, Seed, failing
 
 
 def _setting(text: str, **limits: Any) -> Any:
     return typer.Option(help=text, show_default=False, **limits)
 
 
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")]
 OwnNetwork = Annotated[
     Path | None,
     _setting("Your trained network: .npz or .h5 with weights_0, biases_0, weights_1, ..."),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 Out = Annotated[Path, typer.Option(help="Folder for results; resumes an unfinished run there.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew in the folder.")]
 
 

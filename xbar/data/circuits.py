@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.corrector import BiasHead, Corrector
+from xbar.corrector import BiasHead, Corrector, DiagonalHead
 from xbar.crossbar import Wires
 from xbar.data.store import Field
 from xbar.mapping import Pairs, Window
@@ -145,10 +145,12 @@ def corrector_fields(corrector: Corrector) -> dict[str, Any]:
     }
     if isinstance(head, MLP):
         return fields | mlp_fields(head, "corrector")
-    return fields | {
-        "log_scale": Field(head.log_scale, "1", ("seed",), "logarithm of the common scale"),
-        "bias": Field(head.bias, "1", per_output, "added to the scaled voltages"),
-    }
+    bias = Field(head.bias, "1", per_output, "added to the scaled voltages")
+    if isinstance(head, DiagonalHead):
+        scale = Field(head.scale, "1", per_output, "multiplies the normalised voltages")
+        return fields | {"scale": scale, "bias": bias}
+    log_scale = Field(head.log_scale, "1", ("seed",), "logarithm of the common scale")
+    return fields | {"log_scale": log_scale, "bias": bias}
 
 
 def corrector_from(group: Mapping[str, Any], circuit: int | np.ndarray) -> Corrector:
@@ -157,6 +159,9 @@ def corrector_from(group: Mapping[str, Any], circuit: int | np.ndarray) -> Corre
     def at(name: str) -> Array:
         return jnp.asarray(group[name][circuit])
 
-    bias_only = "bias" in group
-    head = BiasHead(at("log_scale"), at("bias")) if bias_only else mlp_from(group, circuit)
-    return Corrector(at("mean"), at("std"), head)
+    mean, std = at("mean"), at("std")
+    if "log_scale" in group:
+        return Corrector(mean, std, BiasHead(at("log_scale"), at("bias")))
+    if "scale" in group:
+        return Corrector(mean, std, DiagonalHead(at("scale"), at("bias")))
+    return Corrector(mean, std, mlp_from(group, circuit))

@@ -18,6 +18,7 @@ import h5py
 import jax.numpy as jnp
 import numpy as np
 
+from xbar.activations import ACTIVATIONS
 from xbar.checks import as_real
 from xbar.data.digits import Dataset
 from xbar.data.store import StoreError
@@ -96,6 +97,8 @@ def _activation(named: Any, asked: str | None) -> str:
     word = word.decode() if isinstance(word, bytes) else str(word)
     if asked not in (None, word):
         raise ValueError(f"activation: got {asked!r}, but the file says {word!r}")
+    if word not in ACTIVATIONS:  # an MLP knows one more, which no circuit has
+        raise ValueError(f"activation: got {word!r}, needs one of {list(ACTIVATIONS)}")
     return word
 
 

@@ -46,10 +46,10 @@ def solve_healthy(
         By name, leading with the rows: `network` (a tree as `network_fields` has it), `transfer_0`,
         ... [S], `volts` (rows, labelled, classes) [V].
     """
-    limits = np.array([_limits(name) for name in rows["window"]])
+    windows = np.array([limits(name) for name in rows["window"]])
     circuits = {
         "weights": weights,
-        "g": limits,
+        "g": windows,
         "r": rows["wire_ohm"],
         "base": parts["base"],
         "labelled": parts["labelled"],
@@ -68,18 +68,8 @@ def _solve_healthy(
     how: How,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
-        count = len(row["weights"]) // 2
-        network = Network.from_weights(
-            [row["weights"][f"weights_{k}"] for k in range(count)],
-            [row["weights"][f"biases_{k}"] for k in range(count)],
-            activation=activation,
-            window=Window(*row["g"]),
-            mapping=mapping,
-            wires=Wires(word_line=row["r"], bit_line=row["r"]),
-            calibration=images[row["base"]],
-            open_loop_gain=np.inf if circuit.gain is None else circuit.gain,
-            v_min=None if circuit.rail is None else -circuit.rail,
-            v_max=circuit.rail,
+        network = map_network(
+            row["weights"], row["g"], row["r"], images[row["base"]], mapping, activation, circuit
         )
         transfers = network.transfers()
         volts = network.apply(transfers, images[row["labelled"]])
@@ -88,6 +78,44 @@ def _solve_healthy(
 
     found = in_blocks(one_by_one(one), circuits, images, how)
     return {**found, "network": bare(network_fields(found["network"]))}
+
+
+def map_network(
+    weights: Arrays,
+    window: Any,
+    wire_ohm: Any,
+    base: Array,
+    mapping: str,
+    activation: str,
+    circuit: CircuitSettings,
+) -> Network:
+    """A software network on arrays, as every study maps it.
+
+    Args:
+        weights: `weights_0`, `biases_0`, ...
+        window: smallest and largest conductance, (2,) [S].
+        wire_ohm: of every segment, () [ohm].
+        base: images that set the scales, (n, features).
+        mapping: "unipolar" or "balanced".
+        activation: between the layers.
+        circuit: has the amplifiers.
+
+    Returns:
+        The network, healthy.
+    """
+    layers = range(len(weights) // 2)
+    return Network.from_weights(
+        [weights[f"weights_{k}"] for k in layers],
+        [weights[f"biases_{k}"] for k in layers],
+        activation=activation,
+        window=Window(window[0], window[1]),
+        mapping=mapping,
+        wires=Wires(word_line=wire_ohm, bit_line=wire_ohm),
+        calibration=base,
+        open_loop_gain=np.inf if circuit.gain is None else circuit.gain,
+        v_min=None if circuit.rail is None else -circuit.rail,
+        v_max=circuit.rail,
+    )
 
 
 def bare(tree: Any) -> Any:
@@ -112,15 +140,20 @@ def hits(plan: Plan, rows: Table, shape: tuple[int, int]) -> np.ndarray:
     """Which pairs of the broken layer are hit, (rows, inputs + 1, outputs)."""
     keys = row_keys(plan, "defect", rows)
     found = np.zeros((len(keys), *shape), bool)
-    for name in np.unique(rows["shape"]):
-        chosen = rows["shape"] == name
-        found[chosen] = np.asarray(_hits(str(name), shape, keys, rows["coverage"]))[chosen]
+    kinds = list(zip(rows["shape"].tolist(), rows["bias_row"].tolist(), strict=True))
+    for name, bias in sorted(set(kinds)):
+        chosen = np.array([kind == (name, bias) for kind in kinds])
+        inside = np.asarray(_hits(name, shape, bias == "with", keys, rows["coverage"]))
+        found[chosen] = inside[chosen]
     return found
 
 
-@partial(jax.jit, static_argnames=("name", "shape"))
-def _hits(name: str, shape: tuple[int, int], keys: Array, coverage: Array) -> Array:
-    return jax.vmap(lambda key, c: random_mask(name, key, c).mask(shape))(keys, coverage)
+@partial(jax.jit, static_argnames=("name", "shape", "bias_row"))
+def _hits(name: str, shape: tuple[int, int], bias_row: bool, keys: Array, coverage: Array) -> Array:
+    def one(key: Array, coverage: Array) -> Array:
+        return random_mask(name, key, coverage).mask(shape, include_bias_row=bias_row)
+
+    return jax.vmap(one)(keys, coverage)
 
 
 def break_pairs(
@@ -139,7 +172,7 @@ def break_pairs(
         Plus and minus cells [S].
     """
     keys = row_keys(plan, "fault", rows)
-    limits = np.array([_limits(name) for name in rows["stuck_window"]])
+    windows = np.array([limits(name) for name in rows["stuck_window"]])
     plus, minus = np.array(g_plus), np.array(g_minus)
     faults = list(zip(rows["fault"].tolist(), rows["stuck"].tolist(), strict=True))
     stuck = [stuck_value(*pair) for pair in faults]
@@ -149,7 +182,7 @@ def break_pairs(
     g = np.array([0.0 if isinstance(s, str) else s for s in stuck])
     for fault, mode in sorted(set(modes)):
         chosen = np.array([pair == (fault, mode) for pair in modes])
-        found = _break_pairs(fault, mode, g_plus, g_minus, hit, keys, limits, g)
+        found = _break_pairs(fault, mode, g_plus, g_minus, hit, keys, windows, g)
         plus[chosen], minus[chosen] = (np.asarray(x)[chosen] for x in found)
     return plus, minus
 
@@ -204,7 +237,7 @@ def _solve_broken(rows: Arrays, images: Array, layer: int, activation: str, how:
     return in_blocks(one_by_one(one), rows, images, how)
 
 
-def _limits(window: str) -> tuple[float, float]:
+def limits(window: str) -> tuple[float, float]:
     """Smallest and largest conductance of a window [S]."""
     found = window_of(window)
     return float(found.g_min), float(found.g_max)

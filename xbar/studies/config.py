@@ -124,6 +124,7 @@ class DefectSettings:
             or "random" for unequal cells.
         stuck_window: window that stuck values refer to; None is the devices'.
         placements: how many places of each defect in each seed's circuit.
+        bias_row: whether shapes reach over the bias row.
     """
 
     __pydantic_config__ = FORBID
@@ -134,6 +135,7 @@ class DefectSettings:
     stuck: StuckWords | None = None
     stuck_window: str | None = None
     placements: int = 1
+    bias_row: bool = True
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ class CorrectorSettings:
     Args:
         hidden: units of the hidden layers; none is the linear map.
         name: for tables; None makes one, such as "corrector 14".
+        activation: of the hidden layers; "identity" makes them a linear map of limited rank.
         bias_only: one number added to each output voltage instead.
+        diagonal: one factor and one number for each output voltage instead.
         trained_on: voltages of the "defective" circuit, or of the "healthy" one as a control.
         steps: updates.
         batch_size: samples for each update; None takes all.
@@ -152,7 +156,9 @@ class CorrectorSettings:
     __pydantic_config__ = FORBID
     hidden: tuple[int, ...] = (14,)
     name: str | None = None
+    activation: Literal["relu", "tanh", "sigmoid", "identity"] = "relu"
     bias_only: bool = False
+    diagonal: bool = False
     trained_on: Literal["defective", "healthy"] = "defective"
     steps: int = 1500
     batch_size: int | None = None
@@ -164,8 +170,20 @@ class CorrectorSettings:
             return self.name
         if self.bias_only:
             return "bias-only corrector"
+        if self.diagonal:
+            return "diagonal corrector"
         sizes = "-".join(map(str, self.hidden))
-        return f"corrector {sizes}" if sizes else "linear corrector"
+        if not sizes:
+            return "linear corrector"
+        kind = "" if self.activation == "relu" else f"{self.activation} "
+        return f"{kind}corrector {sizes}"
+
+    @property
+    def head(self) -> tuple[int, ...] | Literal["diagonal"] | None:
+        """What `xbar.corrector` calls hidden."""
+        if self.bias_only:
+            return None
+        return "diagonal" if self.diagonal else self.hidden
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from xbar.studies import lock
 from xbar.studies.errors import UsageError
 
 _OURS = {lock.NAME, "run.json.partial"}  # alone, they are a run that was stopped at once
+FOLDERS = {"paper": ("tables", "studies")}  # that a command makes in its folder, besides files
 
 
 class RunFolder:
@@ -102,6 +103,8 @@ class RunFolder:
         """Remove what a run makes; anything else in the folder stays."""
         (self.path / "summary.json").unlink(missing_ok=True)  # first: the run is not finished now
         shutil.rmtree(self.shards, ignore_errors=True)
+        for name in FOLDERS.get(self._identity()["command"], ()):
+            shutil.rmtree(self.path / name, ignore_errors=True)
         for pattern in ("*.png", "*.csv", "*.partial", "results.h5", "report.html"):
             for file in self.path.glob(pattern):
                 file.unlink()

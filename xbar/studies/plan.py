@@ -35,6 +35,7 @@ AXES: dict[str, tuple[str, str]] = {
     "fault": ("1", "what is stuck"),
     "stuck": ("1", "where it is stuck: a word or a resistance in ohm"),
     "stuck_window": ("1", "window that stuck values refer to"),
+    "bias_row": ("1", "whether the shape reaches over the bias row, with or without"),
     "placement": ("1", "number of the place in this seed's circuit"),
 }
 BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits
@@ -109,6 +110,7 @@ class Plan:
         circuit = self.study.circuit
         layers = (self.layers - 1,) if block.layer is None else values(block.layer)
         places = range(block.placements)
+        bias = "with" if block.bias_row else "without"
         for layer, seed, window, ohm, mapping in product(
             layers,
             range(self.study.seeds),
@@ -124,7 +126,7 @@ class Plan:
                     for stuck in (drawn,) if block.stuck is None else values(block.stuck):
                         where = block.stuck_window or window
                         base = (layer, seed, window, float(ohm), mapping)
-                        yield (*base, shape, float(coverage), fault, stuck, where, place)
+                        yield (*base, shape, float(coverage), fault, stuck, where, bias, place)
 
     @cached_property
     def healthy(self) -> Table:

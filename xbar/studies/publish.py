@@ -26,6 +26,7 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     "mean": ("V", ("output",), "subtracted from the voltages"),
     "std": ("V", ("output",), "divides the voltages"),
     "bias": ("1", ("output",), "added to the scaled voltages"),
+    "scale": ("1", ("output",), "multiplies the normalised voltages"),
     "log_scale": ("1", (), "logarithm of the common scale"),
     "classes": ("1", ("sample",), "of the test part, by the corrector"),
     "base": ("1", ("sample",), "images that train the software network"),
@@ -67,7 +68,10 @@ def _groups(plan: Plan, given: Given) -> dict[str, Any]:
         )
     }
     study = plan.study
-    words = {c.label: {} if c.bias_only else {"activation": "relu"} for c in study.correctors}
+    words = {
+        c.label: {} if c.bias_only or c.diagonal else {"activation": c.activation}
+        for c in study.correctors
+    }
     correctors = {"correctors": words} if words and study.store.correctors else {}
     return {
         **correctors,

@@ -49,7 +49,8 @@ def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: How)
             volts.train_v,
             volts.train_y,
             keys,
-            hidden=None if settings.bias_only else settings.hidden,
+            hidden=settings.head,
+            activation=settings.activation,
             steps=settings.steps,
             batch_size=settings.batch_size,
         )
@@ -74,7 +75,6 @@ def corrector_parameters(settings: CorrectorSettings, outputs: int) -> int:
     """Number of parameters of a corrector for so many outputs."""
 
     def made() -> Any:
-        hidden = None if settings.bias_only else settings.hidden
-        return Corrector.init(jax.random.key(0), jnp.zeros((1, outputs)), hidden)
+        return Corrector.init(jax.random.key(0), jnp.zeros((1, outputs)), settings.head)
 
     return jax.eval_shape(made).parameter_count

@@ -45,7 +45,7 @@ def write_report(
     environment = Environment(
         loader=PackageLoader("xbar.studies"), autoescape=True, undefined=StrictUndefined
     )
-    shown = [figure._asdict() | {"image": _inline(folder / figure.file)} for figure in figures]
+    shown = [figure._asdict() | {"image": inline(folder / figure.file)} for figure in figures]
     text = environment.get_template(template).render(
         summary=summary, config=config, figures=shown, **more
     )
@@ -57,5 +57,6 @@ def points(share: float) -> str:
     return f"{100 * share:.1f} points"
 
 
-def _inline(png: Path) -> str:
+def inline(png: Path) -> str:
+    """A picture as an address that holds it."""
     return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode("ascii")

@@ -26,6 +26,7 @@ WORDS = {
     "fault": "fault",
     "stuck": "stuck at",
     "stuck_window": "window of stuck cells",
+    "bias_row": "bias row",
 }
 OWN = {"stuck": "stuck value", "stuck_window": "window of stuck cells"}  # after "each with its"
 

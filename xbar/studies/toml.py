@@ -169,6 +169,8 @@ def _corrector_problems(correctors: Sequence[CorrectorSettings]) -> Iterator[str
         place = f"correctors[{number}]"
         yield from _sizes(f"{place}.hidden", corrector.hidden)
         yield from in_range(f"{place}.steps", corrector.steps, corrector.steps >= 1, "at least 1")
+        both = corrector.bias_only and corrector.diagonal
+        yield from in_range(f"{place}.diagonal", "true beside bias_only", not both, "one of them")
         size = corrector.batch_size
         yield from in_range(f"{place}.batch_size", size, size is None or size >= 1, "at least 1")
         label = corrector.label
