@@ -1,0 +1,103 @@
+"""Where an experiment computes: its settings, its folder, and sweeps that go on after a stop."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from xbar.data.digits import Dataset
+from xbar.data.runs import Run, load_run
+from xbar.data.shards import read_shard, write_shard
+from xbar.data.store import StoreError
+from xbar.paper.settings import Settings
+from xbar.studies.chunks import Measure
+from xbar.studies.config import NetworkSettings, RunSettings, StoreSettings, Study
+from xbar.studies.devices import How, local_mesh
+from xbar.studies.engine import fingerprint, run_study
+from xbar.studies.folder import RunFolder
+from xbar.studies.progress import Stages
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What an experiment gets.
+
+    Args:
+        settings: of all experiments.
+        folder: of the run.
+        console: where to print.
+        stages: shows progress.
+        dataset: what the networks read; None is the digits.
+    """
+
+    settings: Settings
+    folder: RunFolder
+    console: Console
+    stages: Stages
+    dataset: Dataset | None = None
+
+    @cached_property
+    def how(self) -> How:
+        """All devices of this process, eight circuits side by side on each."""
+        return How(local_mesh(), 8)
+
+    def base(self, **changes: Any) -> Study:
+        """A study with the settings' seeds and network, which stores no voltages.
+
+        Args:
+            changes: fields of `xbar.studies.Study`, in whose place they come.
+        """
+        study = Study(
+            seed=self.settings.seed,
+            seeds=self.settings.seeds,
+            network=NetworkSettings(self.settings.hidden),
+            store=StoreSettings("none"),
+            run=RunSettings(chunk=128),
+        )
+        return replace(study, **changes)
+
+    def study(self, name: str, study: Study, measures: Mapping[str, Measure] | None = None) -> Run:
+        """Run a sweep below the run's folder, or go on with it.
+
+        Args:
+            name: of its folder in `studies`.
+            study: what to run.
+            measures: measurements of one's own, as `run_study` takes them.
+
+        Returns:
+            Its results.
+        """
+        out = self.folder.path / "studies" / name
+        run_study(
+            replace(study, name=name),
+            out,
+            self.console,
+            dataset=self.dataset,
+            measures=measures,
+            finish=lambda done: done.times(),
+            show=lambda *_: None,
+        )
+        return load_run(out)
+
+    def kept(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """A computation of one's own that is not done again after a stop.
+
+        Args:
+            name: of its file; experiments have the files of other names to themselves.
+            compute: gives numeric arrays by name.
+
+        Returns:
+            The arrays.
+        """
+        path = self.folder.shards / f"kept-{name}.h5"
+        mark = fingerprint(np.frombuffer(repr(self.settings).encode(), np.uint8))
+        try:
+            return read_shard(path, mark)
+        except StoreError:
+            found = {key: np.asarray(values) for key, values in compute().items()}
+            write_shard(path, found, mark)
+            self.stages.check()
+            return found

@@ -1,0 +1,15 @@
+"""The experiments, in the order in which they are computed and reported."""
+
+from xbar.paper import options, recovery, referee, sensitivity, sizes, stuck, transfer
+from xbar.paper.experiment import Experiment
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    recovery.EXPERIMENT,
+    sensitivity.EXPERIMENT,
+    sizes.EXPERIMENT,
+    transfer.EXPERIMENT,
+    stuck.EXPERIMENT,
+    options.EXPERIMENT,
+    referee.EXPERIMENT,  # last: it counts what all the others solved
+)
+"""Those of the study first, then what goes beyond it."""

@@ -1,0 +1,76 @@
+"""Reading tables: rows by condition, intervals over seeds, and numbers in words."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from xbar.statistics import Interval
+from xbar.studies.tables import interval
+
+Rows = Mapping[str, np.ndarray]
+
+
+def where(table: Rows, **values: Any) -> np.ndarray:
+    """Which rows have these values in these columns, (rows,) booleans."""
+    chosen = np.ones(len(next(iter(table.values()))), bool)
+    for name, value in values.items():
+        chosen &= table[name] == value
+    return chosen
+
+
+def groups(table: Rows, *names: str) -> Iterator[tuple[tuple[Any, ...], np.ndarray]]:
+    """Each combination of values of some columns, in order of appearance, and its rows."""
+    keys = list(zip(*(table[name].tolist() for name in names), strict=True))
+    for key in dict.fromkeys(keys):
+        yield key, np.array([k == key for k in keys])
+
+
+def over_seeds(table: Rows, values: np.ndarray, chosen: np.ndarray | None = None) -> Interval:
+    """Mean of the seeds' means and its 95 % interval, over some rows.
+
+    For a paired comparison, `values` are the differences row by row.
+
+    Args:
+        table: with a column "seed".
+        values: one for each row.
+        chosen: which rows; None takes all.
+
+    Returns:
+        The interval; NaN where no row has a number.
+    """
+    rows = np.ones(len(values), bool) if chosen is None else chosen
+    return interval(values[rows], table["seed"][rows])
+
+
+def share(found: Interval) -> str:
+    """An accuracy in words: "55.0 ± 3.1 %"."""
+    return f"{100 * found.mean:.1f} ± {100 * found.half_width:.1f} %"
+
+
+def difference(found: Interval) -> str:
+    """A difference of accuracies in words: "-12.3 ± 2.0 points"."""
+    return f"{100 * found.mean:+.1f} ± {100 * found.half_width:.1f} points"
+
+
+def percent(found: Interval) -> tuple[float, float]:
+    """Mean and half-width in per cent, or in points."""
+    return 100 * found.mean, 100 * found.half_width
+
+
+def as_csv(table: Rows, units: Mapping[str, str]) -> str:
+    """A table as text; the head names units where there are any."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(n if units[n] == "1" else f"{n} [{units[n]}]" for n in table)
+    writer.writerows(zip(*(_cells(values) for values in table.values()), strict=True))
+    return text.getvalue()
+
+
+def _cells(values: np.ndarray) -> list[Any]:
+    """Six digits are more than any table here means."""
+    if values.dtype.kind == "f":
+        return [f"{value:.6g}" for value in values.tolist()]
+    return values.tolist()
