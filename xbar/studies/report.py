@@ -52,6 +52,11 @@ def write_report(
     write_text(folder / "report.html", text)
 
 
+def share(accuracy: float) -> str:
+    """An accuracy in words."""
+    return f"{100 * accuracy:.1f} %"
+
+
 def points(share: float) -> str:
     """A difference of accuracies in words."""
     return f"{100 * share:.1f} points"
