@@ -20,7 +20,6 @@ from xbar.data.store import Field
 from xbar.defects import inject, random_mask
 from xbar.mapping import Pairs, Window
 from xbar.network import Network
-from xbar.studies.config import CircuitSettings
 from xbar.studies.devices import How, in_blocks, one_by_one
 from xbar.studies.faults import make_fault, stuck_value, window_of
 from xbar.studies.plan import Plan, Table, row_keys
@@ -54,22 +53,31 @@ def solve_healthy(
         "base": parts["base"],
         "labelled": parts["labelled"],
     }
-    static = (str(rows["mapping"][0]), given.activation, plan.study.circuit)
+    asked = plan.study.circuit
+    static = (str(rows["mapping"][0]), given.activation, asked.gain, asked.rail)
     return _solve_healthy(circuits, given.images, *static, how)
 
 
-@partial(jax.jit, static_argnames=("mapping", "activation", "circuit", "how"))
+@partial(jax.jit, static_argnames=("mapping", "activation", "gain", "rail", "how"))
 def _solve_healthy(
     circuits: Arrays,
     images: Array,
     mapping: str,
     activation: str,
-    circuit: CircuitSettings,
+    gain: float | None,
+    rail: float | None,
     how: How,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
         network = map_network(
-            row["weights"], row["g"], row["r"], images[row["base"]], mapping, activation, circuit
+            row["weights"],
+            row["g"],
+            row["r"],
+            images[row["base"]],
+            mapping,
+            activation,
+            gain=gain,
+            rail=rail,
         )
         transfers = network.transfers()
         volts = network.apply(transfers, images[row["labelled"]])
@@ -87,7 +95,9 @@ def map_network(
     base: Array,
     mapping: str,
     activation: str,
-    circuit: CircuitSettings,
+    *,
+    gain: float | None,
+    rail: float | None,
 ) -> Network:
     """A software network on arrays, as every study maps it.
 
@@ -98,7 +108,8 @@ def map_network(
         base: images that set the scales, (n, features).
         mapping: "unipolar" or "balanced".
         activation: between the layers.
-        circuit: has the amplifiers.
+        gain: open-loop gain of the amplifiers; None is ideal.
+        rail: they clip at -rail and +rail [V]; None is never.
 
     Returns:
         The network, healthy.
@@ -112,9 +123,9 @@ def map_network(
         mapping=mapping,
         wires=Wires(word_line=wire_ohm, bit_line=wire_ohm),
         calibration=base,
-        open_loop_gain=np.inf if circuit.gain is None else circuit.gain,
-        v_min=None if circuit.rail is None else -circuit.rail,
-        v_max=circuit.rail,
+        open_loop_gain=np.inf if gain is None else gain,
+        v_min=None if rail is None else -rail,
+        v_max=rail,
     )
 
 

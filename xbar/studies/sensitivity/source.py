@@ -85,7 +85,8 @@ def trained(seed: int) -> Source:
         given.images[found["base"][0]],
         str(plan.healthy["mapping"][0]),
         given.activation,
-        study.circuit,
+        gain=study.circuit.gain,
+        rail=study.circuit.rail,
     )
     parts = {name: found[name][0] for name in PARTS}
     about = f"the demo's first network, seed {seed}, healthy"
