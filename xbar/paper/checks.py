@@ -48,7 +48,6 @@ def zero_wires(lab: Lab) -> list[Row]:
     """1: without wires stuck-on is stuck-off, and both are the software network with weights 0."""
     asked = lab.settings
     study = lab.base(
-        seeds=min(2, asked.seeds),
         circuit=CircuitSettings(wire_ohm=0.0),
         defects=(
             DefectSettings(

@@ -20,6 +20,10 @@ from xbar.studies.engine import fingerprint, run_study
 from xbar.studies.folder import RunFolder
 from xbar.studies.progress import Stages
 
+# Seeds' circuits in a chunk. A multiple of the seeds, so that sweeps of different sizes have chunks
+# of the same few sizes, each of which is compiled once.
+CHUNK = 4
+
 
 @dataclass(frozen=True)
 class Lab:
@@ -55,7 +59,7 @@ class Lab:
             seeds=self.settings.seeds,
             network=NetworkSettings(self.settings.hidden),
             store=StoreSettings("none"),
-            run=RunSettings(chunk=128),
+            run=RunSettings(chunk=CHUNK * self.settings.seeds),
         )
         return replace(study, **changes)
 

@@ -1,6 +1,6 @@
 """What `xbar paper` is asked to do: one object for everything, in full or quick."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from xbar.defects import SHAPES
@@ -9,7 +9,12 @@ from xbar.paper.beyond.settings import BEYOND_QUICK, BeyondSettings
 ALL_SHAPES = tuple(SHAPES)
 
 # Chosen by the sweep over severities: settings whose mean lies between 40 and 80 %.
-SIZE_DEFECTS = (("circle", 3, 0.35), ("column", 3, 0.2), ("ring", 3, 0.35), ("row", 2, 0.35))
+SIZE_DEFECTS = (
+    *(("circle", 0, 0.25), ("row", 0, 0.25), ("column", 0, 0.5), ("circle-complement", 0, 0.5)),
+    *(("circle", 1, 0.35), ("row", 1, 0.5), ("column", 1, 0.25), ("circle-complement", 1, 0.5)),
+    *(("circle", 2, 0.5), ("ring", 2, 0.35), ("column", 2, 0.25), ("checkerboard", 2, 0.5)),
+    *(("circle", 3, 0.25), ("ring", 3, 0.35), ("row", 3, 0.25), ("column", 3, 0.5)),
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Settings:
     seeds: int = 20
     hidden: tuple[int, ...] = (50, 20, 8)
     shapes: tuple[str, ...] = ALL_SHAPES
-    coverages: tuple[float, ...] = (0.05, 0.126, 0.2, 0.35, 0.5, 0.7, 0.874)
+    coverages: tuple[float, ...] = (0.05, 0.126, 0.25, 0.35, 0.5, 0.7, 0.874)
     coverage: float = 0.35
     placements: int = 1
     steps: int = 1500
@@ -57,12 +62,12 @@ class Settings:
     stuck_coverage: float = 0.126
     stuck_placements: int = 1
     option_shapes: tuple[str, ...] = ("circle", "column")
-    option_seeds: int = 10
+    option_seeds: int = 20
     wires: tuple[float, ...] = (0.0, 0.35, 1.0, 2.5, 2.82, 10.0, 28.0)
     windows: tuple[str, ...] = ("mnsim", "stanford", "25k-200k", "neurosim", "3.3k-1M")
     activations: tuple[str, ...] = ("tanh", "sigmoid")
     referee_images: int = 2
-    beyond: BeyondSettings = BeyondSettings()
+    beyond: BeyondSettings = field(default_factory=BeyondSettings)
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -91,12 +96,12 @@ FULL = Settings()
 QUICK = replace(
     FULL,
     seeds=8,
-    coverages=(0.126, 0.35, 0.5, 0.874),
+    coverages=(0.126, 0.25, 0.35, 0.5, 0.874),
     transfer_layers=(0, 3),
     pools=(3,),
     tested=2,
     stuck_placements=3,
-    option_seeds=4,
+    option_seeds=8,
     option_shapes=("circle",),
     wires=(0.0, 1.0, 10.0, 28.0),
     windows=("mnsim", "stanford", "25k-200k"),
