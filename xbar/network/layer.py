@@ -67,6 +67,11 @@ class Readout(eqx.Module):
         """Resistance at each amplifier's input, R_f / (1 + A) [ohm]."""
         return self.r_f / (1 + self.open_loop_gain)
 
+    @property
+    def gain(self) -> Float[Array, ""]:
+        """Volts per ampere of i_plus - i_minus, R_f / (1 + 1/A) [ohm]."""
+        return self.r_f / (1 + 1 / self.open_loop_gain)
+
     def volts(self, i_out: Float[Array, "*n two_cols"]) -> Float[Array, "*n outputs"]:
         """Amplifier voltages of an array's output currents.
 
@@ -76,10 +81,12 @@ class Readout(eqx.Module):
         Returns:
             v_tia, (..., outputs) [V].
         """
-        dtype = i_out.dtype
-        gain = self.r_f.astype(dtype) / (1 + 1 / self.open_loop_gain.astype(dtype))
-        v = gain * (i_out[..., 0::2] - i_out[..., 1::2])
-        return jnp.clip(v, self.v_min.astype(dtype), self.v_max.astype(dtype))
+        gain = self.gain.astype(i_out.dtype)
+        return self.clip(gain * (i_out[..., 0::2] - i_out[..., 1::2]))
+
+    def clip(self, v: Float[Array, "*n outputs"]) -> Float[Array, "*n outputs"]:
+        """Amplifier voltages held between the rails [V]."""
+        return jnp.clip(v, self.v_min.astype(v.dtype), self.v_max.astype(v.dtype))
 
 
 class LayerVoltages(NamedTuple):
@@ -149,7 +156,11 @@ class Layer(eqx.Module):
     ) -> LayerVoltages:
         """The layer's voltages for row voltages and the column currents that they cause."""
         v_tia = self.readout.volts(i_out)
+        return LayerVoltages(v_in, v_tia, self.activate(v_tia))
+
+    def activate(self, v_tia: Float[Array, "*n outputs"]) -> Float[Array, "*n outputs"]:
+        """Output voltages of amplifier voltages, k phi(v_tia / k) [V]."""
         if self.activation is None:
-            return LayerVoltages(v_in, v_tia, v_tia)
+            return v_tia
         k = self.k.astype(v_tia.dtype)
-        return LayerVoltages(v_in, v_tia, k * ACTIVATIONS[self.activation](v_tia / k))
+        return k * ACTIVATIONS[self.activation](v_tia / k)

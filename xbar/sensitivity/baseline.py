@@ -1,0 +1,201 @@
+"""Where exact maps start from: a network on a data set, every array's answers known."""
+
+from typing import Any, final
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, Int
+
+from xbar.checks import is_concrete
+from xbar.mapping import Pairs
+from xbar.mlp import accuracy
+from xbar.network import Network
+from xbar.sensitivity.inputs import cells_of, conductances, labelled, layer_index
+from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.response import Response, response
+from xbar.solvers import RESULTS
+
+
+@final
+class FaultMap(eqx.Module):
+    """What each fault of a map leaves of the network, exactly; NaN where that is not known.
+
+    Args:
+        loss: of the data set with the fault, one per fault.
+        accuracy: share of inputs that are then classified right, one per fault.
+    """
+
+    loss: Float[Array, "..."]
+    accuracy: Float[Array, "..."]
+
+
+@final
+class Stage(eqx.Module):
+    """One layer at the baseline.
+
+    Args:
+        response: its array's.
+        v_in: row voltages of the data set, the bias row last, (n, rows) [V].
+        w: amplifier volts per row volt, gain (T_plus - T_minus), (outputs, rows).
+        v_lin: amplifier voltages before the rails, ``v_in w^T``, (n, outputs) [V].
+    """
+
+    response: Response
+    v_in: Float[Array, "n rows"]
+    w: Float[Array, "outputs rows"]
+    v_lin: Float[Array, "n outputs"]
+
+
+@final
+class Baseline(eqx.Module):
+    """A network on a data set, healthy or with the faults that it has already.
+
+    Args:
+        net: the network.
+        labels: the class of each input, (n,).
+        stages: its layers on this data set.
+        voltages: output voltages, (n, classes) [V].
+    """
+
+    net: Network
+    labels: Int[Array, " n"]
+    stages: tuple[Stage, ...]
+    voltages: Float[Array, "n classes"]
+
+    @property
+    def responses(self) -> tuple[Response, ...]:
+        """Each array's response."""
+        return tuple(stage.response for stage in self.stages)
+
+    @property
+    def v_in(self) -> tuple[Array, ...]:
+        """Row voltages of each array, (n, rows) [V]."""
+        return tuple(stage.v_in for stage in self.stages)
+
+    def scores(self, loss: Loss = "cross_entropy") -> FaultMap:
+        """Loss and accuracy of the baseline itself, ()."""
+        return scores_of(self, self.voltages, loss)
+
+
+def baseline(net: Network, x: Any, labels: Any, *, throw: bool = True) -> Baseline:
+    """Solve a network for everything that exact maps of its faults need.
+
+    Args:
+        net: the network; with faults in it, maps are of one more fault.
+        x: inputs in the software network's unit, (n, inputs).
+        labels: the class of each, (n,).
+        throw: raise where an array missed its tolerance; else what depends on it is NaN.
+
+    Returns:
+        The `Baseline`.
+
+    Raises:
+        TypeError, ValueError: shapes or labels that do not fit.
+        ValueError, RuntimeError: (with `throw`) as `response`.
+    """
+    x, labels = labelled(net, x, labels)
+    found = _baseline(net, x, labels)
+    if throw and is_concrete(x, found):
+        for number, stage in enumerate(found.stages):
+            result = stage.response.result
+            if result != RESULTS.successful:
+                kind = RuntimeError if result == RESULTS.tolerance_missed else ValueError
+                raise kind(f"net.layers[{number}]: {RESULTS[result]}")
+    return found
+
+
+@jax.jit
+def _baseline(net: Network, x: Array, labels: Array) -> Baseline:
+    v, stages = net.k_in * x, []
+    for layer in net.layers:
+        answers = response(layer.array(), throw=False)
+        v_in, w = layer.row_voltages(v), weights_of_change(layer.readout.gain, answers.t)
+        stages.append(Stage(answers, v_in, w, v_in @ w.T))
+        v = layer.activate(layer.readout.clip(stages[-1].v_lin))
+    return Baseline(net, labels, tuple(stages), v)
+
+
+def weights_of_change(
+    gain: Float[Array, ""], t: Float[Array, "*faults two_outputs k"]
+) -> Float[Array, "*faults outputs k"]:
+    """Amplifier voltages [V] of column currents, before the rails: the difference of each pair."""
+    return gain * (t[..., 0::2, :] - t[..., 1::2, :])
+
+
+def onwards(
+    base: Baseline, layer: int, v_lin: Float[Array, "*faults n outputs"]
+) -> Float[Array, "*faults n classes"]:
+    """Output voltages for other amplifier voltages of one layer, the later arrays unchanged.
+
+    Args:
+        base: the baseline.
+        layer: whose amplifiers.
+        v_lin: their voltages before the rails [V].
+    """
+    layers = base.net.layers
+    v = v_lin
+    for number in range(layer, len(layers)):
+        if number > layer:
+            # The bias row's share is the same for every input.
+            w, bias = base.stages[number].w, layers[number].v_bias.astype(v.dtype)
+            v = v @ w[:, :-1].T + bias * w[:, -1]
+        v = layers[number].activate(layers[number].readout.clip(v))
+    return v
+
+
+def scores_of(base: Baseline, voltages: Float[Array, "*faults n classes"], loss: Loss) -> FaultMap:
+    """Loss and accuracy of output voltages."""
+    judge, labels = loss_of(loss, base.net), base.labels
+
+    def one(v: Array) -> FaultMap:
+        return FaultMap(judge(v, labels), accuracy(v, labels))
+
+    return one(voltages) if voltages.ndim == 2 else jax.vmap(one)(voltages)
+
+
+def stuck_values(base: Baseline, layer: int, stuck: Any) -> Float[Array, "rows cols"]:
+    """The conductances that a `stuck` argument stands for.
+
+    Args:
+        base: the baseline.
+        layer: index of the layer.
+        stuck: "on" or "off", the ends of the layer's window; or a conductance, a number or one that
+            fits (rows, cols) [S].
+
+    Returns:
+        (rows, cols) [S].
+
+    Raises:
+        ValueError: another word, another shape, or a concrete value that is negative or not finite.
+    """
+    layer = layer_index(layer, len(base.stages))
+    g, window = base.stages[layer].response.g, base.net.layers[layer].window
+    if isinstance(stuck, str):
+        ends = {"on": window.g_max, "off": window.g_min}
+        if stuck not in ends:
+            raise ValueError(f'stuck: got {stuck!r}, needs "on", "off" or a conductance [S]')
+        stuck = ends[stuck]
+    return conductances("stuck", stuck, g.shape).astype(g.dtype)
+
+
+def with_cells(net: Network, layer: int, cells: Any, g_new: Any) -> Network:
+    """The network with some cells at other conductances; its gains stay as they were.
+
+    Args:
+        net: the network.
+        layer: index of the layer.
+        cells: (row, column) each, (k, 2); column 2p is the plus cell of pair p, 2p + 1 its minus.
+        g_new: their conductances, () or (k,) [S].
+
+    Returns:
+        A new network.
+
+    Raises:
+        ValueError: no such layer or cell, or a concrete conductance that is negative or not finite.
+    """
+    layer = layer_index(layer, len(net.layers))
+    g = net.layers[layer].pairs.interleave()
+    at = cells_of(cells, g.shape)
+    values = conductances("g_new", g_new, at.shape[:1]).astype(g.dtype)
+    pairs = Pairs.from_interleaved(g.at[at[:, 0], at[:, 1]].set(values))
+    return eqx.tree_at(lambda net: net.layers[layer].pairs, net, pairs)

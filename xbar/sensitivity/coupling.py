@@ -1,0 +1,95 @@
+"""K between any two cells of an array, for sets of cells that change together.
+
+Between columns k < j, with the symbols of `xbar.sensitivity.sweep`: 1 A past a cell of column j
+draws ``C_j^T`` from the word-line nodes there, ``X_{k+1} ... X_j C_j^T`` arrives at column k, and
+lowers the voltages of its cells by
+
+    K_kj = C_k Z_k X_{k+1} ... X_j C_j^T
+
+The other half follows by symmetry.
+"""
+
+from typing import final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Float, Int
+
+from xbar.crossbar import Crossbar
+from xbar.sensitivity.response import legal_problem
+from xbar.sensitivity.sweep import Swept, Walked, sweep, walk
+from xbar.solvers import RESULTS
+
+# Bytes that K of all cells may take: arrays of up to 11,500 cells in float64.
+MAX_BYTES = 2**30
+
+
+@final
+class Coupling(eqx.Module):
+    """K of a whole array, the half that was computed.
+
+    Args:
+        half: voltage that cell (i, k) loses for 1 A past cell (m, j), where k <= j,
+            (cols, rows, cols, rows) as [k, i, j, m] [ohm]; 0 where k > j.
+    """
+
+    half: Float[Array, "cols rows cols rows"]
+
+    def among(self, cells: Int[Array, "*sets k 2"]) -> Float[Array, "*sets k k"]:
+        """K between the cells of each set, (..., k, k) [ohm]."""
+        row, col = cells[..., 0], cells[..., 1]
+        i, m, k, j = row[..., :, None], row[..., None, :], col[..., :, None], col[..., None, :]
+        left = k <= j
+        at = [jnp.where(left, a, b) for a, b in ((k, j), (i, m), (j, k), (m, i))]
+        return self.half[tuple(at)]
+
+
+def coupling(array: Crossbar) -> Coupling:
+    """K between all cells of an array; NaN where a value of the array is not legal.
+
+    Costs about as much as 50 transfer matrices of 65x100 cells, and (rows cols)^2 numbers.
+
+    Args:
+        array: the circuit.
+
+    Returns:
+        The `Coupling`.
+
+    Raises:
+        ValueError: more cells than `MAX_BYTES` have room for.
+    """
+    room = int((MAX_BYTES / array.dtype.itemsize) ** 0.5)
+    if array.g.size > room:
+        raise ValueError(
+            f"array: got {array.rows}x{array.cols} cells, needs at most {room} for the coupling of "
+            "all of them"
+        )
+    return _coupling(array)
+
+
+@jax.jit
+def _coupling(array: Crossbar) -> Coupling:
+    problem, result = legal_problem(array)
+    swept = sweep(problem)
+    half = _half(swept, walk(swept))
+    return Coupling(jnp.where(result == RESULTS.successful, half, jnp.nan))
+
+
+def _half(swept: Swept, walked: Walked) -> Float[Array, "cols rows cols rows"]:
+    """From the last column to the first: what sources in the columns behind draw here."""
+    cols, rows = swept.segment.shape
+    dtype = swept.segment.dtype
+
+    def step(drawn: Array, inputs: tuple) -> tuple:
+        # drawn: from the nodes of this column (rows, source column, source cell)
+        number, passage, alone, seen = inputs
+        k = jnp.tensordot(seen.voltage, drawn, 1).at[:, number].set(seen.k)
+        drawn = drawn.at[:, number].set(alone.voltage.T)
+        ahead = passage.forwards(drawn.reshape(rows, -1)).reshape(drawn.shape)
+        return ahead, k
+
+    nothing = jnp.zeros((rows, cols, rows), dtype)
+    inputs = jnp.arange(cols), swept.passage, swept.alone, walked
+    return lax.scan(step, nothing, inputs, reverse=True)[1]

@@ -1,0 +1,190 @@
+"""Gradient of a loss with respect to every cell, wire segment and amplifier of a network.
+
+A change of a transfer matrix is a product of two cell voltages, or of two segment currents (see
+`xbar.sensitivity.response`, `xbar.solvers.bit_line`):
+
+    dT[o,k] = sum_cells l_o[c] u_k[c] dg[c] - sum_segments i_o[s] i_k[s] dr[s]
+
+with `l_o`, `i_o` the voltages and currents for 1 V in series with column o, and `u_k`, `i_k` those
+for 1 V on row k. Weighted by the derivative of the loss with respect to T, which the chain rule
+gives, the sum over k is the answer to one drive of all rows per output. So the gradient of a data
+set costs two drives per pair of columns beside the factors that T needs, however many inputs.
+"""
+
+from functools import partial
+from typing import Any, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from xbar.checks import is_concrete
+from xbar.mlp import accuracy
+from xbar.network import Layer, Network
+from xbar.sensitivity.inputs import labelled
+from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.response import legal_problem
+from xbar.solvers import RESULTS, AbstractSolver, Auto, ColumnSweep
+from xbar.solvers.auto import TILED_SIDE
+from xbar.solvers.lines import BIT, WORD, running_sum
+
+
+@final
+class LayerGradient(eqx.Module):
+    """Derivatives of the loss with respect to what one layer is made of.
+
+    Args:
+        g: of each cell, columns (+, -, +, -), (rows, cols) [loss/S].
+        word_line: of the segment left of each cell, (rows, cols) [loss/ohm].
+        bit_line: of the segment below each cell, (rows, cols) [loss/ohm].
+        source: of each driver's resistance, (rows,) [loss/ohm].
+        sense: of each sense resistance, (cols,) [loss/ohm].
+        r_f: of the feedback resistance that all amplifiers of the array have, () [loss/ohm].
+        inverse_gain: of their 1/A, A the open-loop gain, () [loss]; at 0 for ideal amplifiers.
+    """
+
+    g: Float[Array, "rows cols"]
+    word_line: Float[Array, "rows cols"]
+    bit_line: Float[Array, "rows cols"]
+    source: Float[Array, " rows"]
+    sense: Float[Array, " cols"]
+    r_f: Float[Array, ""]
+    inverse_gain: Float[Array, ""]
+
+
+@final
+class Gradients(eqx.Module):
+    """Loss of a network on a data set, and its derivatives.
+
+    Args:
+        loss: ().
+        accuracy: share of inputs that are classified right, ().
+        layers: derivatives per layer.
+    """
+
+    loss: Float[Array, ""]
+    accuracy: Float[Array, ""]
+    layers: tuple[LayerGradient, ...]
+
+
+def gradients(
+    net: Network,
+    x: Any,
+    labels: Any,
+    loss: Loss = "cross_entropy",
+    *,
+    solver: AbstractSolver | None = None,
+    throw: bool = True,
+) -> Gradients:
+    """Derivative of a loss over a data set with respect to every circuit element.
+
+    All layers at once, through the activations of the later ones. Works under `jit` and `vmap`;
+    for many networks, `xb.batch_map(lambda net: gradients(net, x, labels), nets)`.
+
+    Args:
+        net: the network, healthy or defective.
+        x: inputs in the software network's unit, (n, inputs).
+        labels: the class of each, (n,).
+        loss: "cross_entropy", "margin", or a function of voltages (n, classes) [V] and labels,
+            returning (); compiled once per function object.
+        solver: of the arrays; None for the default.
+        throw: raise where something missed its tolerance; inside `jit` the numbers are NaN.
+
+    Returns:
+        The loss, the accuracy and the derivatives.
+
+    Raises:
+        ValueError: shapes or labels that do not fit, or an unknown loss.
+        RuntimeError: (with `throw`) a result that is not finite.
+    """
+    x, labels = labelled(net, x, labels)
+    loss_of(loss, net)
+    found = _gradients(net, x, labels, loss, solver)
+    if throw and is_concrete(found.loss):
+        sound = jax.tree.map(lambda leaf: bool(jnp.all(jnp.isfinite(leaf))), found)
+        if not all(jax.tree.leaves(sound)):
+            raise RuntimeError(
+                "gradients: a transfer matrix or its derivative missed its tolerance, or the loss "
+                "is not finite; try solver=xbar.CG()"
+            )
+    return found
+
+
+@partial(jax.jit, static_argnames=("loss", "solver"))
+def _gradients(
+    net: Network, x: Array, labels: Array, loss: Loss, solver: AbstractSolver | None
+) -> Gradients:
+    arrays = [_Solved(layer, solver) for layer in net.layers]
+    gains = [layer.readout.gain for layer in net.layers]
+
+    def of(transfers: list[Array], gains: list[Array]) -> tuple[Array, Array]:
+        v = net.k_in * x
+        for layer, t, gain in zip(net.layers, transfers, gains, strict=True):
+            i_out = layer.row_voltages(v) @ t.T
+            v_tia = layer.readout.clip(gain * (i_out[:, 0::2] - i_out[:, 1::2]))
+            v = layer.activate(v_tia)
+        return loss_of(loss, net)(v, labels), v
+
+    transfers = [array.t for array in arrays]
+    slopes = jax.value_and_grad(of, argnums=(0, 1), has_aux=True)
+    (value, voltages), (by_t, by_gain) = slopes(transfers, gains)
+    layers = tuple(
+        array.gradient(*slope) for array, *slope in zip(arrays, by_t, by_gain, strict=True)
+    )
+    return Gradients(value, accuracy(voltages, labels), layers)
+
+
+class _Solved:
+    """A layer's array, factored once for its transfer matrix and its gradient."""
+
+    def __init__(self, layer: Layer, solver: AbstractSolver | None):
+        self.layer = layer
+        self.problem, result = legal_problem(layer.array())
+        self.solver = _default(self.problem.g.shape) if solver is None else solver
+        self.state = self.solver.factor(self.problem)
+        t, ok = self.solver.transfer(self.state, self.problem)
+        self.t = jnp.where(ok & (result == RESULTS.successful), t, jnp.nan)
+
+    def gradient(self, by_t: Array, by_gain: Array) -> LayerGradient:
+        """Derivatives with respect to everything, from those with respect to T and the gain."""
+        left, right = self._voltages(by_t)
+        g = self.problem.g
+        word = [running_sum(g * v, WORD, reverse=True) for v in (left, right)]
+        bit = [running_sum(g * v, BIT) for v in (left, right)]
+        word_line, bit_line = (-jnp.einsum("pij,pij->ij", *pair) for pair in (word, bit))
+        # Of gain = R_f / (1 + 1/A) and of the sense resistance R_f / (1 + A), with a = 1/A.
+        r_f, a = self.layer.readout.r_f, 1 / self.layer.readout.open_loop_gain
+        by_sense = jnp.sum(bit_line[-1])
+        return LayerGradient(
+            g=jnp.einsum("pij,pij->ij", left, right),
+            word_line=word_line,
+            bit_line=bit_line,
+            source=word_line[:, 0],
+            sense=bit_line[-1],
+            r_f=(by_gain + a * by_sense) / (1 + a),
+            inverse_gain=r_f * (by_sense - by_gain) / (1 + a) ** 2,
+        )
+
+    def _voltages(self, by_t: Array) -> tuple[Array, Array]:
+        """Per pair p: cell voltages with its outputs pulled by +-1 V, and with the rows at `by_t`.
+
+        The loss depends on the difference of a pair's currents only, so that its two rows of `by_t`
+        are opposite, and the gradient is a sum over pairs of products of two voltages.
+        """
+        rows, cols = self.problem.g.shape
+        by_t = by_t[0::2]
+        size = jnp.max(jnp.abs(by_t), axis=1)
+        size = jnp.where(size > 0, size, 1)  # drives of one size: all are checked together
+        pulled = jnp.repeat(jnp.eye(cols // 2, dtype=by_t.dtype), 2, axis=1)
+        pulled = pulled * jnp.tile(jnp.array([1, -1], by_t.dtype), cols // 2)
+        drives = [pulled[:, None, :], (by_t / size[:, None])[:, :, None]]
+        e = jnp.concatenate([jnp.broadcast_to(d, (cols // 2, rows, cols)) for d in drives])
+        answer = self.solver.cell_voltages(self.state, self.problem, e)
+        u = jnp.where(answer.ok[:, None, None], answer.u, jnp.nan)
+        return u[: cols // 2], u[cols // 2 :] * size[:, None, None]
+
+
+def _default(shape: tuple[int, ...]) -> AbstractSolver:
+    """As `Auto` chooses for transfer matrices; the factors of a sweep serve the drives as well."""
+    return ColumnSweep() if min(shape) <= TILED_SIDE else Auto()

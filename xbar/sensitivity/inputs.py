@@ -1,0 +1,85 @@
+"""Checks of what the functions of this package are given: one sentence each."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Int
+
+from xbar.checks import checked, finite_from_0, is_concrete
+from xbar.network import Network
+
+
+def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"], Array]:
+    """Inputs and labels of a network, checked as far as they are concrete.
+
+    Raises:
+        TypeError: `net` is no network, or x is not real numbers.
+        ValueError: shapes that do not fit each other or the network, or labels that are no
+            integers from 0 to classes - 1.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"net: got {type(net).__name__}, needs xbar.Network")
+    inputs = net.layers[0].pairs.shape[0] - 1
+    classes = net.layers[-1].pairs.shape[1]
+    x_ = checked("x", x, "finite numbers", np.isfinite)
+    if x_.ndim != 2 or x_.shape[1] != inputs or x_.shape[0] == 0:
+        raise ValueError(f"x: got shape {x_.shape}, needs (n, {inputs}), n at least 1")
+    labels_ = jnp.asarray(labels)
+    if labels_.shape != x_.shape[:1] or not jnp.issubdtype(labels_.dtype, jnp.integer):
+        raise ValueError(
+            f"labels: got {labels_.dtype} {labels_.shape}, needs integers ({len(x_)},), one per "
+            "row of x"
+        )
+    if is_concrete(labels_):
+        host = np.asarray(labels_)
+        if len(wrong := host[(host < 0) | (host >= classes)]):
+            raise ValueError(f"labels: got {wrong[0]}, needs 0..{classes - 1}, one per output")
+    return x_.astype(net.k_in.dtype), labels_
+
+
+def layer_index(layer: int, count: int) -> int:
+    """A layer's index from 0 on; negative ones count from the end.
+
+    Raises:
+        ValueError: no such layer.
+    """
+    if not isinstance(layer, int | np.integer) or not -count <= layer < count:
+        raise ValueError(f"layer: got {layer!r}, needs 0..{count - 1}")
+    return int(layer) % count
+
+
+def cells_of(cells: Any, shape: tuple[int, ...]) -> Int[Array, "*sets k 2"]:
+    """Cells as pairs (row, column) of an array.
+
+    Raises:
+        ValueError: no integers, no pairs, or a concrete index that is out of range.
+    """
+    array = jnp.asarray(cells)
+    if not jnp.issubdtype(array.dtype, jnp.integer) or array.ndim < 2 or array.shape[-1] != 2:
+        raise ValueError(
+            f"cells: got {array.dtype} {array.shape}, needs integers (k, 2), row and column each"
+        )
+    if is_concrete(array):
+        host = np.asarray(array).reshape(-1, 2)
+        if len(wrong := host[np.any((host < 0) | (host >= np.array(shape)), axis=1)]):
+            raise ValueError(
+                f"cells: got ({wrong[0][0]}, {wrong[0][1]}), needs rows 0..{shape[0] - 1} and "
+                f"columns 0..{shape[1] - 1}"
+            )
+    return array
+
+
+def conductances(name: str, value: Any, shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Conductances that fit a shape, each finite and >= 0 [S].
+
+    Raises:
+        TypeError: not real numbers.
+        ValueError: another shape, or a concrete value that is negative, infinite or NaN.
+    """
+    g = checked(name, value, "finite conductances >= 0 [S]", finite_from_0)
+    ends = zip(reversed(g.shape), reversed(shape), strict=False)
+    if g.ndim > len(shape) or any(n not in (1, m) for n, m in ends):
+        raise ValueError(f"{name}: got shape {g.shape}, needs one that fits {shape}")
+    return jnp.broadcast_to(g, shape)
