@@ -137,6 +137,17 @@ def circuit_where_none_is_known(tree: Tree) -> list[str]:
     ]
 
 
+def paper_from_outside(tree: Tree) -> list[str]:
+    """Imports of the published study's package, which its command alone may use."""
+    return [
+        str(i)
+        for i in tree.imports
+        if tree.part(i.target) == "paper"
+        and tree.part(i.source) != "paper"
+        and not i.source.endswith(".cli.paper")
+    ]
+
+
 def import_cycles(tree: Tree) -> list[str]:
     """Modules whose loading leads back to themselves, each with the way."""
     graph: dict[str, set[str]] = {module: set() for module in tree.modules}
@@ -267,6 +278,7 @@ def docstring_of(tree: Tree, module: str, name: str) -> str | None:
 CHECKS = [
     inner_imports_outer,
     circuit_where_none_is_known,
+    paper_from_outside,
     import_cycles,
     import_side_effects,
     too_long,
@@ -312,6 +324,16 @@ BROKEN = {
         circuit_where_none_is_known,
         {"plots": "def f():\n    import toy as t\n    from toy.solvers.cg import CG"},
         ["toy.plots:2 imports toy", "toy.plots:3 imports toy.solvers.cg"],
+    ),
+    "paper-from-studies": (
+        paper_from_outside,
+        {
+            "studies": "from toy.paper import run",
+            "paper": "",
+            "cli/paper": "from toy.paper import run",
+            "cli/demo": "def f():\n    import toy.paper",
+        },
+        ["toy.cli.demo:2 imports toy.paper", "toy.studies:1 imports toy.paper"],
     ),
     "cycle-of-two": (
         import_cycles,

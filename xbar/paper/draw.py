@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from xbar.paper.tables import Rows, over_seeds, where
 from xbar.plots.style import new_figure, plain
@@ -37,9 +38,17 @@ def bars(
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
-    """One legend for all panels."""
-    handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+    """One legend for all panels; faint dots are shown in full there."""
+    handles, labels = axes.get_legend_handles_labels()
+    shown = [
+        Line2D([], [], color=h.get_color(), marker="o", linestyle="none", markersize=5)
+        if isinstance(h, Line2D) and h.get_alpha() is not None
+        else h
+        for h in handles
+    ]
+    figure.legend(
+        shown, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8
+    )
 
 
 def loss_by_coverage(table: Rows) -> Figure:
@@ -70,7 +79,9 @@ def loss_by_coverage(table: Rows) -> Figure:
         plain(axes)
     for axes in grid.flat[len(shapes) :]:
         axes.set_visible(False)
-    figure.supxlabel("share of the array covered [%]", fontsize=9)
+    grid.flat[0].set_ylim(-8, 102)
+    for axes in grid[-1]:  # not the figure's own label, on which the legend would lie
+        axes.set_xlabel("share of the array covered [%]", fontsize=9)
     figure.supylabel("accuracy lost [points]", fontsize=9)
     legend_below(figure, grid.flat[0])
     return figure
@@ -85,7 +96,7 @@ def loss_by_hit_share(table: Rows, bins: int = 10) -> Figure:
         rows = (table["layer"] == layer) & np.isfinite(loss)
         share, lost = 100 * table["hit_share"][rows], loss[rows]
         colour = layer_colour(int(layer))
-        axes.plot(share, lost, "o", color=colour, markersize=1.8, alpha=0.2, markeredgewidth=0)
+        axes.plot(share, lost, "o", color=colour, markersize=2.2, alpha=0.35, mew=0)
         parts = np.array_split(np.argsort(share), min(bins, len(share)))
         axes.plot(
             [share[p].mean() for p in parts],

@@ -6,8 +6,8 @@ from xbar.paper.circuits import CORRECTOR, NEIGHBOURS, circuit_table, severity_s
 from xbar.paper.experiment import Claim, Drawn, Experiment, Findings, Read, Tables, column
 from xbar.paper.lab import Lab
 from xbar.paper.recovery_figures import before_and_after, where_nothing_helps
-from xbar.paper.tables import difference, groups, over_seeds, percent, share
-from xbar.paper.verdicts import Verdict
+from xbar.paper.tables import Rows, difference, groups, over_seeds, percent, share, where
+from xbar.paper.verdicts import Verdict, inside
 from xbar.statistics import Interval
 
 PUBLISHED = {"study": (0.55, 0.90), "predecessor": (0.48, 0.85)}
@@ -104,6 +104,7 @@ def find(read: Read) -> Findings:
         f"Of {int(broken.sum())} settings that cost more than a fifth of the healthy accuracy, the "
         f"corrector brings {int((repaired & broken).sum())} back to at least {REPAIRED:.0%} of it.",
         _hopeless(read, hopeless),
+        _lines(read),
         _by_layer(read),
     ]
     texts = {
@@ -160,6 +161,44 @@ def _hopeless(read: Read, hopeless: np.ndarray) -> str:
     )
 
 
+def _lines(read: Read) -> str:
+    """In the last layer: word lines, which carry hidden units, against bit lines, the classes."""
+    table = read["circuits"]
+    rows = table["layer"] == table["layer"].max()
+    covers = {
+        shape: set(table["coverage"][rows & (table["shape"] == shape)].tolist())
+        for shape in ("row", "column")
+    }
+    shared = covers["row"] & covers["column"]
+    if not shared:
+        return ""
+    most = max(shared)
+    found = []
+    for shape in ("row", "column"):
+        chosen = np.flatnonzero(rows & where(table, shape=shape, coverage=most))
+        found.append(chosen[np.argsort(table["seed"][chosen], kind="stable")])
+    row, column_ = found
+    change = over_seeds(
+        {"seed": table["seed"][row]}, table["corrected"][row] - table["corrected"][column_]
+    )
+    text = (
+        f"Where {most:.0%} of the last array is stuck, dead word lines leave "
+        f"{share(over_seeds(table, table['corrected'], _mask(table, row)))} after correction and "
+        f"dead bit lines {share(over_seeds(table, table['corrected'], _mask(table, column_)))} "
+        f"({difference(change)}, paired by seed)."
+    )
+    if inside(change, high=0):
+        text += (
+            " A class without its bit lines is still told by the voltages of the others; a hidden "
+            "unit without its word line is gone."
+        )
+    return text
+
+
+def _mask(table: Rows, chosen: np.ndarray) -> np.ndarray:
+    return np.isin(np.arange(len(table["seed"])), chosen)
+
+
 def _by_layer(read: Read) -> str:
     circuits = read["circuits"]
     parts = []
@@ -171,11 +210,7 @@ def _by_layer(read: Read) -> str:
             parts.append(f"layer {layer} {difference(gain)}, to {share(after)}")
     if not parts:
         return ""
-    return (
-        f"Circuits below 80 % uncorrected, by the broken layer: {'; '.join(parts)}. What is lost "
-        "before the last layer is lost to the corrector, too, as far as the later layers do not "
-        "pass it on."
-    )
+    return f"Circuits below 80 % uncorrected, by the broken layer: {'; '.join(parts)}."
 
 
 EXPERIMENT = Experiment(

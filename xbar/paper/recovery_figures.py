@@ -29,8 +29,8 @@ def before_and_after(
                 100 * circuits["corrected"][rows],
                 "o",
                 color=layer_colour(int(layer)),
-                markersize=2,
-                alpha=0.35,
+                markersize=2.5,
+                alpha=0.45,
                 markeredgewidth=0,
                 label=f"layer {layer}",
             )
@@ -75,4 +75,5 @@ def where_nothing_helps(settings: Rows) -> Figure:
     assert image is not None
     bar = figure.colorbar(image, ax=list(panels), location="bottom", aspect=40)
     bar.set_label("test accuracy [%]", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
     return figure
