@@ -46,7 +46,11 @@ def fault_maps_figure(maps: Sequence[Any], label: str, *, mark: bool = True) -> 
     assert image is not None
     bar = figure.colorbar(image, ax=panels, location="bottom", aspect=40, pad=0.02)
     bar.set_label(label, fontsize=9)
+    powers = [largest * 10.0**-k for k in range(3)]
+    ticks = [-p for p in powers] + [0.0] + powers[::-1]
+    bar.set_ticks(ticks, labels=[f"{t:.2g}" for t in ticks])
     bar.ax.tick_params(labelsize=7)
+    bar.ax.minorticks_off()
     return figure
 
 

@@ -32,8 +32,8 @@ _FAULTS = {
 }
 _PLACES = {
     "positions": ("1", ("place", "coordinate"), "place in the unit cube"),
-    "loss": ("1", ("place",), "on the corrector part"),
-    "accuracy": ("1", ("place",), "on the corrector part"),
+    "loss": ("1", ("place",), "by the images that are searched by"),
+    "accuracy": ("1", ("place",), "by the images that are searched by"),
     "test_loss": ("1", ("tested",), "test part: all random places, else the worst"),
     "test_accuracy": ("1", ("tested",), "test part: all random places, else the worst"),
     "solves": ("1", (), "transfer matrices"),
@@ -42,7 +42,7 @@ _PLACES = {
 _CELLS = {
     "cell": ("1", ("step",), "place among all cells, layer after layer, row after row"),
     "g": ("S", ("step",), "conductance that it is stuck at"),
-    "seen_loss": ("1", ("step",), "on the corrector part, which chose it"),
+    "seen_loss": ("1", ("step",), "by the images that chose it"),
     "loss": ("1", ("step",), "test part, with this and all before it stuck"),
     "accuracy": ("1", ("step",), "test part"),
 }

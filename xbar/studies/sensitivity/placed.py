@@ -38,15 +38,15 @@ def defect_of(config: SensitivityConfig) -> Defect:
 def places(source: Source, config: SensitivityConfig, layer: int) -> Arrays:
     """A defect at random places, on a grid and where gradient ascent ends, in one layer.
 
-    Searched on the corrector part; random places, and the worst of each way, are then scored on the
-    test part.
+    Searched by other images than the test part, which then scores random places, and the worst of
+    each way.
 
     Returns:
-        Groups `random`, `grid` and `ascent`: positions (n, dims), loss and accuracy (n,) on the
-        part that is searched, test_loss and test_accuracy, solves, seconds.
+        Groups `random`, `grid` and `ascent`: positions (n, dims), loss and accuracy (n,) on
+        the images that are searched by, test_loss and test_accuracy, solves, seconds.
     """
     defect = defect_of(config)
-    seen = OneLayer.of(source.network, layer, *source.part("corrector"))
+    seen = OneLayer.of(source.network, layer, *source.seen())
     unseen = OneLayer.of(source.network, layer, *source.part("test"))
     ascent = Ascent(starts=config.starts, steps=config.steps)
     ways: dict[str, Callable[[], Places]] = {
@@ -85,7 +85,7 @@ def hardest_layer(kept: list[Arrays]) -> int:
 def correctors(source: Source, config: SensitivityConfig, layer: int, kept: Arrays) -> Arrays:
     """Correctors trained on average places, on the worst place, and on both, where they are tested.
 
-    All are trained on the corrector part and tested on the test part. Average places are random
+    All are trained on the images that places are searched by, and tested on the test part. Average places are random
     ones; those that train are not those that test.
 
     Returns:
@@ -96,7 +96,7 @@ def correctors(source: Source, config: SensitivityConfig, layer: int, kept: Arra
     drawn = jax.random.uniform(key_of(config, 6), (2 * config.pooled, defect.dims))
     train_at = jnp.concatenate([drawn[: config.pooled], worst[None]])
     test_at = jnp.concatenate([drawn[config.pooled :], worst[None]])
-    (x, labels), (test_x, test_labels) = source.part("corrector"), source.part("test")
+    (x, labels), (test_x, test_labels) = source.seen(), source.part("test")
     seen = voltages_at(OneLayer.of(source.network, layer, x, labels), defect, train_at)
     unseen = voltages_at(OneLayer.of(source.network, layer, test_x, test_labels), defect, test_at)
     chosen = {

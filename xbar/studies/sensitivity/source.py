@@ -45,6 +45,15 @@ class Source:
         chosen = self.parts[name]
         return jnp.asarray(self.images[chosen]), jnp.asarray(self.labels[chosen])
 
+    def seen(self) -> tuple[jax.Array, jax.Array]:
+        """Images that worst cases are chosen by, as many as test: of the corrector part first.
+
+        So many because each number of images is compiled for; the base part fills up.
+        """
+        both = np.concatenate([self.parts["corrector"], self.parts["base"]])
+        chosen = both[: len(self.parts["test"])]
+        return jnp.asarray(self.images[chosen]), jnp.asarray(self.labels[chosen])
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Units per layer."""

@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from xbar import sensitivity as sens
-from xbar.sensitivity.all_cells import conductances, places_of, solve_all, stuck_conductances
+from xbar.sensitivity.all_cells import (
+    BLOCK,
+    conductances,
+    places_of,
+    solve_all,
+    stuck_conductances,
+)
 from xbar.sensitivity.expansion import expansion
 from xbar.sensitivity.worst_cells import (
     Chosen,
@@ -23,7 +29,6 @@ from xbar.studies.sensitivity.source import Source
 
 Arrays = dict[str, Any]
 Done = Callable[[int], None]
-BLOCK = 20  # circuits between two looks at the clock and at Ctrl-C
 # Shares of the way from the programmed to the stuck conductance at which derivatives are tested.
 FRACTIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -90,7 +95,7 @@ def steps(source: Source, done: Done) -> Arrays:
 def cells(source: Source, config: SensitivityConfig, done: Done) -> Arrays:
     """The worst cells together: greedy, individually worst and random ones.
 
-    They are chosen on the corrector part and scored on the test part; once among all cells, and
+    They are chosen by other images than the test part, which scores them; once among all cells, and
     once among the cells of weights, as bias rows are always driven.
 
     Returns:
@@ -98,7 +103,7 @@ def cells(source: Source, config: SensitivityConfig, done: Done) -> Arrays:
         loss, accuracy, each (k,)), and `random` (count, loss, accuracy, (counts,) and
         (counts, samples)).
     """
-    network, seen, found = source.network, source.part("corrector"), {}
+    network, seen, found = source.network, source.seen(), {}
     single = single_losses(network, *seen)
     for name, among in (("all", None), ("weights", ~bias_cells(source))):
         options: dict[str, Any] = {"among": among}
@@ -111,7 +116,7 @@ def cells(source: Source, config: SensitivityConfig, done: Done) -> Arrays:
     counts, scored = random_counts(config), []
     for count in counts:
         drawn = random_circuits(network, key_of(config, 1), count, config.samples)
-        scored.append(_solved(source, np.asarray(drawn)))
+        scored.append(_solved(source, drawn))
         done(1)
     found["random"] = {"count": np.array(counts)} | {
         name: np.stack([one[name] for one in scored]) for name in ("loss", "accuracy")
@@ -140,19 +145,17 @@ def random_counts(config: SensitivityConfig) -> list[int]:
     return [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= config.cells]
 
 
-def _solved(source: Source, g: np.ndarray, done: Done = lambda _: None) -> Arrays:
-    """Loss and accuracy on the test part of circuits solved anew, in blocks of one size."""
+def _solved(source: Source, g: Any, done: Done = lambda _: None) -> Arrays:
+    """Loss and accuracy on the test part of circuits solved anew."""
     x, labels = source.part("test")
-    found: list[Any] = []
+    found = []
     for first in range(0, len(g), BLOCK):
         block = g[first : first + BLOCK]
-        filled = np.concatenate([block, np.repeat(block[-1:], BLOCK - len(block), axis=0)])
-        scores = solve_all(source.network, jnp.asarray(filled), x, labels)
-        found.append(jax.tree.map(np.asarray, scores))
+        found.append(jax.tree.map(np.asarray, solve_all(source.network, block, x, labels)))
         done(len(block))
     return {
-        "loss": np.concatenate([one.loss for one in found])[: len(g)],
-        "accuracy": np.concatenate([one.accuracy for one in found])[: len(g)],
+        "loss": np.concatenate([one.loss for one in found]),
+        "accuracy": np.concatenate([one.accuracy for one in found]),
     }
 
 
@@ -176,7 +179,7 @@ def yields(source: Source, config: SensitivityConfig, kept: Arrays, done: Done) 
         rates = Rates(rate / 2, rate / 2)
         sample = predicted_sample(effects, rates, key_of(config, 5), 50 * config.samples)
         predicted.append(np.asarray(sample))
-        drawn = np.asarray(drawn_circuits(g, stuck[0], stuck[1], rates, keys))
+        drawn = drawn_circuits(g, *stuck, rates, keys)
         solved.append(_solved(source, drawn, done)["accuracy"])
     found = {"predicted": np.stack(predicted), "solved": np.stack(solved)}
     return {"rate": np.array(config.rates), **found}

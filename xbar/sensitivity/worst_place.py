@@ -1,0 +1,301 @@
+"""The place at which a defect of given shape and size hurts most.
+
+Three ways to it, all judged by the same exact mask: places at random, every place of a grid, and
+gradient ascent. The ascent climbs the loss of a soft-edged mask (`smooth_masks`), through the exact
+circuit, from many starts; the edge hardens on the way. Soft edges serve the ascent alone: what any
+function here reports is the loss with the exact mask.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from xbar.checks import checked
+from xbar.defects import PLACEMENTS, AbstractFault, inject, placed_mask
+from xbar.sensitivity.one_layer import OneLayer
+from xbar.sensitivity.smooth_masks import blend, membership
+
+Positions = Float[Array, "n dims"]
+
+# Places that are compiled for and solved together: any number of them is then one compilation. An
+# accelerator works on a block side by side, a CPU on one place after the other.
+BLOCK = 32
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """How the gradient ascent climbs. docs/worst_case.md has what other settings do.
+
+    Args:
+        starts: places that it starts from, at random.
+        steps: of each start; a step costs one transfer matrix and its derivative.
+        learning_rate: Adam's at the first step, decaying to 0 [side of the cube of positions].
+        hot: width of the soft edge at the first step [array side].
+        cold: width at the last.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    starts: int = 16
+    steps: int = 40
+    learning_rate: float | int = 0.1
+    hot: float | int = 0.1
+    cold: float | int = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Ascent.{name}: got {getattr(self, name)}, needs at least 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"Ascent.learning_rate: got {self.learning_rate}, needs above 0")
+        if not self.hot >= self.cold > 0:
+            raise ValueError(f"Ascent.cold: got {self.cold}, needs above 0 and at most hot")
+
+
+class Places(NamedTuple):
+    """Places of a defect with what each does, by the exact mask.
+
+    Args:
+        positions: of `xbar.defects.placed_mask`, (n, dims).
+        loss: of the data set, (n,); NaN where the array could not be solved.
+        accuracy: share of the images read right, (n,).
+    """
+
+    positions: Positions
+    loss: Float[Array, " n"]
+    accuracy: Float[Array, " n"]
+
+    @property
+    def worst(self) -> int:
+        """The place of the largest loss; places that could not be solved are not asked."""
+        return int(np.nanargmax(np.asarray(self.loss)))
+
+
+@dataclass(frozen=True)
+class Defect:
+    """What lies at the place: a shape of some size, and what it does to the pairs.
+
+    Args:
+        shape: a key of `xbar.defects.PLACEMENTS`.
+        coverage: share of the array, None for the study's own.
+        fault: what happens to the pairs.
+        key: JAX key, for faults that draw; the draw is the same at every place.
+    """
+
+    shape: str
+    fault: AbstractFault
+    coverage: float | int | None = None
+    key: PRNGKeyArray | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape not in PLACEMENTS:
+            raise ValueError(f"shape: got {self.shape!r}, needs one of {list(PLACEMENTS)}")
+        placed_mask(self.shape, jnp.full(self.dims, 0.5), self.coverage)  # raises what is wrong
+
+    @property
+    def dims(self) -> int:
+        """Coordinates of a position."""
+        return PLACEMENTS[self.shape].dims
+
+
+def random_places(target: OneLayer, defect: Defect, key: PRNGKeyArray, count: int) -> Places:
+    """A defect at random places, as `xbar.defects.random_mask` draws them.
+
+    Args:
+        target: the layer within its network.
+        defect: what lies there.
+        key: JAX key.
+        count: how many places.
+
+    Returns:
+        The places.
+    """
+    dtype = target.v.dtype
+    return place(target, defect, jax.random.uniform(key, (count, defect.dims), dtype))
+
+
+def grid_places(target: OneLayer, defect: Defect, most: int = 1500) -> Places:
+    """A defect at every place of a grid: exhaustive, up to the grid's spacing.
+
+    Args:
+        target: the layer within its network.
+        defect: what lies there.
+        most: as for `grid`.
+
+    Returns:
+        The places.
+    """
+    return place(target, defect, jnp.asarray(grid(defect, target.layer.pairs.shape, most)))
+
+
+def grid(defect: Defect, shape: tuple[int, int], most: int = 1500) -> np.ndarray:
+    """Positions a quarter of a pair's pitch apart, or wider where that would be too many.
+
+    The spacing is 1/4, 1/3, 1/2 or 1 pitch, the smallest that `most` allows; an angle or a phase
+    goes round in 64 to 16 steps. A grid of one pitch may have more places than `most`.
+
+    Args:
+        defect: how it can be moved follows from where `placed_mask` puts its ends.
+        shape: (rows, cols) of the array in pairs.
+        most: places, if that can be had.
+
+    Returns:
+        (n, dims), in 0..1.
+    """
+    for fine in (4, 3, 2, 1):
+        axes = [_axis(defect, number, shape, fine) for number in range(defect.dims)]
+        if np.prod([len(axis) for axis in axes]) <= most:
+            break
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
+
+
+def _axis(defect: Defect, number: int, shape: tuple[int, int], fine: int) -> np.ndarray:
+    """Values of one coordinate, so many for each pair that the shape can be moved by."""
+    if PLACEMENTS[defect.shape].wraps[number]:
+        return np.arange(16 * fine) / (16 * fine)
+    lines = shape[1] if defect.shape == "column" else shape[number]
+    return np.linspace(0, 1, max(2, round(_room(defect, number) * lines * fine) + 1))
+
+
+def _room(defect: Defect, number: int) -> float:
+    """How far a coordinate moves the shape, wherever the others are [array side]."""
+    found = []
+    for others in np.linspace(0, 1, 17):
+        ends = np.full((2, defect.dims), others)
+        ends[:, number] = 0, 1
+        low, high = (placed_mask(defect.shape, jnp.asarray(e), defect.coverage) for e in ends)
+        moved = jax.tree.map(lambda a, b: float(np.max(np.abs(np.asarray(b - a)))), low, high)
+        found.append(max(jax.tree.leaves(moved)))
+    return max(found)
+
+
+def ascend(
+    target: OneLayer, defect: Defect, key: PRNGKeyArray, ascent: Ascent = Ascent()
+) -> Places:
+    """Where gradient ascent on the place of a defect ends, from many starts.
+
+    Adam on the position, maximising loss(g(m(position, temperature))) while the temperature falls
+    from `hot` to `cold`. Coordinates that wrap go round, others stop at the array's edge.
+
+    Args:
+        target: the layer within its network.
+        defect: what lies there.
+        key: JAX key, draws the starts.
+        ascent: how to climb.
+
+    Returns:
+        The ends, one for each start, with the exact mask's loss and accuracy.
+    """
+    starts = jax.random.uniform(key, (ascent.starts, defect.dims), target.v.dtype)
+    numbers = (target, defect.fault, defect.key)
+    return place(target, defect, _ascend(numbers, starts, defect.shape, defect.coverage, ascent))
+
+
+def place(target: OneLayer, defect: Defect, positions: Positions) -> Places:
+    """A defect at given places, by the exact mask: one solve each.
+
+    Args:
+        target: the layer within its network.
+        defect: what lies there.
+        positions: as for `xbar.defects.placed_mask`, (n, dims).
+
+    Returns:
+        The places.
+
+    Raises:
+        ValueError: positions of another shape, or outside 0..1.
+    """
+    dims = defect.dims
+    at = checked("positions", positions, "values in 0..1", lambda p: (p >= 0) & (p <= 1), 2)
+    if at.shape[1] != dims:
+        raise ValueError(f"positions: got shape {at.shape}, needs (n, {dims}) for {defect.shape}")
+    return Places(at, *in_blocks(_place, target, defect, at))
+
+
+def voltages_at(
+    target: OneLayer, defect: Defect, positions: Positions
+) -> Float[Array, "n images classes"]:
+    """Output voltages with a defect at given places, by the exact mask; arguments as for `place`.
+
+    Returns:
+        (n, images, classes) [V]; NaN where the array could not be solved.
+    """
+    return in_blocks(_voltages_at, target, defect, jnp.asarray(positions))
+
+
+def in_blocks(compiled: Any, target: OneLayer, defect: Defect, positions: Positions) -> Any:
+    """A compiled function of places, block by block; the last block is filled up."""
+    numbers, found = (target, defect.fault, defect.key), []
+    for first in range(0, len(positions), BLOCK):
+        at = jnp.minimum(first + jnp.arange(BLOCK), len(positions) - 1)
+        found.append(compiled(numbers, positions[at], defect.shape, defect.coverage))
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[: len(positions)], *found)
+
+
+@eqx.filter_jit
+def _voltages_at(numbers: Any, positions: Array, shape: str, coverage: float | None) -> Array:
+    target, fault, key = numbers
+
+    def one(position: Array) -> Array:
+        mask = placed_mask(shape, position, coverage)
+        return target.voltages(inject(target.layer.pairs, mask, fault, target.layer.window, key))
+
+    return _each(one, positions)
+
+
+@eqx.filter_jit
+def _place(
+    numbers: Any, positions: Array, shape: str, coverage: float | None
+) -> tuple[Array, Array]:
+    target, fault, key = numbers
+
+    def one(position: Array) -> tuple[Array, Array]:
+        mask = placed_mask(shape, position, coverage)
+        return target.scores(inject(target.layer.pairs, mask, fault, target.layer.window, key))
+
+    return _each(one, positions)
+
+
+@eqx.filter_jit
+def _ascend(
+    numbers: Any, starts: Array, shape: str, coverage: float | None, ascent: Ascent
+) -> Array:
+    target, fault, key = numbers
+    layer = target.layer
+    wraps = jnp.array(PLACEMENTS[shape].wraps)
+    optimiser = optax.adam(optax.cosine_decay_schedule(ascent.learning_rate, ascent.steps))
+    temperatures = jnp.asarray(
+        np.geomspace(ascent.hot, ascent.cold, ascent.steps), dtype=starts.dtype
+    )
+
+    def soft_loss(position: Array, temperature: Array) -> Array:
+        mask = placed_mask(shape, position, coverage)
+        share = membership(mask, layer.pairs.shape, temperature)
+        return target.scores(blend(layer.pairs, share, fault, layer.window, key))[0]
+
+    def step(carry: tuple[Array, Any], temperature: Array) -> tuple[Any, None]:
+        position, state = carry
+        slope = jax.grad(soft_loss)(position, temperature)
+        slope = jnp.where(jnp.isfinite(slope), slope, 0)  # an array that missed its tolerance
+        updates, state = optimiser.update(-slope, state)
+        moved = optax.apply_updates(position, updates)
+        return (jnp.where(wraps, moved % 1, jnp.clip(moved, 0, 1)), state), None
+
+    def climb(start: Array) -> Array:
+        (end, _), _ = jax.lax.scan(step, (start, optimiser.init(start)), temperatures)
+        return end
+
+    return _each(climb, starts)
+
+
+def _each(function: Any, rows: Array) -> Any:
+    """Map a function over rows; called while JAX traces."""
+    lanes = None if jax.default_backend() == "cpu" else min(BLOCK, len(rows))
+    return jax.lax.map(function, rows, batch_size=lanes)
