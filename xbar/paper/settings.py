@@ -104,8 +104,8 @@ QUICK = replace(
     option_seeds=8,
     option_shapes=("circle",),
     wires=(0.0, 1.0, 10.0, 28.0),
-    windows=("mnsim", "stanford", "25k-200k"),
-    activations=("tanh",),
+    windows=("mnsim", "stanford", "25k-200k", "neurosim"),
+    activations=(),
     referee_images=1,
     beyond=BEYOND_QUICK,
 )

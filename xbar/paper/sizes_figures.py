@@ -12,46 +12,44 @@ from xbar.plots.style import COLOURS, OTHER, new_figure, plain
 
 
 def by_parameters(table: Rows, known: Rows, rows: np.ndarray) -> Figure:
-    """Accuracy against the number of parameters; linear maps apart from those with ReLU."""
-    figure = new_figure(4.0)
+    """Accuracy of every corrector, from the fewest parameters down; linear maps apart."""
+    order = np.argsort(known["parameters"], kind="stable")
+    names, counts = known["name"][order].tolist(), known["parameters"][order].tolist()
+    figure = new_figure(0.26 * len(names) + 1.2)
     axes = figure.subplots()
     for linear, colour, word in (
         (True, "#d98e04", "linear"),
-        (False, COLOURS["corrected"], "ReLU"),
+        (False, COLOURS["corrected"], "with ReLU"),
     ):
-        chosen = np.flatnonzero(known["linear"] == linear)
-        names = known["name"][chosen].tolist()
-        found = [over_seeds(table, table[name], rows) for name in names]
+        places = np.flatnonzero(known["linear"][order].astype(bool) == linear)
+        found = [over_seeds(table, table[names[k]], rows) for k in places]
         axes.errorbar(
-            known["parameters"][chosen],
             [100 * i.mean for i in found],
-            yerr=[100 * np.nan_to_num(i.half_width) for i in found],
+            places,
+            xerr=[100 * np.nan_to_num(i.half_width) for i in found],
             fmt="s" if linear else "o",
             color=colour,
             label=word,
-            markersize=5,
-            capsize=3,
+            markersize=4.5,
+            capsize=2.5,
         )
-        for name, count, i in zip(names, known["parameters"][chosen], found, strict=True):
-            place = (5, -11) if linear else (5, 6)
-            axes.annotate(
-                name, (count, 100 * i.mean), place, textcoords="offset points", fontsize=7
-            )
     for name, colour in (
-        ("healthy", COLOURS["healthy"]),
-        (NEIGHBOURS, OTHER),
         ("defective", COLOURS["defective"]),
+        (NEIGHBOURS, OTHER),
+        ("healthy", COLOURS["healthy"]),
     ):
         i = over_seeds(table, table[name], rows)
         label = "uncorrected" if name == "defective" else name
-        axes.axhline(100 * i.mean, color=colour, linewidth=1.2, linestyle="--", label=label)
-    axes.set_xscale("log")
-    axes.set_xlim(7, 7000)
-    axes.set_ylim(20, 102)
-    axes.set_xlabel("parameters of the corrector")
-    axes.set_ylabel("test accuracy [%]")
+        axes.axvline(100 * i.mean, color=colour, linewidth=1.3, linestyle="--", label=label)
+    labels = [f"{name}  ({count:,})" for name, count in zip(names, counts, strict=True)]
+    axes.set_yticks(range(len(names)), labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_xlim(20, 102)
+    axes.set_xlabel("test accuracy [%]")
+    axes.set_ylabel("corrector (parameters)")
     plain(axes)
-    legend_below(figure, axes, 5)
+    legend_below(figure, axes, 3)
     return figure
 
 

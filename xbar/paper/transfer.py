@@ -89,7 +89,7 @@ def compute(lab: Lab) -> Tables:
 def _trained(lab: Lab, run: Run, layer: int, size: int) -> dict[str, np.ndarray]:
     """Accuracies of each pool's correctors (pools, seeds, shapes), and without (seeds, shapes)."""
     asked = lab.settings
-    volts, labels = _voltages(lab, run, layer)
+    volts, labels = voltages(lab, run, layer)
     trained = run.read("data")["corrector"].shape[-1]
     first = max(asked.pools)
     test_v, test_y = volts[:, :, first:, trained:], labels[:, trained:]
@@ -121,7 +121,7 @@ def _like(labels: np.ndarray, volts: np.ndarray) -> np.ndarray:
     return np.broadcast_to(labels[:, None, None], volts.shape[:-1])
 
 
-def _voltages(lab: Lab, run: Run, layer: int) -> tuple[np.ndarray, Any]:
+def voltages(lab: Lab, run: Run, layer: int) -> tuple[np.ndarray, Any]:
     """Voltages (seeds, shapes, places, images, outputs) [V] and classes (seeds, images)."""
     asked = lab.settings
     places = max(asked.pools) + asked.tested
