@@ -27,9 +27,9 @@ reading (V. Joshi et al., Nature Communications 11, 2473, 2020, in the form that
 PCMLikeNoiseModel gives them). For ReRAM we know of no agreed law: retention losses differ by
 material, and these are an option, not a fact."""
 
-RATE = 0.002
+RATE = 0.0005
 """Default share of the healthy cells that stick-on, and as many that stick-off, in each decade of
-time. Nothing published fixes it: after seven decades 2.8 % of the cells are stuck."""
+time. Nothing published fixes it: after seven decades 0.7 % of the cells are stuck."""
 
 
 @final

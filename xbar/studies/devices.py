@@ -51,7 +51,8 @@ def in_blocks(body: Callable[[Any, Any], Any], rows: Any, shared: Any, how: How)
     devices = how.mesh.size
     each = -(-count // (lanes * devices)) * lanes
     filled = np.minimum(np.arange(each * devices), count - 1)
-    blocks = jax.tree.map(lambda x: x[filled].reshape(-1, lanes, *x.shape[1:]), rows)
+    number = len(filled) // lanes  # said outright: an array may have an axis of length 0
+    blocks = jax.tree.map(lambda x: x[filled].reshape(number, lanes, *x.shape[1:]), rows)
 
     def local(blocks: Any, shared: Any) -> Any:
         return jax.lax.map(lambda block: body(block, shared), blocks)

@@ -1,0 +1,66 @@
+"""Figures and sentences that the experiments share, from tables alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from xbar.paper.tables import Rows, difference, over_seeds, where
+from xbar.plots.style import plain
+from xbar.statistics import Interval, paired_interval
+
+Line = tuple[Sequence[float], Sequence[Interval]]
+
+
+def lines(axes: Axes, curves: Mapping[str, Line], colours: Mapping[str, str]) -> None:
+    """Accuracies along an axis, each line with its 95 % intervals."""
+    for name, (x, found) in curves.items():
+        axes.errorbar(
+            x,
+            [100 * i.mean for i in found],
+            yerr=[100 * np.nan_to_num(i.half_width) for i in found],
+            fmt="o-",
+            color=colours[name],
+            label=name,
+            markersize=3.5,
+            capsize=2,
+            linewidth=1.3,
+        )
+    axes.grid(axis="y", alpha=0.25)
+    axes.tick_params(labelsize=8)
+    plain(axes)
+
+
+def level(axes: Axes, value: float, text: str, colour: str) -> None:
+    """A dashed line across the panel for what does not follow its axis."""
+    axes.axhline(100 * value, color=colour, linewidth=1, linestyle="--", label=text)
+
+
+def values(table: Rows, name: str, **chosen: Any) -> np.ndarray:
+    """One number for each seed: means of a column over the rows with these values, (seeds,)."""
+    rows = where(table, **chosen)
+    seeds = np.unique(table["seed"][rows])
+    return np.array([table[name][rows & (table["seed"] == s)].mean() for s in seeds])
+
+
+def mean(table: Rows, name: str, **chosen: Any) -> Interval:
+    """The interval of a column over the rows with these values."""
+    return over_seeds(table, table[name], where(table, **chosen))
+
+
+def against(a: np.ndarray, b: np.ndarray) -> Interval:
+    """What a has over b, paired by seed."""
+    return paired_interval(a, b)
+
+
+def word(found: Interval) -> str:
+    """Whether a paired difference is told from none at 95 %, in words."""
+    if not abs(found.mean) > found.half_width:
+        return "no different"
+    return "better" if found.mean > 0 else "worse"
+
+
+def compared(found: Interval) -> str:
+    """A paired difference in words: "better (+3.1 ± 1.0 points)"."""
+    return f"{word(found)} ({difference(found)})"

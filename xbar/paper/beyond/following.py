@@ -1,0 +1,131 @@
+"""Correctors that follow a circuit as it ages, with a few labelled voltages at a time.
+
+At each time the head of the corrector takes a few steps of Adam from where it stands, on the new
+samples alone or on these and a buffer of earlier ones, half of the loss each:
+
+    loss = CE(head(z_new), y_new)    or    (CE(head(z_new), y_new) + CE(head(z_old), y_old)) / 2
+
+z are voltages normalised by the corrector's own mean and spread, or, where those follow too, by
+those of the unlabelled voltages of that time.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from xbar.corrector import Corrector, normalisation
+from xbar.mlp import MLP, accuracy, cross_entropy
+
+UPDATES, RATE, BUFFER = 20, 3e-3, 100
+
+
+class Aged(NamedTuple):
+    """Voltages of one circuit at each time.
+
+    Args:
+        train_v: of the images that may be labelled, (times, n, outputs) [V].
+        train_y: their classes, (n,).
+        test_v: of the test images, (times, m, outputs) [V].
+        test_y: their classes, (m,).
+    """
+
+    train_v: Float[Array, "times n outputs"]
+    train_y: Int[Array, " n"]
+    test_v: Float[Array, "times m outputs"]
+    test_y: Int[Array, " m"]
+
+
+def normalised(
+    corrector: Corrector, aged: Aged, renormalise: bool
+) -> tuple[Float[Array, "times n outputs"], Float[Array, "times m outputs"]]:
+    """What the head sees of the images that may be labelled, and of the test images.
+
+    Args:
+        corrector: as trained at the first time.
+        aged: voltages.
+        renormalise: by the mean and spread of each time's voltages, which needs no label; else by
+            the corrector's own.
+
+    Returns:
+        z of both.
+    """
+    if not renormalise:
+        return corrector.normalise(aged.train_v), corrector.normalise(aged.test_v)
+    mean, std = (x[:, None] for x in normalisation(aged.train_v))
+    return (aged.train_v - mean) / std, (aged.test_v - mean) / std
+
+
+def frozen(
+    corrector: Corrector, aged: Aged, *, renormalise: bool = False
+) -> Float[Array, " times"]:
+    """Accuracy at each time of a corrector whose head stays as it was trained."""
+    z = normalised(corrector, aged, renormalise)[1]
+    return jax.vmap(lambda z: accuracy(corrector.head(z), aged.test_y))(z)
+
+
+def follow(
+    corrector: Corrector,
+    aged: Aged,
+    picks: Int[Array, "times k"],
+    start: Int[Array, " buffer"],
+    *,
+    replay: bool,
+    renormalise: bool,
+    updates: int = UPDATES,
+    rate: float = RATE,
+) -> Float[Array, " times"]:
+    """Accuracy at each time of a corrector that is updated with k labelled samples there.
+
+    Args:
+        corrector: trained at the first time, which it reads as it is.
+        aged: voltages.
+        picks: images that are labelled at each time; those of the first time are not used.
+        start: images of the first time that fill the buffer, (buffer,).
+        replay: learn from the buffer too; new samples push out its oldest.
+        renormalise: see `normalised`.
+        updates: steps of Adam at each time.
+        rate: its learning rate.
+
+    Returns:
+        Test accuracy, (times,).
+    """
+    train_z, test_z = normalised(corrector, aged, renormalise)
+    params, static = eqx.partition(corrector.head, eqx.is_inexact_array)
+    optimiser = optax.adam(rate)
+
+    def loss(params: MLP, new: tuple[Array, Array], old: tuple[Array, Array]) -> Array:
+        head = eqx.combine(params, static)
+        now = cross_entropy(head(new[0]), new[1])
+        return (now + cross_entropy(head(old[0]), old[1])) / 2 if replay else now
+
+    def at(carry: tuple, time: tuple[Array, Array]) -> tuple[tuple, MLP]:
+        params, old = carry
+        z, pick = time
+        new = z[pick], aged.train_y[pick]
+
+        def update(_: int, state: tuple) -> tuple:
+            params, memory = state
+            changes, memory = optimiser.update(jax.grad(loss)(params, new, old), memory)
+            return optax.apply_updates(params, changes), memory
+
+        params, _ = jax.lax.fori_loop(0, updates, update, (params, optimiser.init(params)))
+        kept = len(old[1])
+        old = tuple(jnp.concatenate([a, b])[:kept] for a, b in zip(new, old, strict=True))
+        return (params, old), params
+
+    old = train_z[0][start], aged.train_y[start]
+    _, heads = jax.lax.scan(at, (params, old), (train_z[1:], picks[1:]))
+    first = jax.tree.map(lambda p: p[None], params)
+    every = jax.tree.map(lambda *p: jnp.concatenate(p), first, heads)
+    return accuracy(
+        eqx.combine(every, static)(test_z), jnp.broadcast_to(aged.test_y, test_z.shape[:2])
+    )
+
+
+def multiply_adds(weights: int, samples: int, updates: int) -> int:
+    """Multiply-adds of training: forwards once, backwards twice, for each sample and update."""
+    return 3 * weights * samples * updates
