@@ -76,6 +76,20 @@ class Claim:
     values: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
+class Shown(NamedTuple):
+    """A table for the report, in words.
+
+    Args:
+        title: what it is.
+        head: of its columns.
+        rows: cells.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 @dataclass(frozen=True)
 class Findings:
     """What the tables of an experiment say.
@@ -83,10 +97,12 @@ class Findings:
     Args:
         sentences: the findings in words, each a paragraph.
         claims: the published claims that they decide.
+        tables: to be shown below the sentences.
     """
 
     sentences: Sequence[str]
     claims: Sequence[Claim] = ()
+    tables: Sequence[Shown] = ()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from xbar.studies.progress import Stages
 
 # Seeds' circuits in a chunk. A multiple of the seeds, so that sweeps of different sizes have chunks
 # of the same few sizes, each of which is compiled once.
-CHUNK = 4
+CHUNK = 2
 
 
 @dataclass(frozen=True)

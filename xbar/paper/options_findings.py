@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.paper.experiment import Drawn, Findings, Read
+from xbar.paper.experiment import Drawn, Findings, Read, Shown
 from xbar.paper.tables import Rows, difference, groups, over_seeds, share
+from xbar.paper.verdicts import inside
 from xbar.plots.style import COLOURS, new_figure, plain
 from xbar.statistics import Interval, t_interval
 
@@ -110,19 +111,29 @@ def find(read: Read) -> Findings:
     """How far each conclusion moves with each option."""
     table = read["circuits"]
     found = {(o, v): conclusions(table, rows) for o, v, rows in labelled(table)}
-    sentences = []
+    kinds = list(dict.fromkeys(o for o, _ in found))
+    rows, sentences = [], []
     for name, text in CONCLUSIONS.items():
-        parts = []
-        for option in dict.fromkeys(o for o, _ in found):
-            values = {v: i[name] for (o, v), i in found.items() if o == option}
-            low, high = (pick(values, key=lambda v: values[v].mean) for pick in (min, max))
-            parts.append(
-                f"{option} {difference(values[low])} ({low})"
-                + (f" to {difference(values[high])} ({high})" if high != low else "")
-            )
-        sentences.append(f"{text[0].upper()}{text[1:]}: {'; '.join(parts)}.")
-    sentences.append(_healthy(table))
-    return Findings(sentences)
+        cells = [_range(found, name, kind) for kind in kinds]
+        rows.append((text, *cells))
+        values = [i[name] for i in found.values()]
+        signs = [inside(i, low=0) for i in values], [inside(i, high=0) for i in values]
+        sentences.append(
+            f"{text[0].upper()}{text[1:]}: above 0 under {sum(signs[0])} of {len(values)} options, "
+            f"below 0 under {sum(signs[1])}, within its interval under the others; from "
+            f"{100 * min(i.mean for i in values):+.0f} to "
+            f"{100 * max(i.mean for i in values):+.0f} points."
+        )
+    shown = Shown("Conclusion by option: range of means, in points", ("conclusion", *kinds), rows)
+    return Findings([*sentences, _healthy(table)], tables=[shown])
+
+
+def _range(found: dict[tuple[str, str], dict[str, Interval]], name: str, kind: str) -> str:
+    """Smallest and largest mean over the values of an option, each with its interval."""
+    values = {v: i[name] for (o, v), i in found.items() if o == kind}
+    low, high = (pick(values, key=lambda v: values[v].mean) for pick in (min, max))
+    ends = dict.fromkeys((low, high))
+    return " to ".join(f"{difference(values[v]).removesuffix(' points')} ({v})" for v in ends)
 
 
 def _healthy(table: Rows) -> str:

@@ -84,5 +84,6 @@ def _section(out: Path, experiment: Experiment, results: dict[str, Any]) -> dict
         "open_points": experiment.open_points,
         "sentences": found.sentences,
         "claims": found.claims,
+        "tables": found.tables,
         "figures": figures,
     }

@@ -102,7 +102,6 @@ QUICK = replace(
     tested=2,
     stuck_placements=3,
     option_seeds=8,
-    option_shapes=("circle",),
     wires=(0.0, 1.0, 10.0, 28.0),
     windows=("mnsim", "stanford", "25k-200k", "neurosim"),
     activations=(),

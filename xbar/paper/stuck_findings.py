@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from xbar.paper.draw import layer_colour, legend_below
-from xbar.paper.experiment import Claim, Drawn, Findings, Read
+from xbar.paper.experiment import Claim, Drawn, Findings, Read, Shown
 from xbar.paper.tables import Rows, difference, over_seeds, percent, where
 from xbar.paper.verdicts import decide, inside
 from xbar.plots.style import new_figure, plain
@@ -90,6 +90,8 @@ def figure_of(table: Rows) -> Figure:
         )
     grid[0, 0].set_ylabel("RMS error of the\noutput voltages [%]", fontsize=8)
     grid[1, 0].set_ylabel("test accuracy,\nuncorrected [%]", fontsize=8)
+    grid[0, 0].set_yscale("log")  # from a few per cent to many times the healthy voltages
+    grid[1, 0].set_ylim(0, 102)
     for axes in grid.flat:
         axes.grid(axis="y", alpha=0.25)
         axes.tick_params(axis="y", labelsize=8)
@@ -129,7 +131,7 @@ def find(read: Read) -> Findings:
             {f"layer_{k}": percent(i) for k, i in columns.items()},
         ),
     ]
-    return Findings([_checks(checks), _recovered(table)], claims)
+    return Findings([_checks(checks), _recovered(table)], claims, [checks_shown(checks)])
 
 
 def _over_equal(table: Rows, rows: np.ndarray, values: np.ndarray) -> Interval:
@@ -165,6 +167,19 @@ def _checks(checks: Rows) -> str:
             + "."
         )
     return text
+
+
+def checks_shown(checks: Rows) -> Shown:
+    """Every check as a row."""
+    names = ("check", "condition", "quantity", "left", "right", "holds")
+    rows = [
+        (check, condition, quantity, f"{left:.3g}", f"{right:.3g}", "yes" if holds else "no")
+        for check, condition, quantity, left, right, holds in zip(
+            *(checks[name].tolist() for name in names), strict=True
+        )
+    ]
+    head = ("check", "where", "what", "this", "below this", "holds")
+    return Shown("What must hold if the physics is right", head, rows)
 
 
 def _recovered(table: Rows) -> str:
