@@ -137,6 +137,16 @@ def circuit_where_none_is_known(tree: Tree) -> list[str]:
     ]
 
 
+def outer_from_sensitivity(tree: Tree) -> list[str]:
+    """Imports by which `sensitivity` would know more than the signal path: files, figures, SPICE."""
+    return [
+        str(i)
+        for i in tree.imports
+        if tree.part(i.source) == "sensitivity"
+        and tree.part(i.target) in (OUTER | {""}) - {"sensitivity"}
+    ]
+
+
 def paper_from_outside(tree: Tree) -> list[str]:
     """Imports of the published study's package, which its command alone may use."""
     return [
@@ -278,6 +288,7 @@ def docstring_of(tree: Tree, module: str, name: str) -> str | None:
 CHECKS = [
     inner_imports_outer,
     circuit_where_none_is_known,
+    outer_from_sensitivity,
     paper_from_outside,
     import_cycles,
     import_side_effects,
@@ -324,6 +335,16 @@ BROKEN = {
         circuit_where_none_is_known,
         {"plots": "def f():\n    import toy as t\n    from toy.solvers.cg import CG"},
         ["toy.plots:2 imports toy", "toy.plots:3 imports toy.solvers.cg"],
+    ),
+    "outer-from-sensitivity": (
+        outer_from_sensitivity,
+        {
+            "sensitivity/a": "from toy.sensitivity import b\nfrom toy.studies import c",
+            "sensitivity/b": "def f():\n    from toy import plots",
+            "studies": "c = 1",
+            "plots": "",
+        },
+        ["toy.sensitivity.a:2 imports toy.studies", "toy.sensitivity.b:2 imports toy.plots"],
     ),
     "paper-from-studies": (
         paper_from_outside,

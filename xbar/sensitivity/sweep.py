@@ -27,13 +27,15 @@ from jaxtyping import Float
 
 from xbar.solvers.admittance import Passage, seen_through
 from xbar.solvers.base import Problem, default_rtol
-from xbar.solvers.bit_line import _looking_down, _looking_up, columns_of
+from xbar.solvers.bit_line import _looking_down, _looking_up
 from xbar.solvers.lines import product
 
 Squares = Float[Array, "cols rows rows"]
 
-# Share of the tolerance that the errors of all columns' admittances may take together.
-ADMITTANCE_SHARE = 0.01
+# Share of the tolerance that the errors of all columns' admittances may take together. In float64
+# a ten-thousandth costs next to nothing (the iteration squares its error) and leaves the updates
+# digits to lose; float32 has none to spare.
+ADMITTANCE_SHARE = {"float64": 1e-4, "float32": 1e-2}
 
 
 class Alone(NamedTuple):
@@ -70,7 +72,7 @@ def bit_lines(g: Float[Array, "cols rows"], below: Float[Array, "cols rows"]) ->
         below: resistance of the segment below each cell, sense included (cols, rows) [ohm].
     """
     rows = g.shape[1]
-    y, z = _looking_up(g, below), _looking_down(g, below)[0]
+    y, (z, passed) = _looking_up(g, below), _looking_down(g, below)
     a = y + g
     own = z / (1 + z * a)
     length = jnp.cumsum(jnp.log1p(below * a), axis=1)
@@ -80,8 +82,7 @@ def bit_lines(g: Float[Array, "cols rows"], below: Float[Array, "cols rows"]) ->
     impedance = lower * jnp.exp(-jnp.abs(length[:, :, None] - length[:, None, :]))
     itself = ((1 + z * y) / (1 + z * a))[:, :, None]
     voltage = jnp.where(i == k, itself, -g[:, None, :] * impedance)
-    column = columns_of(g, below)
-    return Alone(voltage, impedance, column.admittance, column.out)
+    return Alone(voltage, impedance, g[:, :, None] * voltage, g * passed / (1 + z * a))
 
 
 def sweep(problem: Problem) -> Swept:
@@ -90,7 +91,8 @@ def sweep(problem: Problem) -> Swept:
     dtype = problem.g.dtype
     word, bit = problem.segments()
     alone = bit_lines(problem.g.T, bit.T)
-    tolerance = jnp.asarray(ADMITTANCE_SHARE * default_rtol(None, dtype) / cols, dtype)
+    share = ADMITTANCE_SHARE[dtype.name]
+    tolerance = jnp.asarray(share * default_rtol(None, dtype) / cols, dtype)
 
     def step(before: tuple[Array, Array], inputs: tuple) -> tuple:
         last, admittance = before
