@@ -1,6 +1,9 @@
 """The skeleton of `xbar paper`: folders, going on, results.h5 as the only source of the report."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -180,7 +183,6 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
     for arguments, words in (
         (("paper",), "--out"),
         (("paper", "--out", tmp_path), "no xbar run made"),
-        (("paper", "--out", tmp_path / "x", "--seed", "-1"), "--seed"),
     ):
         status, _, error = finished(xbar(*arguments))
         assert status == 2
@@ -197,5 +199,27 @@ def test_quick_is_the_same_study_with_fewer_settings():
     assert QUICK.seeds * QUICK.stuck_placements >= 20  # masks for the checks of the physics
     assert FULL.seeds * FULL.stuck_placements >= 20
     assert FULL.fitting("checkerboard") == (0.5,)
-    assert FULL.fitting("circle-complement") == (0.35, 0.5, 0.7, 0.874)
+    assert FULL.fitting("circle-complement") == (0.25, 0.35, 0.5, 0.7, 0.874)
     assert FULL.transfer_coverage("circle-complement") == 1 - FULL.transfer_coverage("circle")
+
+
+def test_the_claims_go_into_a_readme_and_tables_are_kept(tiny, tmp_path):
+    readme, kept = tmp_path / "README.md", tmp_path / "kept"
+    readme.write_text(
+        "above\n<!-- paper table -->\n| outdated |\n<!-- end of paper table -->\nbelow\n"
+    )
+    script = Path(__file__).parents[1] / "benchmarks" / "paper_table.py"
+    command = [sys.executable, str(script), str(tiny[0]), str(readme), "--keep", str(kept)]
+    subprocess.run(command, check=True, capture_output=True)
+    text = readme.read_text()
+    assert text.startswith("above\n<!-- paper table -->\n| claim |")
+    assert text.endswith("<!-- end of paper table -->\nbelow\n")
+    assert "outdated" not in text
+    assert all(claim["ours"] in text for claim in tiny[1]["claims"].values())
+    assert (tmp_path / "benchmarks" / "figures" / "paper_recovery.png").is_file()
+    assert {f.suffix for f in kept.iterdir()} == {".csv", ".png", ".json"}
+    readme.write_text("no marks")
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "got no lines" in refused.stderr
+    assert readme.read_text() == "no marks"

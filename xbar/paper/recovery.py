@@ -11,7 +11,7 @@ from xbar.paper.verdicts import Verdict, inside
 from xbar.statistics import Interval
 
 PUBLISHED = {"study": (0.55, 0.90), "predecessor": (0.48, 0.85)}
-NEAR = 0.05  # a setting is the published one if both means lie this close, or within intervals
+NEAR = 0.05  # a setting is the published one if both means lie this close
 REPAIRED, HOPELESS = 0.9, 0.5  # shares of the healthy circuit's accuracy
 NAMES = {
     "healthy": "healthy",
@@ -119,10 +119,7 @@ def _claim(read: Read, name: str, text: str, published: str) -> Claim:
     target = PUBLISHED[name]
     row = nearest(read, target)
     before, after = at(read, "defective", row), at(read, "corrected", row)
-    close = [
-        abs(i.mean - t) <= max(NEAR, np.nan_to_num(i.half_width))
-        for i, t in zip((before, after), target, strict=True)
-    ]
+    close = [abs(i.mean - t) <= NEAR for i, t in zip((before, after), target, strict=True)]
     table = read["settings"]
     start = np.abs(table["defective"] - target[0]) <= NEAR
     others = table["corrected"][start]
@@ -140,8 +137,7 @@ def _claim(read: Read, name: str, text: str, published: str) -> Claim:
         f"{share(before)} to {share(after)} ({name_of(read, row)}){spread}",
         verdict,
         "The setting whose two means come nearest to the published pair, chosen among all of the "
-        f"sweep; both means within {100 * NEAR:.0f} points of it, or within their intervals. One "
-        "setting is a condition.",
+        f"sweep; both means lie within {100 * NEAR:.0f} points of it. One setting is a condition.",
         {"uncorrected": percent(before), "corrected": percent(after)},
     )
 

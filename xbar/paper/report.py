@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from xbar.data.store import read_results, write_text
-from xbar.paper.experiment import Experiment
+from xbar.paper.experiment import Claim, Experiment, Shown
 from xbar.paper.store import COST
 from xbar.paper.verdicts import RULE
 from xbar.plots import save
@@ -84,6 +84,20 @@ def _section(out: Path, experiment: Experiment, results: dict[str, Any]) -> dict
         "open_points": experiment.open_points,
         "sentences": found.sentences,
         "claims": found.claims,
-        "tables": found.tables,
+        "tables": [*found.tables, *_by_condition(found.claims)],
         "figures": figures,
     }
+
+
+def _by_condition(claims: Sequence[Claim]) -> list[Shown]:
+    """The figures of each claim that has more than its summary says."""
+    rows = [
+        (claim.text, condition, f"{mean:+.1f} ± {half:.1f}")
+        for claim in claims
+        for condition, (mean, half) in claim.values.items()
+    ]
+    if not rows:
+        return []
+    return [
+        Shown("The claims, condition by condition", ("claim", "condition", "% or points"), rows)
+    ]

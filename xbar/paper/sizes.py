@@ -7,7 +7,7 @@ from xbar.paper.experiment import Claim, Drawn, Experiment, Findings, Read, Tabl
 from xbar.paper.lab import Lab
 from xbar.paper.sizes_figures import by_parameters, each_circuit
 from xbar.paper.tables import Rows, difference, over_seeds, percent, share, where
-from xbar.paper.verdicts import decide, inside
+from xbar.paper.verdicts import decide, inside, spread
 from xbar.statistics import Interval
 from xbar.studies.config import CorrectorSettings, DefectSettings
 from xbar.studies.readers import corrector_parameters
@@ -174,12 +174,8 @@ def find(read: Read) -> Findings:
     return Findings(sentences, claims)
 
 
-def _words(found: dict[str, Interval]) -> str:
-    return "; ".join(f"{name}: {difference(i)}" for name, i in found.items())
-
-
-def _by_layer(found: dict[str, Interval]) -> list[Interval]:
-    return [i for name, i in found.items() if name != "all"]
+def _conditions(found: dict[str, Interval]) -> dict[str, Interval]:
+    return {name: i for name, i in found.items() if name != "all"}
 
 
 def _values(found: dict[str, Interval]) -> dict[str, tuple[float, float]]:
@@ -187,48 +183,52 @@ def _values(found: dict[str, Interval]) -> dict[str, tuple[float, float]]:
 
 
 def _worse(table: Rows) -> Claim:
-    layers, starts = changes(table, dashed((1,))), by_start(table, dashed((1,)))
-    found = layers | starts
+    found = changes(table, dashed((1,)))
+    conditions = _conditions(found) | by_start(table, dashed((1,)))
+    supported = [inside(i, *WORSE) for i in conditions.values()]
     return Claim(
         "parameters_31",
         "A corrector of 31 parameters makes it worse, consistently",
         "by 20 to 50 points",
-        _words(found),
-        decide([inside(i, *WORSE) for i in _by_layer(found)]),
+        f"{difference(found['all'])}; {spread(conditions, supported)}",
+        decide(supported),
         "A condition: a broken layer, or ten points of uncorrected accuracy; the change against "
         "the uncorrected circuit lies between -50 and -20 points.",
-        _values(found),
+        _values(found | conditions),
     )
 
 
 def _medium(table: Rows) -> Claim:
-    found = changes(table, dashed((8,)))
-    deep, away = changes(table, dashed((6, 6))), between(table, dashed((8,)), dashed((14,)))
+    found, deep = changes(table, dashed((8,))), changes(table, dashed((6, 6)))
+    away = between(table, dashed((8,)), dashed((14,)))
+    conditions = _conditions(found)
     supported = [
-        inside(gain, low=0) and inside(gap, -MARGIN, MARGIN)
-        for gain, gap in zip(_by_layer(found), _by_layer(away), strict=True)
+        inside(conditions[name], low=0) and inside(away[name], -MARGIN, MARGIN)
+        for name in conditions
     ]
     return Claim(
         "parameters_178",
         "About 178 parameters recover (sources disagree: others say it fails below 200)",
         "recovers / fails",
-        f"10-8-10: {_words(found)}; 10-6-6-10: {_words(deep)}; 10-8-10 minus 304 parameters: "
-        f"{_words(away)}",
+        f"10-8-10 {difference(found['all'])}, 10-6-6-10 {difference(deep['all'])}; 10-8-10 minus "
+        f"304 parameters {difference(away['all'])}; {sum(supported)} of {len(supported)} layers",
         decide(supported),
         f"A condition: a broken layer; 10-8-10 is above the uncorrected circuit and within "
         f"{100 * MARGIN:.0f} points of 304 parameters.",
-        _values(found) | {f"to 304, {n}": percent(i) for n, i in away.items()},
+        _values(found) | {f"minus 304 parameters, {n}": percent(i) for n, i in away.items()},
     )
 
 
 def _marginal(table: Rows) -> Claim:
     found = between(table, LARGEST, dashed((14,)))
+    conditions = _conditions(found)
+    supported = [inside(i, -MARGIN, MARGIN) for i in conditions.values()]
     return Claim(
         "parameters_3013",
         "More than 3,000 parameters gain little over about 300",
         "marginal",
-        _words(found),
-        decide([inside(i, -MARGIN, MARGIN) for i in _by_layer(found)]),
+        f"{difference(found['all'])}; {spread(conditions, supported)}",
+        decide(supported),
         f"A condition: a broken layer; 3,013 minus 304 parameters lies within "
         f"{100 * MARGIN:.0f} points of 0.",
         _values(found),
@@ -238,23 +238,20 @@ def _marginal(table: Rows) -> Claim:
 def _floor(table: Rows, known: Rows) -> Claim:
     """Is there a smallest number of parameters? Not if fewer do better than 31."""
     one = dashed((1,))
-    most = int(known["parameters"][known["name"] == one][0])
-    fewer = [
-        name
-        for name, count in zip(known["name"].tolist(), known["parameters"].tolist(), strict=True)
-        if count < most
-    ]
+    counts = dict(zip(known["name"].tolist(), known["parameters"].tolist(), strict=True))
+    fewer = [name for name, count in counts.items() if count < counts[one]]
     found = {name: over_seeds(table, table[name] - table[one], repairable(table)) for name in fewer}
+    supported = [not inside(i, low=0) for i in found.values()]
     return Claim(
         "capacity_floor",
         "There is a capacity floor: too few parameters cannot correct",
         "31 fail, about 300 work",
-        "with fewer parameters, minus 10-1-10: "
-        + "; ".join(f"{n}: {difference(i)}" for n, i in found.items()),
-        decide([not inside(i, low=0) for i in found.values()]),
+        "minus 10-1-10, with fewer parameters: "
+        + "; ".join(f"{name} ({counts[name]}) {difference(i)}" for name, i in found.items()),
+        decide(supported),
         "A condition: a corrector with fewer parameters than 10-1-10; it supports a floor in the "
         "number of parameters unless it does better than 10-1-10 on the same circuits. If none "
-        "does, what fails is the bottleneck of rank one.",
+        "supports it, what fails is the bottleneck of rank one.",
         _values(found),
     )
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from xbar.paper.draw import layer_colour, legend_below
 from xbar.paper.experiment import Claim, Drawn, Findings, Read, Shown
 from xbar.paper.tables import Rows, difference, over_seeds, percent, where
-from xbar.paper.verdicts import decide, inside
+from xbar.paper.verdicts import decide, inside, spread
 from xbar.plots.style import new_figure, plain
 from xbar.statistics import Interval
 
@@ -103,32 +103,34 @@ def figure_of(table: Rows) -> Figure:
 def find(read: Read) -> Findings:
     """The two claims of 2024, and the checks."""
     table, checks = read["circuits"], read["checks"]
-    rows = {int(k): where(table, mapping="unipolar", layer=k) for k in np.unique(table["layer"])}
+    rows = {
+        f"layer {k}": where(table, mapping="unipolar", layer=k) for k in np.unique(table["layer"])
+    }
     loss = table["healthy"] - table["defective"]
     alike = {k: between(table, r, loss, "pair on", "pair off") for k, r in rows.items()}
     columns = {k: _over_equal(table, r, loss) for k, r in rows.items()}
+    same = [inside(i, -ALIKE, ALIKE) for i in alike.values()]
+    worse = [inside(i, low=ALIKE) for i in columns.values()]
     claims = [
         Claim(
             "on_off",
             "Stuck-on and stuck-off have a similar effect (2024)",
             "similar",
-            "loss by stuck-on minus stuck-off, "
-            + "; ".join(f"layer {k}: {difference(i)}" for k, i in alike.items()),
-            decide([inside(i, -ALIKE, ALIKE) for i in alike.values()]),
+            f"loss by stuck-on minus stuck-off: {spread(alike, same)}",
+            decide(same),
             f"A condition: a layer; the losses differ by less than {100 * ALIKE:.0f} points, on "
             "the same places.",
-            {f"layer_{k}": percent(i) for k, i in alike.items()},
+            {name: percent(i) for name, i in alike.items()},
         ),
         Claim(
             "columns",
             "A stuck value that varies across columns degrades much more (2024)",
             "much more",
-            "loss beyond that of equal values, "
-            + "; ".join(f"layer {k}: {difference(i)}" for k, i in columns.items()),
-            decide([inside(i, low=ALIKE) for i in columns.values()]),
+            f"loss beyond that of equal values: {spread(columns, worse)}",
+            decide(worse),
             f"A condition: a layer; at least {100 * ALIKE:.0f} points more than the same pairs "
             "stuck at equal values (mean of on and off).",
-            {f"layer_{k}": percent(i) for k, i in columns.items()},
+            {name: percent(i) for name, i in columns.items()},
         ),
     ]
     return Findings([_checks(checks), _recovered(table)], claims, [checks_shown(checks)])

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from xbar.paper.draw import matrix
 from xbar.paper.experiment import Claim, Drawn, Findings, Read
 from xbar.paper.tables import Rows, difference, over_seeds, percent, where
-from xbar.paper.verdicts import decide, inside
+from xbar.paper.verdicts import decide, inside, spread
 from xbar.plots.style import new_figure
 from xbar.statistics import Interval, paired_interval
 
@@ -111,20 +111,26 @@ def find(read: Read) -> Findings:
     return Findings([s for s in sentences if s], claims)
 
 
-def _list(found: dict[str, Interval]) -> str:
-    return "; ".join(f"{name}: {difference(i)}" for name, i in found.items())
+def _claim(
+    words: tuple[str, str, str], found: dict[str, Interval], supported: list[bool], rule: str
+) -> Claim:
+    name, text, published = words
+    values = {condition: percent(i) for condition, i in found.items()}
+    ours = spread(found, supported)
+    return Claim(name, text, published, ours, decide(supported), rule, values)
 
 
 def _ring(table: Rows) -> Claim:
     found = {name: gain(table, rows, "ring", "circle") for name, rows in conditions(table)}
-    return Claim(
-        "ring_to_circle",
-        "Trained on ring, tested on circle: transfers reasonably well",
-        "recovers",
-        _list(found),
-        decide([inside(i, low=0) for i in found.values()]),
+    return _claim(
+        (
+            "ring_to_circle",
+            "Trained on ring, tested on circle: transfers reasonably well",
+            "recovers",
+        ),
+        found,
+        [inside(i, low=0) for i in found.values()],
         "A condition: a layer and a number of pooled circuits; above the uncorrected circuit.",
-        {name: percent(i) for name, i in found.items()},
     )
 
 
@@ -132,14 +138,15 @@ def _complement(table: Rows) -> Claim:
     found = {
         name: gain(table, rows, "circle-complement", "circle") for name, rows in conditions(table)
     }
-    return Claim(
-        "complement_to_circle",
-        "Trained on circle-complement, tested on circle: below the uncorrected circuit",
-        "below",
-        _list(found),
-        decide([inside(i, high=0) for i in found.values()]),
+    return _claim(
+        (
+            "complement_to_circle",
+            "Trained on circle-complement, tested on circle: below the uncorrected circuit",
+            "below",
+        ),
+        found,
+        [inside(i, high=0) for i in found.values()],
         "A condition: a layer and a number of pooled circuits; below the uncorrected circuit.",
-        {name: percent(i) for name, i in found.items()},
     )
 
 
@@ -150,21 +157,22 @@ def _poor(table: Rows) -> Claim:
         usual = np.mean([foreign(table, rows, shape) for shape in others], axis=0)
         for shape in POOR:
             found[f"{shape}, {name}"] = paired_interval(foreign(table, rows, shape), usual)
-    return Claim(
-        "poor_tests",
-        "Checkerboard and circle-complement as test shapes: poor transfer",
-        "poor",
-        _list(found),
-        decide([inside(i, high=0) for i in found.values()]),
+    return _claim(
+        (
+            "poor_tests",
+            "Checkerboard and circle-complement as test shapes: poor transfer",
+            "poor",
+        ),
+        found,
+        [inside(i, high=0) for i in found.values()],
         "A condition: one of the two shapes, a layer and a number of pooled circuits; what "
-        "correctors of the other shapes gain on it is less than what they gain on the usual "
+        "correctors of other single shapes gain on it is less than what they gain on the usual "
         "shapes, paired by seed.",
-        {name: percent(i) for name, i in found.items()},
     )
 
 
 def _robust(table: Rows) -> Claim:
-    found, words = {}, []
+    found = {}
     for name, rows in conditions(table):
         singles = {
             t: by_seed(table, table["corrected"], rows & (table["trained"] == t))
@@ -173,17 +181,13 @@ def _robust(table: Rows) -> Claim:
         }
         best = max(singles, key=lambda t: singles[t].mean())
         whole = by_seed(table, table["corrected"], rows & (table["trained"] == ALL))
-        found[name] = paired_interval(whole, singles[best])
-        words.append(f"{name}: {difference(found[name])} over {best}")
-    return Claim(
-        "all_shapes",
-        "Trained on all shapes: most robust",
-        "best",
-        "; ".join(words),
-        decide([inside(i, low=0) for i in found.values()]),
+        found[f"{name}, over {best}"] = paired_interval(whole, singles[best])
+    return _claim(
+        ("all_shapes", "Trained on all shapes: most robust", "best"),
+        found,
+        [inside(i, low=0) for i in found.values()],
         "A condition: a layer and a number of pooled circuits; mean accuracy over all test shapes "
         "above that of the best single shape.",
-        {name: percent(i) for name, i in found.items()},
     )
 
 

@@ -1,6 +1,6 @@
 """When a published claim holds: a rule on intervals, stated in the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from xbar.statistics import Interval
@@ -55,3 +55,25 @@ def decide(supported: Sequence[bool]) -> Verdict:
     if all(supported):
         return Verdict.HOLDS
     return Verdict.CONDITIONS if any(supported) else Verdict.FAILS
+
+
+NAMED = 4  # conditions that are worth naming one by one
+
+
+def spread(found: Mapping[str, Interval], supported: Sequence[bool]) -> str:
+    """The range of some conditions' differences, and which of them support the claim.
+
+    Args:
+        found: by condition, shares of the test images.
+        supported: in the same order.
+
+    Returns:
+        Such as "-34.4 to -1.1 points; 2 of 8 conditions (layer 0, layer 1)".
+    """
+    means = [100 * i.mean for i in found.values()]
+    names = [name for name, ok in zip(found, supported, strict=True) if ok]
+    listed = f" ({', '.join(names)})" if 0 < len(names) <= min(NAMED, len(found) - 1) else ""
+    return (
+        f"{min(means):+.1f} to {max(means):+.1f} points; {len(names)} of {len(found)} "
+        f"conditions{listed}"
+    )
