@@ -115,10 +115,10 @@ def test_told_the_circuit_a_corrector_reads_what_it_could_not():
     v = np.where(np.arange(4)[None, :, None] % 2 == 0, y, 1 - y)[..., None] * np.array([1.0, -1.0])
     kind = one_hot(np.arange(4) % 2, 2, 1)
     told = Told(*map(jnp.asarray, (v, kind, y, v, kind)))
-    untold = told._replace(train_told=kind[:, :, :0], test_told=kind[:, :, :0])
+    untold = told._replace(train_told=told.train_told[:, :, :0], test_told=told.test_told[:, :, :0])
     starts = jax.random.split(KEY, 1)
-    knows, does_not = (read_told(s, starts, (8,), 200, HOW) for s in (told, untold))
-    assert (knows == y).all()
+    knows, does_not = (read_told(s, starts, (16,), 400, HOW) for s in (told, untold))
+    assert (knows == y).mean() > 0.95
     assert (does_not == y).mean() < 0.7
 
 
@@ -127,7 +127,7 @@ def test_reference_voltages_are_those_of_the_known_images_of_each_circuit():
     order = np.array([[4, 1, 0], [8, 2, 3]])
     got = reference_voltages(v, order, 2)
     rms = np.sqrt((v[1] ** 2).mean())
-    np.testing.assert_allclose(got[1, 2], np.concatenate([v[1, 2, 8], v[1, 2, 2]]) / rms, 1e-12)
+    np.testing.assert_allclose(got[1, 2], np.concatenate([v[1, 2, 8], v[1, 2, 2]]) / rms)
     assert reference_voltages(v, order, 0).shape == (2, 3, 0)
 
 
@@ -206,13 +206,21 @@ def test_an_aged_network_starts_as_the_broken_one_and_keeps_its_stuck_pairs():
     hit = jnp.asarray(np.random.default_rng(1).random((5, 3)) < 0.4)
     broken = network.with_fault(1, hit, StuckPair("on"))
     now, later = (aged(network, 1, hit, jnp.asarray(t), KEY) for t in (20.0, 2e6))
-    np.testing.assert_array_equal(now(x), broken(x))
-    assert (jnp.abs(later(x) - broken(x)).max() > 0.05 * jnp.abs(broken(x)).max()).item()
-    for cells in (later.layers[1].pairs.g_plus, later.layers[1].pairs.g_minus):
+    assert eqx.tree_equal(now, broken)
+    for cells in jax.tree.leaves(later.layers[1].pairs):
         assert (cells[hit] == network.layers[1].window.g_max).all()
-    for old, new in zip(jax.tree.leaves(network), jax.tree.leaves(later), strict=True):
-        assert new.shape == old.shape
-    assert eqx.tree_equal(later.layers[0].wires, network.layers[0].wires)
+    drifted = [
+        new / old
+        for old, new in zip(
+            *(jax.tree.leaves([part.pairs for part in net.layers]) for net in (broken, later)),
+            strict=True,
+        )
+    ]
+    assert all((ratio[~hit] < 0.9).mean() > 0.8 for ratio in drifted[2:])
+    assert all((ratio < 0.9).mean() > 0.8 for ratio in drifted[:2])
+    assert (drifted[0] != drifted[1]).all()  # each cell its own exponent
+    for part in ("wires", "readout", "s", "k"):
+        assert eqx.tree_equal(getattr(later.layers[0], part), getattr(network.layers[0], part))
 
 
 def test_keys_follow_from_seed_purpose_and_number_alone():

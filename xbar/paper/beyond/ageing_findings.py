@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.paper.beyond.curves import against, compared, lines, mean, values
+from xbar.paper.beyond.curves import against, compared, level, lines, mean, values
 from xbar.paper.experiment import Drawn, Findings, Read
 from xbar.paper.tables import Rows, share, where
 from xbar.plots.style import COLOURS, PALETTE, new_figure
@@ -93,14 +93,13 @@ def _price(table: Rows, cost: Rows) -> Figure:
     ):
         every = int(cost["labels"][cost["way"] == way][0])
         text = f"{way}, {every} labels" if every else f"{way}, no label"
-        level = 100 * late(table, BROKEN, way).mean()
-        axes.axhline(level, color=colour, linestyle="--", linewidth=1, label=text)
+        level(axes, float(late(table, BROKEN, way).mean()), text, colour)
     counts = np.unique(table["live"][table["way"] == NEW])
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(k) for k in counts])
     axes.minorticks_off()
-    axes.set_xlabel("labelled images at each time, k")
-    axes.set_ylabel("test accuracy late in life [%]")
+    axes.set_xlabel("labelled images at each time, k", fontsize=9)
+    axes.set_ylabel("test accuracy late in life [%]", fontsize=9)
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure

@@ -11,6 +11,7 @@ from xbar.plots.style import plain
 from xbar.statistics import Interval, paired_interval
 
 Line = tuple[Sequence[float], Sequence[Interval]]
+Dots = tuple[Sequence[float], Sequence[Interval]]  # place on the vertical axis
 
 
 def lines(axes: Axes, curves: Mapping[str, Line], colours: Mapping[str, str]) -> None:
@@ -27,7 +28,31 @@ def lines(axes: Axes, curves: Mapping[str, Line], colours: Mapping[str, str]) ->
             capsize=2,
             linewidth=1.3,
         )
+    # an interval of few seeds may leave the range that an accuracy has
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 102))
     axes.grid(axis="y", alpha=0.25)
+    axes.tick_params(labelsize=8)
+    plain(axes)
+
+
+def dots(axes: Axes, rows: Mapping[str, Dots], colours: Mapping[str, str]) -> None:
+    """Accuracies beside names, with their 95 % intervals."""
+    for name, (y, found) in rows.items():
+        axes.errorbar(
+            [100 * i.mean for i in found],
+            y,
+            xerr=[100 * np.nan_to_num(i.half_width) for i in found],
+            fmt="o",
+            color=colours[name],
+            label=name,
+            markersize=4,
+            capsize=2,
+            linewidth=1.2,
+        )
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, 0), min(high, 102))
+    axes.grid(axis="x", alpha=0.25)
     axes.tick_params(labelsize=8)
     plain(axes)
 

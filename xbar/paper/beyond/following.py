@@ -9,7 +9,7 @@ z are voltages normalised by the corrector's own mean and spread, or, where thos
 those of the unlabelled voltages of that time.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -107,7 +107,7 @@ def follow(
         z, pick = time
         new = z[pick], aged.train_y[pick]
 
-        def update(_: int, state: tuple) -> tuple:
+        def update(_: Any, state: tuple) -> tuple:
             params, memory = state
             changes, memory = optimiser.update(jax.grad(loss)(params, new, old), memory)
             return optax.apply_updates(params, changes), memory

@@ -34,11 +34,11 @@ def draw(read: Read) -> list[Drawn]:
             label = "uncorrected" if name == "defective" else name
             level(axes, known.mean, label, COLOURS[name])
         axes.set_title(setting, fontsize=10, loc="left")
-        axes.set_ylabel("test accuracy [%]")
+        axes.set_ylabel("test accuracy [%]", fontsize=9)
         axes.set_xscale("log")
         axes.set_xticks(counts, [str(n) for n in counts])
         axes.minorticks_off()
-    panels[-1].set_xlabel("labelled images that train the corrector")
+    panels[-1].set_xlabel("labelled images that train the corrector", fontsize=9)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return [Drawn("curve", "Accuracy by labelled images", _caption(table, circuits), figure)]

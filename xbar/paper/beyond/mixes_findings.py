@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.paper.beyond.curves import against, compared, lines, mean, values
+from xbar.paper.beyond.curves import against, compared, dots, level, lines, mean, values
 from xbar.paper.experiment import Drawn, Findings, Read
 from xbar.paper.tables import Rows, difference, over_seeds, share, where
-from xbar.plots.style import COLOURS, PALETTE, new_figure, plain
+from xbar.plots.style import COLOURS, PALETTE, new_figure
 from xbar.statistics import Interval
 
 SINGLE, WITHOUT, PAIR, ALL = "one shape", "without it", "pair", "all shapes"
@@ -54,27 +54,18 @@ def draw(read: Read) -> list[Drawn]:
 def _dots(table: Rows, references: Rows, shapes: list[str], size: int) -> Figure:
     figure = new_figure(0.75 * len(shapes) + 1.5)
     axes = figure.subplots()
-    rows = list(_rows(table, references, shapes, size))
-    for number, (name, found, colour) in enumerate(rows):
-        y = np.arange(len(shapes)) + 0.8 * (number / (len(rows) - 1) - 0.5)
-        axes.errorbar(
-            [100 * i.mean for i in found],
-            y,
-            xerr=[100 * np.nan_to_num(i.half_width) for i in found],
-            fmt="o",
-            color=colour,
-            label=name,
-            markersize=4,
-            capsize=2,
-            linewidth=1.2,
-        )
+    every = list(_rows(table, references, shapes, size))
+    steps = 0.8 * (np.arange(len(every)) / (len(every) - 1) - 0.5)
+    rows = {
+        name: ((np.arange(len(shapes)) + step).tolist(), found)
+        for step, (name, found, _) in zip(steps, every, strict=True)
+    }
+    dots(axes, rows, {name: colour for name, _, colour in every})
     for y in np.arange(len(shapes) - 1) + 0.5:
         axes.axhline(y, color="0.9", linewidth=0.8)
     axes.set_yticks(range(len(shapes)), shapes, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("test accuracy at places not seen in training [%]", fontsize=9)
-    axes.grid(axis="x", alpha=0.25)
-    plain(axes)
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
@@ -134,8 +125,7 @@ def _curves(table: Rows, references: Rows, shapes: list[str]) -> Figure:
             ("own", "the circuit itself", COLOURS["corrected"]),
             ("uncorrected", "uncorrected", COLOURS["defective"]),
         ):
-            level = 100 * mean(references, column, tested=shape).mean
-            axes.axhline(level, color=colour, linewidth=1, linestyle="--", label=text)
+            level(axes, mean(references, column, tested=shape).mean, text, colour)
         axes.set_title(shape, fontsize=10, loc="left")
         axes.set_ylabel("test accuracy [%]", fontsize=9)
         axes.set_xscale("log")

@@ -61,9 +61,7 @@ def importance(
     return rows**2 * power[:, None] * behind
 
 
-def places(
-    d: Float[np.ndarray, "inputs_1 outputs"], hit: Bool[np.ndarray, "rows cols"]
-) -> Places:
+def places(d: Float[np.ndarray, "inputs_1 outputs"], hit: Bool[np.ndarray, "rows cols"]) -> Places:
     """Places of a layer's neurons that lose little; the bias row stays the last.
 
     Args:

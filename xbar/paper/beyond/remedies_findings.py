@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.paper.beyond.curves import against, mean, values, word
+from xbar.paper.beyond.curves import against, dots, mean, values, word
 from xbar.paper.experiment import Drawn, Findings, Read
 from xbar.paper.tables import Rows, difference, share, where
-from xbar.plots.style import COLOURS, PALETTE, new_figure, plain
+from xbar.plots.style import COLOURS, PALETTE, new_figure
 
 UNCORRECTED, HEALTHY = "uncorrected", "healthy circuit"
 OUTPUTS, LAYER, ENSEMBLE = "output statistics", "layer statistics", "ensemble of {}"
@@ -50,25 +50,17 @@ def _figure(table: Rows) -> Figure:
     names, settings = _order(table), list(dict.fromkeys(table["setting"].tolist()))
     figure = new_figure(0.33 * len(names) + 1.2)
     axes = figure.subplots()
+    rows = {}
     for number, setting in enumerate(settings):
         shift = 0.3 * (number - (len(settings) - 1) / 2)
         shown = [n for n in names if where(table, setting=setting, remedy=n).any()]
-        found = [mean(table, "accuracy", setting=setting, remedy=n) for n in shown]
-        axes.errorbar(
-            [100 * i.mean for i in found],
+        rows[f"broken {setting}"] = (
             [names.index(n) + shift for n in shown],
-            xerr=[100 * np.nan_to_num(i.half_width) for i in found],
-            fmt="o",
-            color=(COLOURS["healthy"], PALETTE[0])[number % 2],
-            label=f"broken {setting}",
-            markersize=4,
-            capsize=2,
-            linewidth=1.2,
+            [mean(table, "accuracy", setting=setting, remedy=n) for n in shown],
         )
+    dots(axes, rows, dict(zip(rows, (COLOURS["healthy"], PALETTE[0]), strict=False)))
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set_xlabel("test accuracy [%]")
-    axes.grid(axis="x", alpha=0.25)
-    plain(axes)
+    axes.set_xlabel("test accuracy [%]", fontsize=9)
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure

@@ -110,7 +110,9 @@ def _read_told(one: Told, key: Array, hidden: tuple[int, ...], steps: int) -> Ar
 
 
 def reference_voltages(
-    volts: Float[np.ndarray, "seeds circuits n outputs"], order: Int[np.ndarray, "seeds n"], k: int
+    volts: Float[np.ndarray, "seeds circuits n outputs"],
+    order: Int[np.ndarray, "seeds images"],
+    k: int,
 ) -> Float[np.ndarray, "seeds circuits told"]:
     """What k known images cause at the outputs of each circuit, as numbers of about 1.
 

@@ -46,8 +46,8 @@ def draw(read: Read) -> list[Drawn]:
     ):
         chosen = {"hidden": most} if name in (SHAPE, HEADS) else {}
         level(axes, mean(table, "accuracy", told=name, **chosen).mean, text, colour)
-    axes.set_xlabel("known images whose output voltages the corrector is told")
-    axes.set_ylabel("test accuracy, mean of six shapes [%]")
+    axes.set_xlabel("known images whose output voltages the corrector is told", fontsize=9)
+    axes.set_ylabel("test accuracy, mean of all shapes [%]", fontsize=9)
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=1, frameon=False, fontsize=8)
     return [Drawn("told", "What a corrector for many circuits is told", _caption(table), figure)]
