@@ -92,8 +92,8 @@ def find(read: Read) -> Findings:
         f"layer), {sum(supported.values())} show a larger loss in layer {last} and "
         f"{len(against)} a smaller one; the others are within their intervals. By shape: "
         f"{', '.join(where)} show the larger loss.",
-        "Pooled over shapes and severities, layer "
-        + ", ".join(f"{last} loses {difference(i)} more than {k}" for k, i in overall.items())
+        f"Pooled over shapes and severities, the loss in layer {last} minus that in layer "
+        + ", ".join(f"{k}: {difference(i)}" for k, i in overall.items())
         + ".",
     ]
     claim = Claim(
@@ -106,7 +106,7 @@ def find(read: Read) -> Findings:
         decide(list(supported.values())),
         "A condition: the loss in the last layer exceeds that in an earlier one, same shape and "
         "coverage, paired by seed.",
-        {f"layer_{k}": percent(i) for k, i in overall.items()},
+        {f"layer {last} minus layer {k}": percent(i) for k, i in overall.items()},
     )
     return Findings(sentences, [claim])
 
@@ -130,6 +130,6 @@ EXPERIMENT = Experiment(
     compute=compute,
     draw=draw,
     find=find,
-    open_points="How many pairs were stuck in each layer: the same coverage hits thousands of "
-    "pairs in the first layer and a few in the last.",
+    open_points="How many pairs were stuck in each layer: the same coverage hits a "
+    "thousand pairs in the first layer and a few in the last.",
 )

@@ -126,12 +126,13 @@ def draw(read: Read) -> list[Drawn]:
         return []
     best = max(known["name"].tolist(), key=lambda n: over_seeds(table, table[n], rows).mean)
     one, few = dashed((1,)), BIAS
+    over = over_seeds(table, table[few] - table[one], rows)
     first = (
         f"{int(rows.sum())} circuits whose uncorrected accuracy is {100 * LOW:.0f} to "
-        f"{100 * HIGH:.0f} %. Best: {best}, {share(over_seeds(table, table[best], rows))}. It is "
-        f"not the number of parameters that fails: {few} has fewer than {one}, and is "
-        f"{difference(over_seeds(table, table[few] - table[one], rows))} away from it. Bars: 95 % "
-        "intervals over seeds."
+        f"{100 * HIGH:.0f} %. Best: {best}, {share(over_seeds(table, table[best], rows))}. {few}, "
+        f"with fewer parameters, minus {one}: {difference(over)}"
+        + (", so that it is not their number that fails" if inside(over, low=0) else "")
+        + ". Bars: 95 % intervals over seeds."
     )
     second = (
         f"Each dot a circuit. {one} ends at {share(over_seeds(table, table[one], rows))}, a linear "
