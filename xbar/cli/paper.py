@@ -21,13 +21,15 @@ def paper(out: Out, quick: Quick = False, seed: Seed = 0, overwrite: Overwrite =
     from dataclasses import replace
 
     import jax
+
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:  # a processor is one device unless told otherwise
+        jax.config.update("jax_num_cpu_devices", cores())
+
     from rich.console import Console
 
     from xbar.paper.run import run
     from xbar.paper.settings import FULL, QUICK
 
-    if "JAX_NUM_CPU_DEVICES" not in os.environ:  # a processor is one device unless told otherwise
-        jax.config.update("jax_num_cpu_devices", cores())
     run(replace(QUICK if quick else FULL, seed=seed), out, Console(), overwrite=overwrite)
 
 
