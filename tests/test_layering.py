@@ -138,7 +138,7 @@ def circuit_where_none_is_known(tree: Tree) -> list[str]:
 
 
 def outer_from_sensitivity(tree: Tree) -> list[str]:
-    """Imports by which `sensitivity` would know more than the signal path: files, figures, SPICE."""
+    """Imports by which `sensitivity` would know more than the signal path: files, figures."""
     return [
         str(i)
         for i in tree.imports

@@ -17,16 +17,19 @@ from typing import Any, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from xbar.checks import is_concrete
 from xbar.mlp import accuracy
 from xbar.network import Layer, Network
+from xbar.sensitivity.column_gradient import Slopes, column_gradient, transfer_of
 from xbar.sensitivity.inputs import labelled
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import legal_problem
-from xbar.solvers import RESULTS, AbstractSolver, Auto, ColumnSweep
+from xbar.sensitivity.sweep import sweep
+from xbar.solvers import RESULTS, AbstractSolver, Auto
 from xbar.solvers.auto import TILED_SIDE
+from xbar.solvers.base import Problem
 from xbar.solvers.lines import BIT, WORD, running_sum
 
 
@@ -88,7 +91,7 @@ def gradients(
         labels: the class of each, (n,).
         loss: "cross_entropy", "margin", or a function of voltages (n, classes) [V] and labels,
             returning (); compiled once per function object.
-        solver: of the arrays; None for the default.
+        solver: of the arrays; None for a sweep over their columns, the fastest.
         throw: raise where something missed its tolerance; inside `jit` the numbers are NaN.
 
     Returns:
@@ -115,7 +118,7 @@ def gradients(
 def _gradients(
     net: Network, x: Array, labels: Array, loss: Loss, solver: AbstractSolver | None
 ) -> Gradients:
-    arrays = [_Solved(layer, solver) for layer in net.layers]
+    arrays = [_array_of(layer, solver) for layer in net.layers]
     gains = [layer.readout.gain for layer in net.layers]
 
     def of(transfers: list[Array], gains: list[Array]) -> tuple[Array, Array]:
@@ -126,54 +129,66 @@ def _gradients(
             v = layer.activate(v_tia)
         return loss_of(loss, net)(v, labels), v
 
-    transfers = [array.t for array in arrays]
     slopes = jax.value_and_grad(of, argnums=(0, 1), has_aux=True)
-    (value, voltages), (by_t, by_gain) = slopes(transfers, gains)
+    (value, voltages), (by_t, by_gain) = slopes([array.t for array in arrays], gains)
+    # The loss depends on the difference of a pair's currents only: the two rows are opposite.
     layers = tuple(
-        array.gradient(*slope) for array, *slope in zip(arrays, by_t, by_gain, strict=True)
+        _whole(layer, array.slopes(t[0::2]), gain)
+        for layer, array, t, gain in zip(net.layers, arrays, by_t, by_gain, strict=True)
     )
     return Gradients(value, accuracy(voltages, labels), layers)
 
 
+def _whole(layer: Layer, slopes: Slopes, by_gain: Array) -> LayerGradient:
+    """With the ends of the lines and the amplifiers."""
+    # Their gain is R_f / (1 + a), and R_f a / (1 + a) adds to the sense resistance, with a = 1/A.
+    r_f, a = layer.readout.r_f, 1 / layer.readout.open_loop_gain
+    by_sense = jnp.sum(slopes.bit_line[-1])
+    return LayerGradient(
+        g=slopes.g,
+        word_line=slopes.word_line,
+        bit_line=slopes.bit_line,
+        source=slopes.word_line[:, 0],
+        sense=slopes.bit_line[-1],
+        r_f=(by_gain + a * by_sense) / (1 + a),
+        inverse_gain=r_f * (by_sense - by_gain) / (1 + a) ** 2,
+    )
+
+
+def _array_of(layer: Layer, solver: AbstractSolver | None) -> "_Swept | _Solved":
+    problem, result = legal_problem(layer.array())
+    legal = result == RESULTS.successful
+    if solver is None and min(problem.g.shape) <= TILED_SIDE:
+        return _Swept(problem, legal)
+    return _Solved(problem, legal, Auto() if solver is None else solver)
+
+
+class _Swept:
+    """An array whose factors serve both its transfer matrix and its gradient."""
+
+    def __init__(self, problem: Problem, legal: Bool[Array, ""]):
+        self.problem = problem
+        self.swept = sweep(problem)
+        t, self.word = transfer_of(self.swept)
+        self.t = jnp.where(legal, t, jnp.nan)
+
+    def slopes(self, by_t: Float[Array, "pairs rows"]) -> Slopes:
+        """Derivatives, given those with respect to the plus columns of T."""
+        return column_gradient(self.swept, self.t, self.word, self.problem.g, by_t)
+
+
 class _Solved:
-    """A layer's array, factored once for its transfer matrix and its gradient."""
+    """An array solved by a solver: one drive per pair and direction."""
 
-    def __init__(self, layer: Layer, solver: AbstractSolver | None):
-        self.layer = layer
-        self.problem, result = legal_problem(layer.array())
-        self.solver = _default(self.problem.g.shape) if solver is None else solver
-        self.state = self.solver.factor(self.problem)
-        t, ok = self.solver.transfer(self.state, self.problem)
-        self.t = jnp.where(ok & (result == RESULTS.successful), t, jnp.nan)
+    def __init__(self, problem: Problem, legal: Bool[Array, ""], solver: AbstractSolver):
+        self.problem, self.solver = problem, solver
+        self.state = solver.factor(problem)
+        t, ok = solver.transfer(self.state, problem)
+        self.t = jnp.where(ok & legal, t, jnp.nan)
 
-    def gradient(self, by_t: Array, by_gain: Array) -> LayerGradient:
-        """Derivatives with respect to everything, from those with respect to T and the gain."""
-        left, right = self._voltages(by_t)
-        g = self.problem.g
-        word = [running_sum(g * v, WORD, reverse=True) for v in (left, right)]
-        bit = [running_sum(g * v, BIT) for v in (left, right)]
-        word_line, bit_line = (-jnp.einsum("pij,pij->ij", *pair) for pair in (word, bit))
-        # Of gain = R_f / (1 + 1/A) and of the sense resistance R_f / (1 + A), with a = 1/A.
-        r_f, a = self.layer.readout.r_f, 1 / self.layer.readout.open_loop_gain
-        by_sense = jnp.sum(bit_line[-1])
-        return LayerGradient(
-            g=jnp.einsum("pij,pij->ij", left, right),
-            word_line=word_line,
-            bit_line=bit_line,
-            source=word_line[:, 0],
-            sense=bit_line[-1],
-            r_f=(by_gain + a * by_sense) / (1 + a),
-            inverse_gain=r_f * (by_sense - by_gain) / (1 + a) ** 2,
-        )
-
-    def _voltages(self, by_t: Array) -> tuple[Array, Array]:
-        """Per pair p: cell voltages with its outputs pulled by +-1 V, and with the rows at `by_t`.
-
-        The loss depends on the difference of a pair's currents only, so that its two rows of `by_t`
-        are opposite, and the gradient is a sum over pairs of products of two voltages.
-        """
+    def slopes(self, by_t: Float[Array, "pairs rows"]) -> Slopes:
+        """Derivatives, given those with respect to the plus columns of T."""
         rows, cols = self.problem.g.shape
-        by_t = by_t[0::2]
         size = jnp.max(jnp.abs(by_t), axis=1)
         size = jnp.where(size > 0, size, 1)  # drives of one size: all are checked together
         pulled = jnp.repeat(jnp.eye(cols // 2, dtype=by_t.dtype), 2, axis=1)
@@ -182,9 +197,12 @@ class _Solved:
         e = jnp.concatenate([jnp.broadcast_to(d, (cols // 2, rows, cols)) for d in drives])
         answer = self.solver.cell_voltages(self.state, self.problem, e)
         u = jnp.where(answer.ok[:, None, None], answer.u, jnp.nan)
-        return u[: cols // 2], u[cols // 2 :] * size[:, None, None]
-
-
-def _default(shape: tuple[int, ...]) -> AbstractSolver:
-    """As `Auto` chooses for transfer matrices; the factors of a sweep serve the drives as well."""
-    return ColumnSweep() if min(shape) <= TILED_SIDE else Auto()
+        left, right = u[: cols // 2], u[cols // 2 :] * size[:, None, None]
+        g = self.problem.g
+        word = [running_sum(g * v, WORD, reverse=True) for v in (left, right)]
+        bit = [running_sum(g * v, BIT) for v in (left, right)]
+        return Slopes(
+            jnp.einsum("pij,pij->ij", left, right),
+            -jnp.einsum("pij,pij->ij", *word),
+            -jnp.einsum("pij,pij->ij", *bit),
+        )
