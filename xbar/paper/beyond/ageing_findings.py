@@ -85,7 +85,6 @@ def _price(table: Rows, cost: Rows) -> Figure:
     for way in FOLLOWED.values():
         counts = np.unique(table["live"][table["way"] == way]).tolist()
         curves[way] = (counts, [t_interval(late(table, BROKEN, way, k)) for k in counts])
-    lines(axes, curves, colours)
     for way, colour in (
         (FROZEN, COLOURS["software"]),
         (RENORMALISED, PALETTE[3]),
@@ -94,6 +93,7 @@ def _price(table: Rows, cost: Rows) -> Figure:
         every = int(cost["labels"][cost["way"] == way][0])
         text = f"{way}, {every} labels" if every else f"{way}, no label"
         level(axes, float(late(table, BROKEN, way).mean()), text, colour)
+    lines(axes, curves, colours)
     counts = np.unique(table["live"][table["way"] == NEW])
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(k) for k in counts])

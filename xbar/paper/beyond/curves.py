@@ -15,7 +15,7 @@ Dots = tuple[Sequence[float], Sequence[Interval]]  # place on the vertical axis
 
 
 def lines(axes: Axes, curves: Mapping[str, Line], colours: Mapping[str, str]) -> None:
-    """Accuracies along an axis, each line with its 95 % intervals."""
+    """Accuracies along an axis, each line with its 95 % intervals; levels come before them."""
     for name, (x, found) in curves.items():
         axes.errorbar(
             x,

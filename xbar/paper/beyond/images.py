@@ -5,13 +5,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from xbar.corrector import nearest_neighbour_accuracy
 from xbar.mlp import accuracy
 from xbar.paper.beyond.bench import Bench, benches, by_class, evenly, first_of, keys
 from xbar.paper.beyond.images_findings import NEAREST, draw, find
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
 from xbar.studies.config import CorrectorSettings
-from xbar.studies.readers import Labelled, correct, corrector_parameters, neighbours
+from xbar.studies.readers import NEIGHBOURS, Labelled, correct, corrector_parameters
 
 MINIBATCH = 64  # where there are more; a third of the time, and no measurable cost at these sizes
 
@@ -76,7 +77,8 @@ def _read(lab: Lab, bench: Bench, count: int) -> dict[str, np.ndarray]:
         starts = keys(seed, settings.label, bench.seeds)
         found[settings.label] = np.asarray(correct(settings, few, starts, how).accuracy)
         lab.stages.check()
-    return found | {NEAREST: np.asarray(neighbours(few, how))}
+    k = min(NEIGHBOURS, max(1, count // few.test_v.shape[-1]))
+    return found | {NEAREST: np.asarray(nearest_neighbour_accuracy(*few, k))}
 
 
 def _parameters(lab: Lab, reader: str, bench: Bench) -> int:
@@ -95,7 +97,7 @@ EXPERIMENT = Experiment(
     method="The same defective circuits are read by correctors trained on the first images of one "
     "random order, in which each class comes equally often; all other settings are those of the "
     "other experiments, chosen for all images. Same circuits, images and test part for all "
-    "readers.",
+    f"readers. Nearest neighbours are {NEIGHBOURS}, or as many as there are images of each class.",
     compute=compute,
     draw=draw,
     find=find,

@@ -20,19 +20,22 @@ def draw(read: Read) -> list[Drawn]:
     readers = list(dict.fromkeys(table["reader"].tolist()))
     colours = dict(zip(readers, PALETTE, strict=False))
     counts = np.unique(table["images"])
+    shifts = 1.025 ** (
+        np.arange(len(readers)) - (len(readers) - 1) / 2
+    )  # else they hide each other
     for axes, setting in zip(panels, settings, strict=True):
-        curves = {
-            reader: (
-                counts.tolist(),
-                [mean(table, "accuracy", setting=setting, reader=reader, images=n) for n in counts],
-            )
-            for reader in readers
-        }
-        lines(axes, curves, colours)
         for name in ("healthy", "defective"):
             known = mean(circuits, name, setting=setting)
             label = "uncorrected" if name == "defective" else name
             level(axes, known.mean, label, COLOURS[name])
+        curves = {
+            reader: (
+                (counts * beside).tolist(),
+                [mean(table, "accuracy", setting=setting, reader=reader, images=n) for n in counts],
+            )
+            for reader, beside in zip(readers, shifts, strict=True)
+        }
+        lines(axes, curves, colours)
         axes.set_title(setting, fontsize=10, loc="left")
         axes.set_ylabel("test accuracy [%]", fontsize=9)
         axes.set_xscale("log")

@@ -119,13 +119,13 @@ def _curves(table: Rows, references: Rows, shapes: list[str]) -> Figure:
                 for n in sizes
             ]
             curves[name] = (sizes, found)
-        colours = dict(zip(curves, (PALETTE[3], PALETTE[1], PALETTE[0]), strict=True))
-        lines(axes, curves, colours)
         for column, text, colour in (
             ("own", "the circuit itself", COLOURS["corrected"]),
             ("uncorrected", "uncorrected", COLOURS["defective"]),
         ):
             level(axes, mean(references, column, tested=shape).mean, text, colour)
+        colours = dict(zip(curves, (PALETTE[3], PALETTE[1], PALETTE[0]), strict=True))
+        lines(axes, curves, colours)
         axes.set_title(shape, fontsize=10, loc="left")
         axes.set_ylabel("test accuracy [%]", fontsize=9)
         axes.set_xscale("log")

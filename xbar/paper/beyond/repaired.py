@@ -1,5 +1,6 @@
 """Output voltages of circuits whose networks or arrays a remedy has changed, solved exactly."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -38,17 +39,21 @@ def remapped_voltages(
     if inputs is not None:
         images = np.take_along_axis(images, inputs[:, None], 2)
 
-    @jax.jit
-    @jax.vmap
-    def mapped(model: MLP, window: Array, wire_ohm: Array, base: Array, hit: Array) -> Network:
+    arrays = windows, table["wire_ohm"][rows], images, bench.hit
+    networks = _mapped(models, tuple(map(jnp.asarray, arrays)), bench.layer, mapping)
+    return solve(lab, bench, networks, inputs).volts
+
+
+@partial(jax.jit, static_argnames=("layer", "mapping"))
+def _mapped(models: MLP, circuits: tuple[Array, ...], layer: int, mapping: str) -> Network:
+    def one(model: MLP, window: Array, wire_ohm: Array, base: Array, hit: Array) -> Network:
         weights = {f"weights_{k}": w for k, w in enumerate(model.weights)}
         weights |= {f"biases_{k}": b for k, b in enumerate(model.biases)}
-        options = {"gain": None, "rail": None}
-        healthy = map_network(weights, window, wire_ohm, base, mapping, model.activation, **options)
-        return healthy.with_fault(bench.layer, hit, StuckPair("on"))
+        scales = window, wire_ohm, base
+        healthy = map_network(weights, *scales, mapping, model.activation, gain=None, rail=None)
+        return healthy.with_fault(layer, hit, StuckPair("on"))
 
-    arrays = windows, table["wire_ohm"][rows], images, bench.hit
-    return solve(lab, bench, mapped(models, *map(jnp.asarray, arrays)), inputs).volts
+    return jax.vmap(one)(models, *circuits)
 
 
 def spares(bench: Bench, seed: int, count: int) -> np.ndarray:

@@ -38,7 +38,7 @@ class BeyondSettings:
     told_images: tuple[int, ...] = (1, 2, 5, 10)
     told_hidden: tuple[int, ...] = (14, 40)
     decades: float = 7.0
-    ages: int = 15
+    ages: int = 11
     live: tuple[int, ...] = (1, 5, 20)
     spares: tuple[int, ...] = (3, 5)
     retrain_steps: int = 2000
@@ -53,7 +53,7 @@ BEYOND_QUICK = replace(
     pool=12,
     pool_sizes=(6, 12, 60),
     pool_images=(50,),
-    told_images=(1, 5),
+    told_images=(1, 10),
     told_hidden=(40,),
     ages=8,
     live=(1, 5),

@@ -35,7 +35,6 @@ def draw(read: Read) -> list[Drawn]:
             for k in counts
         ]
         curves[f"reference voltages, {units} hidden units"] = (counts, found)
-    lines(axes, curves, dict(zip(curves, (PALETTE[3], PALETTE[5]), strict=False)))
     most = _units(table)[-1]
     for name, text, colour in (
         (UNCORRECTED, "uncorrected", COLOURS["defective"]),
@@ -46,6 +45,7 @@ def draw(read: Read) -> list[Drawn]:
     ):
         chosen = {"hidden": most} if name in (SHAPE, HEADS) else {}
         level(axes, mean(table, "accuracy", told=name, **chosen).mean, text, colour)
+    lines(axes, curves, dict(zip(curves, (PALETTE[3], PALETTE[5]), strict=False)))
     axes.set_xlabel("known images whose output voltages the corrector is told", fontsize=9)
     axes.set_ylabel("test accuracy, mean of all shapes [%]", fontsize=9)
     handles = axes.get_legend_handles_labels()
