@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from xbar.data.runs import Run, load_run
@@ -21,6 +23,7 @@ from xbar.spice import (
 from xbar.spice.layers import input_volts
 from xbar.spice.ngspice import Ngspice
 from xbar.studies.config import DefectSettings, StoreSettings
+from xbar.studies.progress import Advance
 
 
 def compute(lab: Lab) -> Tables:
@@ -40,7 +43,7 @@ def compute(lab: Lab) -> Tables:
     chosen = run.rows(seed=0)
     total = len(chosen)
     with lab.stages.stage(f"ngspice {program.version}, {total} circuits", total, "circuits") as go:
-        rows = [(*_verified(lab, run, circuit, program, go),) for circuit in chosen.tolist()]
+        rows = _side_by_side(lab, run, chosen.tolist(), program, go)
     shape, layer, images, error, allowed, quantity = zip(*rows, strict=True)
     return {
         "program": {"version": column([program.version]), "reason": column([""])},
@@ -56,8 +59,33 @@ def compute(lab: Lab) -> Tables:
     }
 
 
-def _verified(lab: Lab, run: Run, circuit: int, program: Ngspice, go) -> tuple:
-    """Shape, layer, images, largest error, its tolerance and its quantity, of one circuit."""
+Row = tuple[str, int, int, float, float, str]
+"""Shape, layer, images, largest error, its tolerance and its quantity, of one circuit."""
+
+
+def _side_by_side(
+    lab: Lab, run: Run, circuits: list[int], program: Ngspice, advance: Advance
+) -> list[Row]:
+    """Each circuit verified; as many ngspice processes at once as there are devices."""
+    for name in ("healthy", *(f"arrays/layer_{k}" for k in lab.settings.layers)):
+        run.read(name)  # once: the threads then only look it up
+
+    def one(circuit: int) -> Row:
+        with jax.enable_x64(True):  # holds for one thread
+            return _verified(lab, run, circuit, program)
+
+    rows = []
+    with ThreadPoolExecutor(lab.how.mesh.size) as pool:
+        try:
+            for row in pool.map(one, circuits):
+                rows.append(row)
+                advance(1)
+        finally:  # stopped: those that wait are not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+    return rows
+
+
+def _verified(lab: Lab, run: Run, circuit: int, program: Ngspice) -> Row:
     number = int(run.table["layer"][circuit])
     # The first array takes ngspice some seconds for each image.
     images = 1 if number == 0 else lab.settings.referee_images
@@ -66,7 +94,6 @@ def _verified(lab: Lab, run: Run, circuit: int, program: Ngspice, go) -> tuple:
     volts = input_volts(network, x) if number == 0 else network.layer_voltages(x)[number - 1]
     report = verify_layer(network.layers[number], volts, number=number, ngspice=program)
     worst = max(report.rows, key=lambda row: row.error / row.rtol)
-    go(1)
     shape = str(run.table["shape"][circuit])
     return shape, number, images, worst.error, worst.rtol, worst.quantity
 
