@@ -5,14 +5,14 @@ CPU then fetches every vector of every array from memory at each step, where one
 stays in its cache, and does the steps of the slowest array for all of them (benchmarks/log.md).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 
 def per_array(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,3 +81,20 @@ def repaired(ok: Bool[Array, ""], answer: Any, repair: Callable[..., Any], *args
         return out, jax.tree.map(lambda _: True, out)
 
     return call(ok, answer, *args)
+
+
+def chosen(which: Int[Array, ""], branches: Sequence[Callable[..., Any]], *args: Any) -> Any:
+    """``branches[which](*args)``; a batch side by side takes the last that any member needs."""
+
+    @custom_vmap
+    def call(which: Array, *args: Any) -> Any:
+        return lax.switch(which, branches, *args)
+
+    @call.def_vmap
+    def batched(size: int, is_batched: list, which: Array, *args: Any) -> tuple[Any, Any]:
+        axes = jax.tree.map(lambda mark: 0 if mark else None, is_batched[1:])
+        every = [jax.vmap(branch, axes, axis_size=size) for branch in branches]
+        out = chosen(jnp.max(which), every, *args)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return call(which, *args)

@@ -54,6 +54,15 @@ class Columns(NamedTuple):
     out: Lines  # g c: output current [A] per volt on each word-line node
 
 
+class Chains(NamedTuple):
+    """Every bit line by itself: ``S_ii = own_i``, ``S_ik = -upper_i lower_k`` for i < k."""
+
+    own: Lines  # [S]
+    out: Lines  # g c: output current [A] per volt on each word-line node
+    upper: Lines  # [S]
+    lower: Lines  # 1
+
+
 @jax.custom_jvp
 def columns_of(g: Lines, below: Lines) -> Columns:
     """What each bit line does.
@@ -92,17 +101,36 @@ columns_of.defjvp(_derivative, symbolic_zeros=True)
 def _voltages(g: Lines, below: Lines) -> tuple[Squares, Lines]:
     """`C` and `c`; written so that plain differentiation gives the second derivatives."""
     rows = g.shape[1]
-    y, z, passed = _looking_up(g, below), *_looking_down(g, below)
-    a = y + g
-    impedance = z / (1 + z * a)
-    length = jnp.cumsum(jnp.log1p(below * a), axis=1)
-    length = jnp.concatenate([jnp.zeros_like(length[:, :1]), length[:, :-1]], axis=1)
+    own, reach, impedance, length = _along(g, below)
     i, k = jnp.arange(rows)[:, None], jnp.arange(rows)
     apart = length[:, :, None] - length[:, None, :]
     share = jnp.exp(jnp.where(i < k, apart, -apart))
     lower_node = jnp.where(i < k, impedance[:, None, :], impedance[:, :, None])
-    own = ((1 + z * y) / (1 + z * a))[:, :, None]
-    return jnp.where(i == k, own, -g[:, None, :] * lower_node * share), passed / (1 + z * a)
+    return jnp.where(i == k, own[:, :, None], -g[:, None, :] * lower_node * share), reach
+
+
+def chains_of(g: Lines, below: Lines) -> Chains:
+    """What each bit line does, in numbers per node; for lines that are not too long.
+
+    Args:
+        g: conductances, a bit line per row (cols, rows) [S].
+        below: resistance of the segment below each cell, sense included (cols, rows) [ohm].
+
+    Returns:
+        The chains; not finite where the products along a line leave the range of numbers.
+    """
+    own, reach, impedance, length = _along(g, below)
+    return Chains(g * own, g * reach, g * jnp.exp(length), g * impedance * jnp.exp(-length))
+
+
+def _along(g: Lines, below: Lines) -> tuple[Lines, Lines, Lines, Lines]:
+    """`C_ii`, `c`, the impedance of each node, and the logarithm of the voltage lost up to it."""
+    y, z, passed = _looking_up(g, below), *_looking_down(g, below)
+    a = y + g
+    length = jnp.cumsum(jnp.log1p(below * a), axis=1)
+    length = jnp.concatenate([jnp.zeros_like(length[:, :1]), length[:, :-1]], axis=1)
+    down = 1 + z * a
+    return (1 + z * y) / down, passed / down, z / down, length
 
 
 def _looking_up(g: Lines, below: Lines) -> Lines:

@@ -27,7 +27,6 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
-from xbar.crossbar import Wires
 from xbar.solvers.admittance import Passage, seen_through
 from xbar.solvers.base import (
     AbstractSolver,
@@ -40,13 +39,14 @@ from xbar.solvers.base import (
     error_bound,
     largest_current,
     probe,
-    problem_of,
     relative_change,
     transfer_by_cells,
 )
 from xbar.solvers.batching import per_array, repaired
 from xbar.solvers.bit_line import Columns, columns_of
 from xbar.solvers.lines import product
+from xbar.solvers.mild_sweep import mild_transfer
+from xbar.solvers.sweep_check import lying, transfer_ok, turned, voltages_from
 
 # Each refinement costs one more sweep of matrix-vector products; the last one measures the error.
 REFINEMENTS = 2
@@ -87,7 +87,7 @@ class ColumnSweep(AbstractSolver):
     def factor(self, problem: Problem) -> _Sweep:
         """Admittances of every column, from the open end to the source."""
         rtol = default_rtol(self.rtol, problem.g.dtype)
-        return per_array(lambda problem: _factor(_lying(problem), rtol))(problem)
+        return per_array(lambda problem: _factor(lying(problem), rtol))(problem)
 
     def cell_voltages(self, state: _Sweep, problem: Problem, e: Voltages) -> Answer:
         """Sweep for each drive, and refine on the residual of the cell equation if need be."""
@@ -95,51 +95,30 @@ class ColumnSweep(AbstractSolver):
         return per_array(partial(_cell_voltages, rtol=rtol))(state, problem, e)
 
     def transfer(self, state: _Sweep, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
-        """Walk for all inputs at once, from the driven end on; repaired if its check fails."""
+        """Where the drop is mild by `xbar.solvers.mild_sweep`; else by the sweep, then repaired."""
         rtol = default_rtol(self.rtol, problem.g.dtype)
-        found = per_array(partial(_transfer, rtol=rtol))(state, problem)
 
-        # The factors are found again rather than handed over: a branch copies what it is given.
+        # Branches find the factors anew: what is handed to a branch has to be there in any case,
+        # and is copied. So `state` goes unused, and the compiler leaves it out.
+        def direct(problem: Problem) -> tuple[Array, Array]:
+            found = per_array(partial(_transfer, rtol=rtol))(self.factor(problem), problem)
+            return repaired(found[1], found, by_cells, problem)
+
         def by_cells(problem: Problem) -> tuple[Array, Array]:
             return transfer_by_cells(self, self.factor(problem), problem)
 
-        return repaired(found[1], found, by_cells, problem)
+        found = per_array(partial(mild_transfer, rtol=rtol))(problem)
+        return repaired(found[1], found, direct, problem)
 
     @property
     def own_transfer(self) -> Callable[[Problem], tuple[Transfer, Bool[Array, ""]]]:
-        """The same walk without repairs, to be differentiated as it stands."""
+        """The sweep for any drop without repairs, to be differentiated as it stands."""
 
         def own(problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
             rtol = default_rtol(self.rtol, problem.g.dtype)
-            return _transfer(_factor(_lying(problem), rtol), problem, rtol)
+            return _transfer(_factor(lying(problem), rtol), problem, rtol)
 
         return own
-
-
-def _lying(problem: Problem) -> Problem:
-    """The problem with at least as many columns as rows.
-
-    Seen from its outputs, an array is one whose word lines are the bit lines; from the driven end
-    on, both kinds of lines are counted the other way round.
-    """
-    rows, cols = problem.g.shape
-    if rows <= cols:
-        return problem
-    wires = problem.wires
-    turned = Wires(
-        word_line=_turned(wires.bit_line),
-        bit_line=_turned(wires.word_line),
-        source=_turned(wires.sense),
-        sense=_turned(wires.source),
-    )
-    return problem_of(_turned(problem.g), turned)
-
-
-def _turned(x: Array) -> Array:
-    """Reflected in the other diagonal, (..., rows, cols) to (..., cols, rows)."""
-    if x.ndim < 2:
-        return x[::-1] if x.ndim else x
-    return jnp.swapaxes(x[..., ::-1, ::-1], -1, -2)
 
 
 def _factor(problem: Problem, rtol: float) -> _Sweep:
@@ -167,8 +146,8 @@ def _factor(problem: Problem, rtol: float) -> _Sweep:
 
 def _transfer(state: _Sweep, problem: Problem, rtol: float) -> tuple[Array, Bool[Array, ""]]:
     """Transfer matrix, checked on one random input by its cell voltages and their residual."""
-    lying = _lying(problem)
-    rows, dtype = lying.g.shape[0], lying.g.dtype
+    flat = lying(problem)
+    rows, dtype = flat.g.shape[0], flat.g.dtype
     signs = probe(rows, dtype)
 
     def walk(word: tuple, inputs: tuple) -> tuple:
@@ -180,39 +159,28 @@ def _transfer(state: _Sweep, problem: Problem, rtol: float) -> tuple[Array, Bool
 
     start = jnp.eye(rows, dtype=dtype), signs
     _, (matrix, i_cell) = lax.scan(walk, start, (state.column, state.passage))
-    ok = _transfer_ok(*lax.stop_gradient((lying, matrix, i_cell.T[None])), signs, rtol)
-    return (matrix if lying is problem else _turned(matrix)), ok
-
-
-def _transfer_ok(
-    problem: Problem, matrix: Array, i_cell: Voltages, signs: Array, rtol: float
-) -> Bool[Array, ""]:
-    e = jnp.broadcast_to(signs[:, None], i_cell.shape)
-    u = _voltages(problem, e, i_cell)
-    left = problem.residual(e, u)
-    off = jnp.max(jnp.abs(product(matrix, signs) - jnp.sum(i_cell[0], axis=0)))
-    same = off <= rtol * largest_current(i_cell)[0]
-    return same & (error_bound(problem.g, u, left)[0] <= rtol)
+    ok = transfer_ok(*lax.stop_gradient((flat, matrix, i_cell.T)), signs, rtol)
+    return (matrix if flat is problem else turned(matrix)), ok
 
 
 def _cell_voltages(state: _Sweep, problem: Problem, e: Voltages, rtol: float) -> Answer:
-    lying = _lying(problem)
-    e = e if lying is problem else _turned(e)
+    flat = lying(problem)
+    e = e if flat is problem else turned(e)
 
     def improve(carry: tuple) -> tuple:
         u, _, passes = carry
-        change = _pass(state, lying, lying.residual(e, u))
+        change = _pass(state, flat, flat.residual(e, u))
         u = u + change
-        ok = relative_change(lying.g, u, change) <= rtol
+        ok = relative_change(flat.g, u, change) <= rtol
         return u, ok, passes + 1
 
     def unfinished(carry: tuple) -> Bool[Array, ""]:
         return ~jnp.all(carry[1]) & (carry[2] <= REFINEMENTS)
 
-    u, n = _pass(state, lying, e), len(e)
-    ok = _ok(lying, e, u, rtol) if n > MANY else jnp.zeros(n, bool)
+    u, n = _pass(state, flat, e), len(e)
+    ok = _ok(flat, e, u, rtol) if n > MANY else jnp.zeros(n, bool)
     u, ok, _ = lax.while_loop(unfinished, improve, (u, ok, jnp.ones((), int)))
-    return Answer(u if lying is problem else _turned(u), ok, jnp.zeros(e.shape[0], int))
+    return Answer(u if flat is problem else turned(u), ok, jnp.zeros(e.shape[0], int))
 
 
 def _ok(problem: Problem, e: Voltages, u: Voltages, rtol: float) -> Bool[Array, " n"]:
@@ -247,15 +215,4 @@ def _pass(sweep: _Sweep, problem: Problem, e: Voltages) -> Voltages:
 
     parts = sweep.column, sweep.passage, sweep.segment, drives, pushed
     _, i_cell = lax.scan(walk, nothing, parts)
-    return _voltages(problem, e, jnp.moveaxis(i_cell, (0, 1, 2), (2, 1, 0)))
-
-
-def _voltages(problem: Problem, e: Voltages, i_cell: Voltages) -> Voltages:
-    """Cell voltages from cell currents: Ohm's law, or through the wires where a cell is open."""
-    closed = problem.g > 0
-    u = i_cell / jnp.where(closed, problem.g, 1)
-
-    def with_open(e: Voltages, u: Voltages, i_cell: Voltages) -> Voltages:
-        return jnp.where(closed, u, e - problem.drop(i_cell))
-
-    return lax.cond(jnp.all(closed), lambda e, u, i_cell: u, with_open, e, u, i_cell)
+    return voltages_from(problem, e, jnp.moveaxis(i_cell, (0, 1, 2), (2, 1, 0)))
