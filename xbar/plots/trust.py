@@ -37,10 +37,11 @@ def scatter_figure(
         for kind, (x, y) in kinds.items():
             axes.plot(x, y, "o", ms=1.6, alpha=0.35, mew=0, color=KINDS[kind], label=kind)
         axes.plot([-most, most], [-most, most], color="0.4", lw=0.8)
-        for scale in (axes.set_xscale, axes.set_yscale):
+        ticks = [-most, -0.03 * most, 0, 0.03 * most, most]
+        for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
             scale("symlog", linthresh=1e-3 * most)
-        axes.set_xticks(axes.get_xticks()[::2])
-        axes.set_yticks(axes.get_yticks()[::2])
+            axis.set_ticks(ticks, labels=[f"{t:.1g}" for t in ticks])
+            axis.set_ticks([], minor=True)
         axes.tick_params(labelsize=6)
         axes.set_title(f"layer {number}", fontsize=9, loc="left")
         plain(axes)
@@ -82,7 +83,7 @@ def growth_figure(fractions: Any, errors: Mapping[int, Sequence[Any]]) -> Figure
     axes.axhline(1, color="0.5", lw=0.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("share of the way from the programmed to the stuck-on conductance [%]")
+    axes.set_xlabel("share of the way from programmed to stuck-on [%]")
     axes.set_ylabel("RMS error of the predicted change\nover RMS of the exact change")
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.2)

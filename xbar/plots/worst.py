@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from xbar.plots.style import COLOURS, PALETTE, new_figure, plain
 
@@ -81,6 +82,7 @@ def cells_figure(worst: Mapping[str, Any], counts: Any, random: Any, healthy: fl
         label="random cells: mean, 5 to 95 %",
     )
     axes.set_xlabel("stuck cells")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("test accuracy [%]")
     axes.set_ylim(0, 102)
     plain(axes)

@@ -138,8 +138,9 @@ def grid_places(target: OneLayer, defect: Defect, most: int = 1500) -> Places:
 def grid(defect: Defect, shape: tuple[int, int], most: int = 1500) -> np.ndarray:
     """Positions a quarter of a pair's pitch apart, or wider where that would be too many.
 
-    The spacing is 1/4, 1/3, 1/2 or 1 pitch, the smallest that `most` allows; an angle or a phase
-    goes round in 64 to 16 steps. A grid of one pitch may have more places than `most`.
+    The spacing is 1/4, 1/3, 1/2, 1, 2, 4 or 8 pitches, the smallest that `most` allows (or the
+    last); an angle or a phase goes round in 64 to 4 steps. Up to one pitch, no pair can be passed
+    over; what is wider is a sample of the places.
 
     Args:
         defect: how it can be moved follows from where `placed_mask` puts its ends.
@@ -149,19 +150,28 @@ def grid(defect: Defect, shape: tuple[int, int], most: int = 1500) -> np.ndarray
     Returns:
         (n, dims), in 0..1.
     """
-    for fine in (4, 3, 2, 1):
-        axes = [_axis(defect, number, shape, fine) for number in range(defect.dims)]
+    moves = [_moves(defect, number, shape) for number in range(defect.dims)]
+    for fine in (4, 3, 2, 1, 0.5, 0.25, 0.125):
+        axes = [_axis(pitches, fine) for pitches in moves]
         if np.prod([len(axis) for axis in axes]) <= most:
             break
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
 
 
-def _axis(defect: Defect, number: int, shape: tuple[int, int], fine: int) -> np.ndarray:
-    """Values of one coordinate, so many for each pair that the shape can be moved by."""
+def _moves(defect: Defect, number: int, shape: tuple[int, int]) -> float | None:
+    """How many pitches a coordinate moves the shape; None for one that goes round."""
     if PLACEMENTS[defect.shape].wraps[number]:
-        return np.arange(16 * fine) / (16 * fine)
+        return None
     lines = shape[1] if defect.shape == "column" else shape[number]
-    return np.linspace(0, 1, max(2, round(_room(defect, number) * lines * fine) + 1))
+    return _room(defect, number) * lines
+
+
+def _axis(pitches: float | None, fine: float | int) -> np.ndarray:
+    """Values of one coordinate, so many for each pitch."""
+    if pitches is None:
+        count = max(4, round(16 * fine))
+        return np.arange(count) / count
+    return np.linspace(0, 1, max(2, round(pitches * fine) + 1))
 
 
 def _room(defect: Defect, number: int) -> float:

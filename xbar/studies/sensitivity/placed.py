@@ -85,8 +85,8 @@ def hardest_layer(kept: list[Arrays]) -> int:
 def correctors(source: Source, config: SensitivityConfig, layer: int, kept: Arrays) -> Arrays:
     """Correctors trained on average places, on the worst place, and on both, where they are tested.
 
-    All are trained on the images that places are searched by, and tested on the test part. Average places are random
-    ones; those that train are not those that test.
+    All are trained on the images that places are searched by, and tested on the test part. Average
+    places are random ones; those that train are not those that test.
 
     Returns:
         `average` (trained on, places) and `worst` (trained on,): test accuracies; `uncorrected`

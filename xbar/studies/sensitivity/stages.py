@@ -16,6 +16,7 @@ from xbar.sensitivity.all_cells import (
     stuck_conductances,
 )
 from xbar.sensitivity.expansion import expansion
+from xbar.sensitivity.wire_slopes import wire_slopes
 from xbar.sensitivity.worst_cells import (
     Chosen,
     greedy_cells,
@@ -46,13 +47,13 @@ def maps(source: Source, done: Done) -> Arrays:
     """
     x, labels = source.part("test")
     base = sens.baseline(source.network, x, labels)
-    slopes, score = sens.gradients(source.network, x, labels), base.scores()
+    wires, score = wire_slopes(base), base.scores()
     found: Arrays = {"healthy": {"loss": score.loss, "accuracy": score.accuracy}}
-    for number, wires in enumerate(slopes.layers):
+    for number, slopes in enumerate(wires):
         layer: Arrays = {
             "g": base.responses[number].g,
-            "slope_word_line": wires.word_line,
-            "slope_bit_line": wires.bit_line,
+            "slope_word_line": slopes.word_line,
+            "slope_bit_line": slopes.bit_line,
         }
         second = expansion(base, number)
         layer |= {"slope": second.slope, "curvature": second.curvature}
@@ -172,14 +173,15 @@ def yields(source: Source, config: SensitivityConfig, kept: Arrays, done: Done) 
         for kind in KINDS
     )
     effects = Effects(*map(jnp.asarray, (healthy, on - healthy, off - healthy)))
-    g, *stuck = (conductances(network), *(stuck_conductances(network, kind) for kind in KINDS))
+    g = conductances(network)
+    g_on, g_off = (stuck_conductances(network, kind) for kind in KINDS)
     keys = jax.random.split(key_of(config, 4), config.samples)
     predicted, solved = [], []
     for rate in config.rates:
         rates = Rates(rate / 2, rate / 2)
         sample = predicted_sample(effects, rates, key_of(config, 5), 50 * config.samples)
         predicted.append(np.asarray(sample))
-        drawn = drawn_circuits(g, *stuck, rates, keys)
+        drawn = drawn_circuits(g, g_on, g_off, rates, keys)
         solved.append(_solved(source, drawn, done)["accuracy"])
     found = {"predicted": np.stack(predicted), "solved": np.stack(solved)}
     return {"rate": np.array(config.rates), **found}

@@ -79,7 +79,7 @@ def ranked(maps: Mapping[str, Any], most: int = LISTED) -> list[Ranked]:
     table = {name: np.concatenate(parts) for name, parts in columns.items()}
     fine = np.flatnonzero(np.isfinite(table["loss"]))
     order = fine[np.argsort(-table["loss"][fine], kind="stable")[:most]]
-    return [_row(table, k) for k in order]
+    return [_row(table, k) for k in order.tolist()]
 
 
 def _row(table: Mapping[str, np.ndarray], k: int) -> Ranked:

@@ -1,0 +1,245 @@
+"""`xbar sensitivity`: wrong calls, what it leaves behind, and going on after a stop."""
+
+import csv
+import io
+import json
+
+import jax
+import numpy as np
+import pytest
+from study_cases import quiet_console, write_tiny
+
+from xbar import cli
+from xbar.data.circuits import network_from
+from xbar.data.runs import load_run
+from xbar.data.store import read_results
+from xbar.mlp import accuracy
+from xbar.studies import read_study, run_study
+from xbar.studies.errors import UsageError
+from xbar.studies.sensitivity import placed, stages
+from xbar.studies.sensitivity.config import SensitivityConfig
+from xbar.studies.sensitivity.findings import yielded
+from xbar.studies.sensitivity.run import run
+from xbar.studies.sensitivity.tables import as_csv, ranked
+
+SMALL = SensitivityConfig(
+    cells=3, rates=(0.0, 0.05), samples=5, places=6, starts=3, steps=4, pooled=2, referee_s=0
+)
+ONE_LAYER = """
+name = "one layer"
+seeds = 2
+
+[data]
+file = "data.npz"
+
+[network]
+hidden = []
+
+[[defects]]
+shape = "row"
+coverage = 0.3
+
+[store]
+arrays = true
+"""
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A finished study of a network with one array."""
+    folder = tmp_path_factory.mktemp("stored")
+    file = write_tiny(folder, ONE_LAYER)
+    run_study(read_study(file), folder / "study", quiet_console(), beside=folder)
+    return folder / "study"
+
+
+@pytest.fixture(scope="module")
+def finished(stored, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "sensitivity"
+    console = quiet_console()
+    return out, run(SMALL, out, console, source=stored), console.export_text()
+
+
+def run_cli(monkeypatch, capsys, arguments):
+    """Exit code, stdout and stderr."""
+    monkeypatch.setattr("sys.argv", ["xbar", "sensitivity", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return stopped.value.code, *capsys.readouterr()
+
+
+WRONG = {
+    "--shape blob": "shape: got 'blob', needs one of circle, ring",
+    "--coverage 2": "coverage: got 2.0, needs 0 to 0.785 for circle",
+    "--shape scratch --coverage 0.5": "needs 0 to 0.192 for scratch",
+    "--stuck open": "stuck: got 'open', needs one of on, off",
+    "--cells 0": "cells: got 0, needs at least 1",
+    "--cells many": "--cells",
+    "--samples 1": "samples: got 1, needs at least 2",
+    "--places 1": "places: got 1, needs at least 2",
+    "--starts 0": "starts: got 0, needs at least 1",
+    "--seed -1": "--seed",
+    "--ngspice-s -1": "referee-s: got -1.0, needs 0 or more",
+    "--circuit 1": "--circuit: got no --from, needs a run",
+    "--defective": "--defective: got no --from, needs a run",
+    "--from nowhere": "nowhere: got no such folder",
+    "--from .": "got a folder that no xbar run made",
+    "--out a_file": "which is a file",
+    "--out .": "holds files that no xbar run made",
+}
+
+
+@pytest.mark.parametrize("call", WRONG)
+def test_wrong_calls_get_one_line_and_touch_nothing(call, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a_file").write_text("years of work")
+    monkeypatch.chdir(tmp_path)
+    arguments = [*([] if "--out" in call else ["--out", "runs/x"]), *call.split()]
+    code, out, error = run_cli(monkeypatch, capsys, arguments)
+    assert (code, out) == (2, "")
+    assert error.startswith("xbar: ")
+    assert error.count("\n") == 1
+    assert WRONG[call] in error
+    assert [file.name for file in tmp_path.iterdir()] == ["a_file"]
+
+
+@pytest.mark.slow
+def test_a_circuit_that_the_run_lacks_is_named(stored, tmp_path, monkeypatch, capsys):
+    arguments = ["--out", str(tmp_path / "x"), "--from", str(stored), "--circuit", "2"]
+    code, _, error = run_cli(monkeypatch, capsys, arguments)
+    assert code == 2
+    assert "circuit: got 2, needs 0..1" in error
+    assert error.count("\n") == 1
+
+
+def small_maps():
+    """Two layers of two cells each, one fault of which has no solution."""
+
+    def layer(on, off):
+        return {
+            "g": np.array([[1e-5, 2e-5]]),
+            "g_on": np.full((1, 2), 1e-4),
+            "g_off": np.full((1, 2), 1e-6),
+            "slope": np.array([[1e4, -1e4]]),
+            "cell_on": {"loss": np.array([on]), "accuracy": np.array([[0.5, 0.9]])},
+            "cell_off": {"loss": np.array([off]), "accuracy": np.array([[0.8, 0.7]])},
+        }
+
+    healthy = {"loss": np.array(0.1), "accuracy": np.array(0.9)}
+    first, second = layer([0.3, 0.05], [0.2, np.nan]), layer([0.1, 0.7], [0.4, 0.15])
+    return {"healthy": healthy, "layer_0": first, "layer_1": second}
+
+
+def test_faults_are_ranked_by_the_loss_with_the_numbers_of_their_cells():
+    rows = ranked(small_maps())
+    changes = [row.loss_change for row in rows]
+    np.testing.assert_allclose(changes, [0.6, 0.3, 0.2, 0.1, 0.05, 0, -0.05], atol=1e-12)
+    worst = rows[0]
+    assert (worst.layer, worst.word_line, worst.bit_line, worst.pair) == (1, 0, 1, 0)
+    assert (worst.cell, worst.fault) == ("minus", "stuck-on")
+    np.testing.assert_allclose(worst.predicted_loss_change, -1e4 * (1e-4 - 2e-5))
+    table = list(csv.DictReader(io.StringIO(as_csv(rows))))
+    assert [int(row["rank"]) for row in table] == list(range(1, 8))
+    assert float(table[0]["g_stuck_S"]) == 1e-4
+    assert len(ranked(small_maps(), 2)) == 2
+
+
+def test_a_prediction_holds_where_its_mean_lies_in_the_interval_of_solved_circuits():
+    rng = np.random.default_rng(0)
+    solved = rng.normal(0.8, 0.05, (2, 50))
+    predicted = np.stack([rng.normal(0.8, 0.05, 500), rng.normal(0.9, 0.05, 500)])
+    same, other = yielded({"rate": np.array([0.1, 0.2]), "predicted": predicted, "solved": solved})
+    assert same["mean_holds"]
+    assert same["same_distribution_p"] > 0.05
+    assert not other["mean_holds"]
+    assert other["same_distribution_p"] < 1e-3
+    solved[0, 0] = np.nan
+    assert (
+        yielded({"rate": [0.1], "predicted": predicted[:1], "solved": solved[:1]})[0]["unsolved"]
+        == 1
+    )
+
+
+@pytest.mark.slow
+def test_a_run_leaves_everything_and_says_where(finished):
+    out, summary, text = finished
+    assert summary == json.loads((out / "summary.json").read_text())
+    names = {file.name for file in out.iterdir()}
+    files = {"report.html", "results.h5", "run.json", "summary.json", "critical_cells.csv"}
+    assert names == {*files, *summary["figures"]}
+    assert len(summary["figures"]) == 11
+    report = (out / "report.html").read_text()
+    assert report.count("data:image/png;base64,") == 11
+    assert "http" not in report
+    for name in names - {"run.json"}:
+        assert name in text.replace("\n", "")
+    worst = summary["single_faults"]["worst"]
+    assert f"word line {worst['word_line']}, bit line {worst['bit_line']}" in report
+    assert summary["ngspice"]["status"] == ["left out"]
+
+
+@pytest.mark.slow
+def test_numbers_follow_from_the_stored_network_alone(finished, stored):
+    out, summary, _ = finished
+    arrays, _ = read_results(out / "results.h5")
+    data, maps = arrays["data"], arrays["maps"]["layer_0"]
+    network = network_from(arrays["network"], 0)
+    x, labels = data["images"][data["test"]], data["labels"][data["test"]]
+    assert float(accuracy(network(x), labels)) == summary["healthy"]["accuracy"]
+    original = load_run(stored).network("healthy", 0)
+    for a, b in zip(jax.tree.leaves(network), jax.tree.leaves(original), strict=True):
+        np.testing.assert_array_equal(a, b)
+    g = np.asarray(network.layers[0].pairs.interleave())
+    np.testing.assert_array_equal(maps["g"], g)
+    with (out / "critical_cells.csv").open() as file:
+        first = next(csv.DictReader(file))
+    at = int(first["word_line"]), int(first["bit_line"])
+    assert float(first["g_S"]) == g[at]
+    kind = first["fault"].removeprefix("stuck-")
+    change = maps[f"cell_{kind}"]["loss"] - arrays["maps"]["healthy"]["loss"]
+    assert float(first["loss_change"]) == change[at] == np.nanmax(change)
+    solved = arrays["yield"]["solved"]
+    assert (solved[0] == summary["healthy"]["accuracy"]).all()  # rate 0
+    greedy = arrays["cells"]["greedy_all"]
+    assert greedy["seen_loss"][0] <= greedy["seen_loss"][2]
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_shown_and_another_is_refused(finished, stored):
+    out, summary, text = finished
+    before = {file: file.stat().st_mtime_ns for file in out.iterdir()}
+    console = quiet_console()
+    assert run(SMALL, out, console, source=stored) == summary
+    assert text.endswith(console.export_text())
+    with pytest.raises(UsageError, match="circuit = 0, asked for 1"):
+        run(SMALL.__class__(**{**SMALL.as_dict(), "circuit": 1}), out, console, source=stored)
+    assert {file: file.stat().st_mtime_ns for file in out.iterdir()} == before
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_with_the_same_numbers(finished, stored, tmp_path, monkeypatch):
+    out, summary, _ = finished
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    def twice(*_):
+        raise AssertionError("computed again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "yields", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(SMALL, tmp_path / "x", quiet_console(), source=stored)
+    left = {file.name for file in (tmp_path / "x").iterdir()}
+    assert left == {"run.json", "shards"}
+    with monkeypatch.context() as patch:
+        for stage in ("maps", "steps", "cells"):
+            patch.setattr(stages, stage, twice)
+        patch.setattr(placed, "places", twice)
+        again = run(SMALL, tmp_path / "x", quiet_console(), source=stored)
+    timed = ("wall_s", "stages_s", "places")  # of places: seconds of the search
+    assert {k: v for k, v in again.items() if k not in timed} == {
+        k: v for k, v in summary.items() if k not in timed
+    }
+    a, b = (read_results(path / "results.h5")[0]["yield"] for path in (out, tmp_path / "x"))
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name])

@@ -1,0 +1,73 @@
+"""Derivatives of the loss by every wire segment, from a baseline: nothing is solved for them.
+
+A segment that carries the current J_u,k for 1 V on row k, and J_l,o for 1 V in series with column
+o, has by reciprocity
+
+    dT[o,k]/dr = -J_l,o J_u,k           dL/dr = -sum_ok D[o,k] J_l,o J_u,k        D = dL/dT
+
+A word-line segment carries the currents of the cells behind it, a bit-line segment those above.
+`gradients` has the same from the derivative rule of the solvers, and those of amplifiers and
+drivers; this compiles in a tenth of its time.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from xbar.sensitivity.baseline import Baseline
+from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.response import Response
+
+
+class WireSlopes(NamedTuple):
+    """Derivatives by the segments of one array.
+
+    Args:
+        word_line: segment left of each cell, (rows, cols) [loss/ohm].
+        bit_line: segment below each cell, (rows, cols) [loss/ohm].
+    """
+
+    word_line: Float[Array, "rows cols"]
+    bit_line: Float[Array, "rows cols"]
+
+
+def wire_slopes(base: Baseline, loss: Loss = "cross_entropy") -> tuple[WireSlopes, ...]:
+    """Derivative of the loss by every word-line and bit-line segment of every layer.
+
+    Args:
+        base: the baseline.
+        loss: "cross_entropy", "margin", or a function of voltages (n, classes) [V] and labels.
+
+    Returns:
+        One for each layer.
+
+    Raises:
+        ValueError: no such loss.
+    """
+    loss_of(loss, base.net)
+    return _wire_slopes(base, loss)
+
+
+@eqx.filter_jit
+def _wire_slopes(base: Baseline, loss: Loss) -> tuple[WireSlopes, ...]:
+    def judged(transfers: tuple[Array, ...]) -> Array:
+        v = base.v_in[0][:, :-1]
+        for layer, t in zip(base.net.layers, transfers, strict=True):
+            v = layer.apply(t, v).v_out
+        return loss_of(loss, base.net)(v, base.labels)
+
+    slopes = jax.grad(judged)(tuple(response.t for response in base.responses))
+    return tuple(_of_array(r, d) for r, d in zip(base.responses, slopes, strict=True))
+
+
+def _of_array(response: Response, slope: Float[Array, "cols rows"]) -> WireSlopes:
+    def carried(cells: Float[Array, "n rows cols"]) -> tuple[Array, Array]:
+        """Currents of word-line and bit-line segments, (n, rows, cols) [A]."""
+        i = response.g * cells
+        return jnp.cumsum(i[..., ::-1], axis=2)[..., ::-1], jnp.cumsum(i, axis=1)
+
+    pairs = zip(carried(response.u), carried(response.l), strict=True)
+    return WireSlopes(*(-jnp.einsum("ok,oij,kij->ij", slope, j_l, j_u) for j_u, j_l in pairs))
