@@ -47,6 +47,8 @@ def test_the_referee_agrees_on_every_shape_and_layer_and_counts_what_was_solved(
     # two sweeps of 2 seeds: sizes (a setting for each layer) and the referee's own (4 shapes)
     assert cost["arrays"].tolist() == [2 + 2 + 8 + 2] * 2
     assert cost["solves"].tolist() == [36 * n for n in cost["arrays"]]
+    assert cost["linear"].tolist() == [5 * n for n in cost["arrays"]]
+    assert np.all(cost["seconds"] > 0)
     worse = {name: dict(columns) for name, columns in results["referee"].items()}
     worse["circuits"]["error"] = table["error"] + 1
     assert "agree on 0 of 8 circuits" in find(worse).sentences[0]

@@ -41,7 +41,7 @@ Row = tuple[str, str, str, float, float, bool]
 
 
 def _below(check: str, condition: str, quantity: str, left: float, right: float) -> Row:
-    return check, condition, quantity, left, right, left < right
+    return check, condition, quantity, float(left), float(right), bool(left < right)
 
 
 def zero_wires(lab: Lab) -> list[Row]:
