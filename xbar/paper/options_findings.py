@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from xbar.paper.experiment import Drawn, Findings, Read, Shown
-from xbar.paper.tables import Rows, difference, groups, over_seeds, share
+from xbar.paper.tables import Rows, by_seed, difference, groups, over_seeds, paired, share
 from xbar.paper.verdicts import inside
 from xbar.plots.style import COLOURS, new_figure, plain
-from xbar.statistics import Interval, t_interval
+from xbar.statistics import Interval
 
 DEFAULT = {"wire resistance": "1.0", "device window": "mnsim"}
 CONCLUSIONS = {
@@ -27,16 +27,11 @@ def conclusions(table: Rows, rows: np.ndarray) -> dict[str, Interval]:
         recovery: corrected minus uncorrected; ordering: loss in the last layer minus the mean of
         the others, by seed; parameters_31: accuracy with 31 parameters minus uncorrected.
     """
-    seeds, last = np.unique(table["seed"][rows]), table["layer"].max()
-    loss = table["healthy"] - table["defective"]
-    ordering = [
-        loss[rows & (table["seed"] == s) & (table["layer"] == last)].mean()
-        - loss[rows & (table["seed"] == s) & (table["layer"] != last)].mean()
-        for s in seeds
-    ]
+    loss, last = table["healthy"] - table["defective"], table["layer"] == table["layer"].max()
+    ordering = paired(by_seed(table, loss, rows & last), by_seed(table, loss, rows & ~last))
     return {
         "recovery": over_seeds(table, table["corrected"] - table["defective"], rows),
-        "ordering": t_interval(ordering),
+        "ordering": ordering,
         "parameters_31": over_seeds(table, table["parameters_31"] - table["defective"], rows),
     }
 

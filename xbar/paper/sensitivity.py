@@ -6,9 +6,9 @@ from xbar.paper.circuits import CORRECTOR, NEIGHBOURS, circuit_table, severity_s
 from xbar.paper.draw import loss_by_coverage, loss_by_hit_share
 from xbar.paper.experiment import Claim, Drawn, Experiment, Findings, Read, Tables
 from xbar.paper.lab import Lab
-from xbar.paper.tables import Rows, difference, groups, over_seeds, percent
+from xbar.paper.tables import Rows, by_seed, difference, groups, over_seeds, paired, percent
 from xbar.paper.verdicts import decide, inside
-from xbar.statistics import Interval, t_interval
+from xbar.statistics import Interval
 
 AXES = ("layer", "seed", "shape", "coverage", "placement")
 FIGURES = {
@@ -24,12 +24,6 @@ def compute(lab: Lab) -> Tables:
     return {"circuits": circuit_table(severity_sweep(lab), AXES, FIGURES)}
 
 
-def by_seed(table: Rows, values: np.ndarray, chosen: np.ndarray) -> dict[int, float]:
-    """Mean over the chosen rows of each seed."""
-    seeds = table["seed"]
-    return {int(s): float(np.nanmean(values[chosen & (seeds == s)])) for s in np.unique(seeds)}
-
-
 def contrasts(table: Rows) -> dict[tuple[str, float, int], Interval]:
     """How much more the last layer loses than another one, by shape, coverage and other layer.
 
@@ -42,7 +36,7 @@ def contrasts(table: Rows) -> dict[tuple[str, float, int], Interval]:
         most = by_seed(table, loss, rows & (table["layer"] == last))
         for layer in range(last):
             less = by_seed(table, loss, rows & (table["layer"] == layer))
-            found[shape, coverage, layer] = t_interval([most[s] - less[s] for s in most])
+            found[shape, coverage, layer] = paired(most, less)
     return found
 
 
@@ -117,7 +111,7 @@ def _overall(table: Rows, loss: np.ndarray, last: int) -> dict[int, Interval]:
     found = {}
     for layer in range(last):
         less = by_seed(table, loss, table["layer"] == layer)
-        found[layer] = t_interval([most[s] - less[s] for s in most])
+        found[layer] = paired(most, less)
     return found
 
 

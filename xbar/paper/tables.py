@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xbar.statistics import Interval
+from xbar.statistics import Interval, t_interval
 from xbar.studies.tables import interval
 
 Rows = Mapping[str, np.ndarray]
@@ -43,6 +43,21 @@ def over_seeds(table: Rows, values: np.ndarray, chosen: np.ndarray | None = None
     """
     rows = np.ones(len(values), bool) if chosen is None else chosen
     return interval(values[rows], table["seed"][rows])
+
+
+def by_seed(table: Rows, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Mean over the chosen rows of each seed, (seeds,); NaN where a seed has no number."""
+    fine = chosen & np.isfinite(values)
+    seeds = np.unique(table["seed"])
+    rows = [fine & (table["seed"] == seed) for seed in seeds]
+    return np.array([values[r].mean() if r.any() else np.nan for r in rows])
+
+
+def paired(a: np.ndarray, b: np.ndarray) -> Interval:
+    """Mean of a - b over the seeds that have both, and its 95 % interval; NaN if none has."""
+    apart = a - b
+    fine = apart[np.isfinite(apart)]
+    return t_interval(fine) if len(fine) else Interval(float("nan"), float("nan"), 0)
 
 
 def share(found: Interval) -> str:

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 from xbar.paper.draw import matrix
 from xbar.paper.experiment import Claim, Drawn, Findings, Read
-from xbar.paper.tables import Rows, difference, over_seeds, percent, where
+from xbar.paper.tables import Rows, by_seed, difference, over_seeds, paired, percent, where
 from xbar.paper.verdicts import decide, inside, spread
 from xbar.plots.style import new_figure
-from xbar.statistics import Interval, paired_interval
+from xbar.statistics import Interval
 
 ALL, EQUAL = "all", "all, equal number"
 POOR = ("checkerboard", "circle-complement")
@@ -28,12 +28,6 @@ def gain(table: Rows, rows: np.ndarray, trained: str, tested: str) -> Interval:
     """Accuracy over the uncorrected circuit, paired by seed and place."""
     chosen = rows & where(table, trained=trained, tested=tested)
     return over_seeds(table, table["corrected"] - table["defective"], chosen)
-
-
-def by_seed(table: Rows, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Means over the chosen rows of each seed, (seeds,)."""
-    seeds = np.unique(table["seed"])
-    return np.array([values[rows & (table["seed"] == seed)].mean() for seed in seeds])
 
 
 def foreign(table: Rows, rows: np.ndarray, tested: str) -> np.ndarray:
@@ -156,7 +150,7 @@ def _poor(table: Rows) -> Claim:
     for name, rows in conditions(table):
         usual = np.mean([foreign(table, rows, shape) for shape in others], axis=0)
         for shape in POOR:
-            found[f"{shape}, {name}"] = paired_interval(foreign(table, rows, shape), usual)
+            found[f"{shape}, {name}"] = paired(foreign(table, rows, shape), usual)
     return _claim(
         (
             "poor_tests",
@@ -181,7 +175,7 @@ def _robust(table: Rows) -> Claim:
         }
         best = max(singles, key=lambda t: singles[t].mean())
         whole = by_seed(table, table["corrected"], rows & (table["trained"] == ALL))
-        found[f"{name}, over {best}"] = paired_interval(whole, singles[best])
+        found[f"{name}, over {best}"] = paired(whole, singles[best])
     return _claim(
         ("all_shapes", "Trained on all shapes: most robust", "best"),
         found,
