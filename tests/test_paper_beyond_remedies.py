@@ -1,5 +1,7 @@
 """Remedies: what they may change, what they must leave alone, and that they do what they say."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,11 +66,17 @@ def test_places_are_permutations_and_never_lose_more(seed, share):
     assert lost <= (d * hit).sum() * (1 + 1e-12)
 
 
-def test_places_find_the_best_of_all_for_rows_alone():
-    """With one column the rows are one assignment problem: the least weights on stuck pairs."""
-    rng = np.random.default_rng(3)
-    d, hit = rng.random((9, 1)), np.array([[True], [False], [True], *[[False]] * 6])
+def test_places_find_the_best_of_all_where_there_is_one_problem():
+    """One column, or one row of weights: the least of them on the stuck pairs."""
+    d = np.random.default_rng(3).random((9, 1))
+    hit = np.array([[True], [False], [True], *[[False]] * 6])
     assert places(d, hit).lost == pytest.approx(np.sort(d[:-1, 0])[:2].sum(), rel=1e-12)
+    d, hit = np.random.default_rng(4).random((2, 8)), np.zeros((2, 8), bool)
+    hit[0, [2, 5]] = hit[1, 5] = True
+    best = min(
+        d[0, i] + d[0, j] + d[1, j] for i, j in itertools.permutations(range(8), 2)
+    )  # i where the weight alone is stuck, j where the bias is too
+    assert places(d, hit).lost == pytest.approx(best, rel=1e-12)
 
 
 def test_importance_is_the_error_of_the_ideal_layer():

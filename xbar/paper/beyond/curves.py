@@ -10,8 +10,8 @@ from xbar.paper.tables import Rows, difference, over_seeds, where
 from xbar.plots.style import plain
 from xbar.statistics import Interval, paired_interval
 
-Line = tuple[Sequence[float], Sequence[Interval]]
-Dots = tuple[Sequence[float], Sequence[Interval]]  # place on the vertical axis
+Line = tuple[Sequence[float | int], Sequence[Interval]]
+Dots = tuple[Sequence[float | int], Sequence[Interval]]  # place on the vertical axis
 
 
 def lines(axes: Axes, curves: Mapping[str, Line], colours: Mapping[str, str]) -> None:
@@ -57,7 +57,7 @@ def dots(axes: Axes, rows: Mapping[str, Dots], colours: Mapping[str, str]) -> No
     plain(axes)
 
 
-def level(axes: Axes, value: float, text: str, colour: str) -> None:
+def level(axes: Axes, value: float | int, text: str, colour: str) -> None:
     """A dashed line across the panel for what does not follow its axis."""
     axes.axhline(100 * value, color=colour, linewidth=1, linestyle="--", label=text)
 

@@ -50,7 +50,8 @@ def draw(read: Read) -> list[Drawn]:
 def _caption(table: Rows, circuits: Rows) -> str:
     parts = []
     for setting in dict.fromkeys(table["setting"].tolist()):
-        best, few = _best(table, setting, table["images"].min()), table["images"].min()
+        few = int(table["images"].min())
+        best = _best(table, setting, few)
         parts.append(
             f"{setting.capitalize()}, {few} images: {best} is best on average with "
             f"{share(mean(table, 'accuracy', setting=setting, reader=best, images=few))}, "
@@ -78,7 +79,7 @@ def find(read: Read) -> Findings:
 
 
 def _few(table: Rows, circuits: Rows, setting: str) -> str:
-    counts = np.unique(table["images"])
+    counts = np.unique(table["images"]).tolist()
     before = values(circuits, "defective", setting=setting)
     helps = []
     for reader in dict.fromkeys(table["reader"].tolist()):
@@ -91,8 +92,8 @@ def _few(table: Rows, circuits: Rows, setting: str) -> str:
             == "better"
         ]
         helps.append(f"{reader} from {min(enough)}" if enough else f"{reader} never")
-    best = _best(table, setting, counts.max())
-    top = values(table, "accuracy", setting=setting, reader=best, images=counts.max())
+    best = _best(table, setting, counts[-1])
+    top = values(table, "accuracy", setting=setting, reader=best, images=counts[-1])
     near = [
         n
         for n in counts
@@ -101,8 +102,8 @@ def _few(table: Rows, circuits: Rows, setting: str) -> str:
     ]
     return (
         f"{setting.capitalize()}: told from the uncorrected circuit at 95 % are "
-        f"{', '.join(helps)} labelled images. With all {counts.max()}, {best} is best on average, "
-        f"{share(mean(table, 'accuracy', setting=setting, reader=best, images=counts.max()))}; "
+        f"{', '.join(helps)} labelled images. With all {counts[-1]}, {best} is best on average, "
+        f"{share(mean(table, 'accuracy', setting=setting, reader=best, images=counts[-1]))}; "
         f"its mean is within two points of that from {min(near)} images."
     )
 
