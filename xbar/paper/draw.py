@@ -87,8 +87,8 @@ def loss_by_coverage(table: Rows) -> Figure:
     return figure
 
 
-def loss_by_hit_share(table: Rows, bins: int = 10) -> Figure:
-    """Every circuit by what is stuck in it, with the mean of each tenth of a layer's circuits."""
+def loss_by_hit_share(table: Rows) -> Figure:
+    """Every circuit by what is stuck in it, with the mean in each tenth of the share."""
     figure = new_figure(3.4)
     axes = figure.subplots()
     loss = 100 * (table["healthy"] - table["defective"])
@@ -97,7 +97,8 @@ def loss_by_hit_share(table: Rows, bins: int = 10) -> Figure:
         share, lost = 100 * table["hit_share"][rows], loss[rows]
         colour = layer_colour(int(layer))
         axes.plot(share, lost, "o", color=colour, markersize=2.2, alpha=0.35, mew=0)
-        parts = np.array_split(np.argsort(share), min(bins, len(share)))
+        tenth = np.floor(share / 10)
+        parts = [tenth == k for k in np.unique(tenth)]
         axes.plot(
             [share[p].mean() for p in parts],
             [lost[p].mean() for p in parts],

@@ -58,8 +58,8 @@ def draw(read: Read) -> list[Drawn]:
     second = (
         f"The same circuits by the share of pairs that are really stuck: a small array samples a "
         f"shape with few pairs (in {small} the share differs from the coverage by "
-        f"{100 * np.sqrt(np.mean(spread**2)):.1f} points RMS). Dots: circuits; lines: means of "
-        "tenths of the circuits."
+        f"{100 * np.sqrt(np.mean(spread**2)):.1f} points RMS). Dots: circuits; lines: means in "
+        "each tenth of the share."
     )
     return [
         Drawn("coverage", "Loss by layer", first, loss_by_coverage(table)),

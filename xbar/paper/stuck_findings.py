@@ -91,6 +91,7 @@ def figure_of(table: Rows) -> Figure:
     grid[0, 0].set_ylabel("RMS error of the\noutput voltages [%]", fontsize=8)
     grid[1, 0].set_ylabel("test accuracy,\nuncorrected [%]", fontsize=8)
     grid[0, 0].set_yscale("log")  # from a few per cent to many times the healthy voltages
+    grid[0, 0].yaxis.set_major_formatter("{x:g}")
     grid[1, 0].set_ylim(0, 102)
     for axes in grid.flat:
         axes.grid(axis="y", alpha=0.25)
