@@ -76,6 +76,12 @@ def test_pooled_voltages_are_those_of_the_circuits_with_the_images_labels():
     read = np.broadcast_to(pools.test_y[:, None, None], (2, 3, 1, 3)).copy()
     read[0, 1, 0, 0] += 1
     assert pools.right(read).tolist() == [[1, 2 / 3, 1], [1, 1, 1]]
+    volts[0, 2, 3, 5] = np.nan  # a test circuit that was not solved
+    volts[1, 0, 1] = np.nan  # one that trains
+    found = pools.right(read)
+    assert found[0, :2].tolist() == [1, 2 / 3]
+    assert np.isnan(found[0, 2])
+    assert np.isnan(found[1]).all()
 
 
 @pytest.mark.parametrize("settings", [FULL, QUICK], ids=["full", "quick"])

@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.paper.beyond.curves import against, compared, level, lines, mean, values
+from xbar.paper.beyond.curves import compared, level, lines, mean, values
 from xbar.paper.experiment import Drawn, Findings, Read
-from xbar.paper.tables import Rows, share, where
+from xbar.paper.tables import Rows, paired, share, where
 from xbar.plots.style import COLOURS, PALETTE, new_figure
-from xbar.statistics import t_interval
+from xbar.statistics import Interval
 
 BROKEN, HEALTHY = "defective output layer", "healthy circuit"
 UNCORRECTED, FROZEN, RENORMALISED = "uncorrected", "frozen", "frozen, normalised anew"
@@ -77,6 +77,12 @@ def late(table: Rows, start: str, way: str, live: int | None = None) -> np.ndarr
     return values(rows, "accuracy")
 
 
+def over_late(table: Rows, start: str, way: str, live: int | None = None) -> Interval:
+    """The same over the seeds, with its interval."""
+    each = late(table, start, way, live)
+    return paired(each, np.zeros_like(each))
+
+
 def _price(table: Rows, cost: Rows) -> Figure:
     figure = new_figure(3.8)
     axes = figure.subplots()
@@ -84,7 +90,7 @@ def _price(table: Rows, cost: Rows) -> Figure:
     curves = {}
     for way in FOLLOWED.values():
         counts = np.unique(table["live"][table["way"] == way]).tolist()
-        curves[way] = (counts, [t_interval(late(table, BROKEN, way, k)) for k in counts])
+        curves[way] = (counts, [over_late(table, BROKEN, way, k) for k in counts])
     for way, colour in (
         (FROZEN, COLOURS["software"]),
         (RENORMALISED, PALETTE[3]),
@@ -92,7 +98,7 @@ def _price(table: Rows, cost: Rows) -> Figure:
     ):
         every = int(cost["labels"][cost["way"] == way][0])
         text = f"{way}, {every} labels" if every else f"{way}, no label"
-        level(axes, float(late(table, BROKEN, way).mean()), text, colour)
+        level(axes, over_late(table, BROKEN, way).mean, text, colour)
     lines(axes, curves, colours)
     counts = np.unique(table["live"][table["way"] == NEW])
     axes.set_xscale("log")
@@ -119,7 +125,7 @@ def _time_caption(table: Rows) -> str:
 
 def _price_caption(table: Rows) -> str:
     most = _most(table)
-    gain = against(late(table, BROKEN, BOTH, most), late(table, BROKEN, RENORMALISED))
+    gain = paired(late(table, BROKEN, BOTH, most), late(table, BROKEN, RENORMALISED))
     return (
         f"Mean of the last third of the times, circuits that start with a defective output layer. "
         f"{most} labels at each time with a buffer, normalised anew, are {compared(gain)} than no "
@@ -143,7 +149,7 @@ def _lost(table: Rows, start: str) -> str:
             values(table, "accuracy", start=start, way=way, time=t) for t in ages[[0, -1]]
         )
         at = mean(table, "accuracy", start=start, way=way, time=ages[0])
-        parts.append(f"{way}: {share(at)} at first, then {compared(against(last, first))}")
+        parts.append(f"{way}: {share(at)} at first, then {compared(paired(last, first))}")
     scratch = mean(table, "accuracy", start=start, way=SCRATCH, time=ages[-1])
     return (
         f"At t0 {start}; from {ages[0]:.0f} s to {ages[-1]:.1e} s, {'; '.join(parts)}. A corrector "
@@ -156,13 +162,13 @@ def _ways(table: Rows, start: str) -> str:
     counts = np.unique(table["live"][table["way"] == NEW]).tolist()
     shown = [(RENORMALISED, 0), *((way, k) for k in counts for way in FOLLOWED.values())]
     parts = [
-        f"{way}{f', k = {k}' if k else ''}: {compared(against(late(table, start, way, k), frozen))}"
+        f"{way}{f', k = {k}' if k else ''}: {compared(paired(late(table, start, way, k), frozen))}"
         for way, k in shown
     ]
-    parts.append(f"{SCRATCH}: {compared(against(late(table, start, SCRATCH), frozen))}")
+    parts.append(f"{SCRATCH}: {compared(paired(late(table, start, SCRATCH), frozen))}")
     return (
         f"At t0 {start}, mean of the last third of the times, beside a frozen corrector "
-        f"({100 * frozen.mean():.1f} %), paired: {'; '.join(parts)}."
+        f"({share(over_late(table, start, FROZEN))}), paired: {'; '.join(parts)}."
     )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from xbar.paper.tables import Rows, difference, over_seeds, where
+from xbar.paper.tables import Rows, by_seed, difference, over_seeds, where
 from xbar.plots.style import plain
-from xbar.statistics import Interval, paired_interval
+from xbar.statistics import Interval
 
 Line = tuple[Sequence[float | int], Sequence[Interval]]
 Dots = tuple[Sequence[float | int], Sequence[Interval]]  # place on the vertical axis
@@ -64,19 +64,12 @@ def level(axes: Axes, value: float | int, text: str, colour: str) -> None:
 
 def values(table: Rows, name: str, **chosen: Any) -> np.ndarray:
     """One number for each seed: means of a column over the rows with these values, (seeds,)."""
-    rows = where(table, **chosen)
-    seeds = np.unique(table["seed"][rows])
-    return np.array([table[name][rows & (table["seed"] == s)].mean() for s in seeds])
+    return by_seed(table, table[name], where(table, **chosen))
 
 
 def mean(table: Rows, name: str, **chosen: Any) -> Interval:
     """The interval of a column over the rows with these values."""
     return over_seeds(table, table[name], where(table, **chosen))
-
-
-def against(a: np.ndarray, b: np.ndarray) -> Interval:
-    """What a has over b, paired by seed."""
-    return paired_interval(a, b)
 
 
 def word(found: Interval) -> str:

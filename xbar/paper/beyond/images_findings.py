@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from xbar.paper.beyond.curves import against, compared, level, lines, mean, values, word
+from xbar.paper.beyond.curves import compared, level, lines, mean, values, word
 from xbar.paper.experiment import Drawn, Findings, Read
-from xbar.paper.tables import Rows, share
+from xbar.paper.tables import Rows, paired, share
 from xbar.plots.style import COLOURS, PALETTE, new_figure
 
 NEAREST = "nearest neighbours"
@@ -87,7 +87,7 @@ def _few(table: Rows, circuits: Rows, setting: str) -> str:
             n
             for n in counts
             if word(
-                against(values(table, "accuracy", setting=setting, reader=reader, images=n), before)
+                paired(values(table, "accuracy", setting=setting, reader=reader, images=n), before)
             )
             == "better"
         ]
@@ -97,7 +97,7 @@ def _few(table: Rows, circuits: Rows, setting: str) -> str:
     near = [
         n
         for n in counts
-        if top.mean() - values(table, "accuracy", setting=setting, reader=best, images=n).mean()
+        if paired(top, values(table, "accuracy", setting=setting, reader=best, images=n)).mean
         <= 0.02
     ]
     return (
@@ -113,7 +113,7 @@ def _linear(table: Rows, setting: str) -> str:
     for n in np.unique(table["images"]):
         linear = values(table, "accuracy", setting=setting, reader=LINEAR, images=n)
         others = {
-            reader: against(
+            reader: paired(
                 linear, values(table, "accuracy", setting=setting, reader=reader, images=n)
             )
             for reader in dict.fromkeys(table["reader"].tolist())

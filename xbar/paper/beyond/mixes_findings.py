@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.paper.beyond.curves import against, compared, dots, level, lines, mean, values
+from xbar.paper.beyond.curves import compared, dots, level, lines, mean, values
 from xbar.paper.experiment import Drawn, Findings, Read
-from xbar.paper.tables import Rows, difference, over_seeds, share, where
+from xbar.paper.tables import Rows, difference, over_seeds, paired, share, where
 from xbar.plots.style import COLOURS, PALETTE, new_figure
 from xbar.statistics import Interval
 
@@ -148,7 +148,7 @@ def _curve_caption(table: Rows, shapes: list[str]) -> str:
         )
         parts.append(
             f"{shape}: {sizes.max()} circuits of all shapes against {sizes.min()}: "
-            f"{difference(against(many, few))}"
+            f"{difference(paired(many, few))}"
         )
     return "; ".join(parts) + ". Dashed: no corrector, and one trained for the circuit itself."
 
@@ -183,12 +183,12 @@ def _poor(table: Rows, references: Rows, shape: str) -> str:
     alone = share(mean(references, "own", tested=shape))
     return (
         f"{shape}: uncorrected {before}. With {size} circuits, five other shapes without it are "
-        f"{compared(against(got['without'], uncorrected))} than no corrector. All six shapes reach "
-        f"{reached}, which is {compared(against(got['all'], got['without']))} than without it and "
-        f"{compared(against(got['all'], got['single']))} than as many circuits of this shape "
+        f"{compared(paired(got['without'], uncorrected))} than no corrector. All six shapes reach "
+        f"{reached}, which is {compared(paired(got['all'], got['without']))} than without it and "
+        f"{compared(paired(got['all'], got['single']))} than as many circuits of this shape "
         f"alone. The best pair on average is {best.replace('+', ' with ')}, {share(pairs[best])}. "
         f"A corrector trained for the circuit itself has {alone}; all shapes are "
-        f"{compared(against(got['all'], own))} than that."
+        f"{compared(paired(got['all'], own))} than that."
     )
 
 
@@ -199,7 +199,7 @@ def _sizes(table: Rows) -> str:
     return (
         f"All shapes, mean over the tested shapes, by the number of training circuits: "
         f"{'; '.join(over)}. From {sizes[-2]} to {sizes[-1]} circuits the correctors get "
-        f"{compared(against(last, before))}."
+        f"{compared(paired(last, before))}."
     )
 
 
@@ -208,7 +208,7 @@ def _images(table: Rows) -> str:
     every = values(table, "accuracy", kind=ALL, circuits=size)
     parts = [
         f"{n} images of each, {share(mean(table, 'accuracy', kind=FEW, images=n))}, "
-        f"{compared(against(values(table, 'accuracy', kind=FEW, images=n), every))} than all"
+        f"{compared(paired(values(table, 'accuracy', kind=FEW, images=n), every))} than all"
         for n in np.unique(table["images"][table["kind"] == FEW])
     ]
     return f"Fewer labelled images of the same {size} circuits: {'; '.join(parts)}."
@@ -219,7 +219,7 @@ def _capacity(table: Rows) -> str:
     every = values(table, "accuracy", kind=ALL, circuits=size)
     parts = [
         f"{text}, {share(mean(table, 'accuracy', kind=kind))}, "
-        f"{compared(against(values(table, 'accuracy', kind=kind), every))}"
+        f"{compared(paired(values(table, 'accuracy', kind=kind), every))}"
         for text, kind in (("110 parameters (linear)", LINEAR), ("3,013 parameters", LARGE))
     ]
     return f"Other sizes on the same {size} circuits, beside 304 parameters: {'; '.join(parts)}."

@@ -55,9 +55,16 @@ class Pools(NamedTuple):
         return jnp.asarray(self.test_v.reshape(seeds, -1, outputs)), jnp.asarray(classes)
 
     def right(self, classes: Any) -> np.ndarray:
-        """Accuracy of classes read from `flat_test`, (seeds, shapes)."""
+        """Accuracy of classes read from `flat_test`, (seeds, shapes).
+
+        NaN where a test circuit could not be solved, and for all of a seed with a training circuit
+        that could not: its correctors are not finite, and their classes mean nothing.
+        """
         read = np.asarray(classes).reshape(self.test_v.shape[:-1])
-        return (read == self.test_y[:, None, None]).mean((-1, -2))
+        found = (read == self.test_y[:, None, None]).mean((-1, -2))
+        trains = np.isfinite(self.volts[:, :, : self.first]).all((1, 2, 3, 4))
+        tests = np.isfinite(self.test_v).all((2, 3, 4))
+        return np.where(trains[:, None] & tests, found, np.nan)
 
     def uncorrected(self) -> np.ndarray:
         """Accuracy of the test circuits' own output voltages, (seeds, shapes)."""

@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.paper.beyond.curves import against, dots, mean, values, word
+from xbar.paper.beyond.curves import dots, mean, values, word
 from xbar.paper.experiment import Drawn, Findings, Read
-from xbar.paper.tables import Rows, difference, share, where
+from xbar.paper.tables import Rows, difference, paired, share, where
 from xbar.plots.style import COLOURS, PALETTE, new_figure
 
 UNCORRECTED, HEALTHY = "uncorrected", "healthy circuit"
@@ -79,7 +79,7 @@ def _beside(table: Rows, setting: str) -> str:
     for name in reversed(_order(table)):
         if name == CORRECTOR or not where(table, setting=setting, remedy=name).any():
             continue
-        gap = against(values(table, "accuracy", setting=setting, remedy=name), corrector)
+        gap = paired(values(table, "accuracy", setting=setting, remedy=name), corrector)
         parts.append(
             f"{name} {share(mean(table, 'accuracy', setting=setting, remedy=name))} "
             f"({difference(gap)})"

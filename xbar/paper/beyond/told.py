@@ -185,8 +185,8 @@ def samples(lab: Lab, pools: Pools, variant: Variant, only: int | None = None) -
     return Told(*map(jnp.asarray, arrays))
 
 
-def _accuracy(lab: Lab, pools: Pools, variant: Variant, only: int | None = None) -> np.ndarray:
-    """Of a variant's correctors on the test places, (seeds, shapes)."""
+def _classes(lab: Lab, pools: Pools, variant: Variant, only: int | None = None) -> np.ndarray:
+    """What a variant's correctors read at the test places, (seeds, tests, n_test)."""
     starts = keys(lab.settings.seed, f"told {only}", range(pools.seeds))
     classes = read_told(
         samples(lab, pools, variant, only),
@@ -196,16 +196,13 @@ def _accuracy(lab: Lab, pools: Pools, variant: Variant, only: int | None = None)
         evenly(lab.how, pools.seeds),
     )
     lab.stages.check()
-    shapes = pools.volts.shape[1] if only is None else 1
-    read = np.asarray(classes).reshape(pools.seeds, shapes, -1, pools.test_y.shape[-1])
-    return (read == pools.test_y[:, None, None]).mean((-1, -2))
+    return np.asarray(classes)
 
 
 def _measure(lab: Lab, pools: Pools, variant: Variant) -> dict[str, np.ndarray]:
-    if variant.told != HEADS:
-        return {"accuracy": _accuracy(lab, pools, variant)}
-    each = [_accuracy(lab, pools, variant, only) for only in range(pools.volts.shape[1])]
-    return {"accuracy": np.concatenate(each, -1)}
+    heads = range(pools.volts.shape[1]) if variant.told == HEADS else (None,)
+    read = [_classes(lab, pools, variant, only) for only in heads]
+    return {"accuracy": pools.right(np.concatenate(read, axis=1))}
 
 
 def _parameters(variant: Variant, outputs: int, shapes: int) -> int:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from xbar.paper.beyond.curves import against, compared, level, lines, mean, values
+from xbar.paper.beyond.curves import compared, level, lines, mean, values
 from xbar.paper.experiment import Drawn, Findings, Read
-from xbar.paper.tables import Rows, share, where
+from xbar.paper.tables import Rows, paired, share, where
 from xbar.plots.style import COLOURS, PALETTE, new_figure
 
 UNCORRECTED, NOTHING, SHAPE, HEADS = "uncorrected", "nothing", "the shape", "a head per shape"
@@ -67,7 +67,7 @@ def _caption(table: Rows) -> str:
         f"One corrector of {most} hidden units for all shapes: told nothing "
         f"{share(mean(table, 'accuracy', told=NOTHING, hidden=most))}, told {k} reference voltage "
         f"vectors {share(mean(table, 'accuracy', told=REFERENCES, images=k, hidden=most))}, which "
-        f"is {compared(against(told, nothing))}. Bars are 95 % intervals over the seeds."
+        f"is {compared(paired(told, nothing))}. Bars are 95 % intervals over the seeds."
     )
 
 
@@ -82,11 +82,11 @@ def _gains(table: Rows, units: int) -> str:
     parts = []
     for name in (SHAPE, HEADS):
         got = values(table, "accuracy", told=name, hidden=units)
-        parts.append(f"{name}: {compared(against(got, nothing))}")
+        parts.append(f"{name}: {compared(paired(got, nothing))}")
     for k in np.unique(table["images"][where(table, told=REFERENCES)]):
         got = values(table, "accuracy", told=REFERENCES, images=k, hidden=units)
         one = "one image" if k == 1 else f"{k} images"
-        parts.append(f"reference voltages of {one}: {compared(against(got, nothing))}")
+        parts.append(f"reference voltages of {one}: {compared(paired(got, nothing))}")
     return (
         f"With {units} hidden units a corrector that is told nothing reads "
         f"{share(mean(table, 'accuracy', told=NOTHING, hidden=units))} of the test images right, "
@@ -108,6 +108,6 @@ def _own(table: Rows) -> str:
         f"{share(mean(table, 'accuracy', told=OWN))} on all labelled images and "
         f"{share(mean(table, 'accuracy', told=OWN_FEW))} when {_few(table)}. The common corrector "
         f"with {k} references ({parameters:,} parameters, no label of the circuit) is "
-        f"{compared(against(told, own))} than the first and {compared(against(told, few))} than "
+        f"{compared(paired(told, own))} than the first and {compared(paired(told, few))} than "
         "the second."
     )
