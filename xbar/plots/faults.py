@@ -9,7 +9,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from xbar.plots.style import STUCK, new_figure
+from xbar.plots.style import new_figure
 
 FAINTEST = 1e-3  # of the largest value: what is smaller is drawn as if it were linear
 PAIRS_DRAWN = 25  # most pairs of an array between which lines still help
@@ -40,7 +40,7 @@ def fault_maps_figure(maps: Sequence[Any], label: str, *, mark: bool = True) -> 
         if mark and np.isfinite(array).any():
             row, column = np.unravel_index(np.nanargmax(array), array.shape)
             title += f"; largest at word line {row}, bit line {column}"
-            axes.plot(column, row, "o", mec=STUCK, mfc="none", ms=9, mew=1.5, clip_on=False)
+            axes.plot(column, row, "o", mec="black", mfc="none", ms=9, mew=1.3, clip_on=False)
         axes.set_title(title, fontsize=8.5, loc="left")
         _label(axes, array.shape)
     assert image is not None

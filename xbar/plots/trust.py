@@ -40,7 +40,7 @@ def scatter_figure(
         ticks = [-most, -0.03 * most, 0, 0.03 * most, most]
         for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
             scale("symlog", linthresh=1e-3 * most)
-            axis.set_ticks(ticks, labels=[f"{t:.1g}" for t in ticks])
+            axis.set_ticks(ticks, labels=[f"{t:.2g}" for t in ticks])
             axis.set_ticks([], minor=True)
         axes.tick_params(labelsize=6)
         axes.set_title(f"layer {number}", fontsize=9, loc="left")
@@ -65,7 +65,7 @@ def growth_figure(fractions: Any, errors: Mapping[int, Sequence[Any]]) -> Figure
     Returns:
         The figure.
     """
-    figure = new_figure(3.2)
+    figure = new_figure(3.6)
     axes = figure.subplots()
     marks = ("o", "s", "^", "D", "v", "P", "X", "*")
     for order, layers in errors.items():
@@ -83,8 +83,8 @@ def growth_figure(fractions: Any, errors: Mapping[int, Sequence[Any]]) -> Figure
     axes.axhline(1, color="0.5", lw=0.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("share of the way from programmed to stuck-on [%]")
-    axes.set_ylabel("RMS error of the predicted change\nover RMS of the exact change")
+    axes.set_xlabel("share of the way from programmed to stuck-on [%]", fontsize=9)
+    axes.set_ylabel("RMS error of the prediction\nover RMS of the exact change", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.2)
     plain(axes)

@@ -2,8 +2,8 @@
 
 Three ways to it, all judged by the same exact mask: places at random, every place of a grid, and
 gradient ascent. The ascent climbs the loss of a soft-edged mask (`smooth_masks`), through the exact
-circuit, from many starts; the edge hardens on the way. Soft edges serve the ascent alone: what any
-function here reports is the loss with the exact mask.
+circuit, from the worst of many random places; the edge hardens on the way. Soft edges serve the
+ascent alone: what any function here reports is the loss with the exact mask.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,8 @@ class Ascent:
     """How the gradient ascent climbs. docs/worst_case.md has what other settings do.
 
     Args:
-        starts: places that it starts from, at random.
+        screened: random places that are solved first; the worst of them are the starts.
+        starts: places that it starts from.
         steps: of each start; a step costs one transfer matrix and its derivative.
         learning_rate: Adam's at the first step, decaying to 0 [side of the cube of positions].
         hot: width of the soft edge at the first step [array side].
@@ -43,6 +44,7 @@ class Ascent:
         ValueError: a setting is out of range.
     """
 
+    screened: int = 64
     starts: int = 16
     steps: int = 40
     learning_rate: float | int = 0.1
@@ -53,6 +55,8 @@ class Ascent:
         for name in ("starts", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"Ascent.{name}: got {getattr(self, name)}, needs at least 1")
+        if self.screened < self.starts:
+            raise ValueError(f"Ascent.screened: got {self.screened}, needs at least starts")
         if not self.learning_rate > 0:
             raise ValueError(f"Ascent.learning_rate: got {self.learning_rate}, needs above 0")
         if not self.hot >= self.cold > 0:
@@ -189,7 +193,7 @@ def _room(defect: Defect, number: int) -> float:
 def ascend(
     target: OneLayer, defect: Defect, key: PRNGKeyArray, ascent: Ascent = Ascent()
 ) -> Places:
-    """Where gradient ascent on the place of a defect ends, from many starts.
+    """Where gradient ascent on the place of a defect leads, from the worst of many random places.
 
     Adam on the position, maximising loss(g(m(position, temperature))) while the temperature falls
     from `hot` to `cold`. Coordinates that wrap go round, others stop at the array's edge.
@@ -197,15 +201,25 @@ def ascend(
     Args:
         target: the layer within its network.
         defect: what lies there.
-        key: JAX key, draws the starts.
+        key: JAX key, draws the places that are screened.
         ascent: how to climb.
 
     Returns:
-        The ends, one for each start, with the exact mask's loss and accuracy.
+        For each start the worse of it and where its ascent ended, by the exact mask.
     """
-    starts = jax.random.uniform(key, (ascent.starts, defect.dims), target.v.dtype)
+    screened = random_places(target, defect, key, ascent.screened)
+    known = jnp.where(jnp.isfinite(screened.loss), screened.loss, -jnp.inf)
+    first = jnp.argsort(-known)[: ascent.starts]
+    starts = jax.tree.map(lambda values: values[first], screened)
     numbers = (target, defect.fault, defect.key)
-    return place(target, defect, _ascend(numbers, starts, defect.shape, defect.coverage, ascent))
+    climbed = _ascend(numbers, starts.positions, defect.shape, defect.coverage, ascent)
+    ends = place(target, defect, climbed)
+    higher = jnp.where(jnp.isnan(starts.loss), True, ends.loss > starts.loss)
+    return Places(
+        jnp.where(higher[:, None], ends.positions, starts.positions),
+        jnp.where(higher, ends.loss, starts.loss),
+        jnp.where(higher, ends.accuracy, starts.accuracy),
+    )
 
 
 def place(target: OneLayer, defect: Defect, positions: Positions) -> Places:

@@ -53,7 +53,11 @@ _RANDOM = {
 }
 _YIELDS = {
     "rate": ("1", ("rate",), "share of stuck cells, half on, half off"),
-    "predicted": ("1", ("rate", "draw"), "test accuracy, effects of single faults added up"),
+    "predicted": (
+        "1",
+        ("rate", "group", "circuit"),
+        "test accuracy, effects of single faults added up",
+    ),
     "solved": ("1", ("rate", "circuit"), "test accuracy of circuits solved exactly"),
 }
 _CORRECTORS = {

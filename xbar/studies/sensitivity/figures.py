@@ -244,16 +244,16 @@ def _yield(scene: Scene) -> Drawn:
     breaks = [row["rate"] for row in rows if not row["mean_holds"]]
     parts = []
     if holds:
-        parts.append(
-            f"The predicted mean lies in the interval of the solved one at {_rates(holds)}"
-        )
+        parts.append(f"The solved mean lies where added effects put it at {_rates(holds)}")
     if breaks:
-        parts.append(f"outside it at {_rates(breaks)}")
+        parts.append(f"{'not at' if parts else 'The solved mean is off at'} {_rates(breaks)}")
     caption = (
         f"{'; '.join(parts)}. Dashed: effects of single faults added up, from the exact map. "
         f"Solid: {tree['solved'].shape[1]} circuits at each rate, every array solved anew."
     )
-    figure = plots.yield_figure(tree["rate"], tree["predicted"], tree["solved"])
+    figure = plots.yield_figure(
+        tree["rate"], tree["predicted"].reshape(len(tree["rate"]), -1), tree["solved"]
+    )
     return figure, Shown("yield.png", "Accuracy over circuits, by fault rate", caption)
 
 

@@ -48,7 +48,8 @@ def places(source: Source, config: SensitivityConfig, layer: int) -> Arrays:
     defect = defect_of(config)
     seen = OneLayer.of(source.network, layer, *source.seen())
     unseen = OneLayer.of(source.network, layer, *source.part("test"))
-    ascent = Ascent(starts=config.starts, steps=config.steps)
+    ascent = Ascent(screened=4 * config.starts, starts=config.starts, steps=config.steps)
+    climbing = ascent.screened + ascent.starts * ascent.steps
     ways: dict[str, Callable[[], Places]] = {
         "random": lambda: random_places(seen, defect, key_of(config, 2), config.places),
         "grid": lambda: grid_places(seen, defect),
@@ -64,7 +65,7 @@ def places(source: Source, config: SensitivityConfig, layer: int) -> Arrays:
         found[name] = {field: np.asarray(values) for field, values in ends._asdict().items()} | {
             "test_loss": np.asarray(tested.loss),
             "test_accuracy": np.asarray(tested.accuracy),
-            "solves": np.array(len(ends.loss) + (name == "ascent") * ascent.starts * ascent.steps),
+            "solves": np.array(len(ends.loss) + (name == "ascent") * climbing),
             "seconds": np.array(seconds),
         }
     return found

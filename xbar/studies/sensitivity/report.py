@@ -1,6 +1,7 @@
 """What a run leaves behind: results.h5, critical_cells.csv, figures, report.html, the summary."""
 
 import time
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,10 @@ def headlines(summary: dict[str, Any]) -> list[tuple[str, str]]:
             f"place {share(rows['the worst place']['worst'])}",
         ),
     ]
-    holds = [row["rate"] for row in summary["yield"] if row["mean_holds"]]
+    holds = [row["rate"] for row in takewhile(lambda row: row["mean_holds"], summary["yield"])]
     if holds:
         found.append(
-            ("yield from the map", f"mean holds up to {100 * max(holds):g} % of stuck cells")
+            ("yield from the map", f"mean holds up to {100 * holds[-1]:g} % of stuck cells")
         )
     return [*found, ("ngspice", ngspice(summary["ngspice"]))]
 

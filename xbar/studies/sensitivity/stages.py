@@ -31,6 +31,8 @@ from xbar.studies.sensitivity.source import Source
 Arrays = dict[str, Any]
 Done = Callable[[int], None]
 # Shares of the way from the programmed to the stuck conductance at which derivatives are tested.
+# Groups of as many circuits as are solved: what their mean may be, if effects add up.
+GROUPS = 200
 FRACTIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
@@ -164,7 +166,8 @@ def yields(source: Source, config: SensitivityConfig, kept: Arrays, done: Done) 
     """Accuracy over circuits with random faults: predicted from the map, and solved exactly.
 
     Returns:
-        `rate` (rates,), `predicted` and `solved` (rates, samples), test accuracies.
+        `rate` (rates,), `predicted` (rates, GROUPS, samples) and `solved` (rates, samples), test
+        accuracies.
     """
     network, layers = source.network, range(len(source.network.layers))
     healthy = kept["healthy"]["accuracy"]
@@ -179,8 +182,8 @@ def yields(source: Source, config: SensitivityConfig, kept: Arrays, done: Done) 
     predicted, solved = [], []
     for rate in config.rates:
         rates = Rates(rate / 2, rate / 2)
-        sample = predicted_sample(effects, rates, key_of(config, 5), 50 * config.samples)
-        predicted.append(np.asarray(sample))
+        sample = predicted_sample(effects, rates, key_of(config, 5), GROUPS * config.samples)
+        predicted.append(np.asarray(sample).reshape(GROUPS, config.samples))
         drawn = drawn_circuits(g, g_on, g_off, rates, keys)
         solved.append(_solved(source, drawn, done)["accuracy"])
     found = {"predicted": np.stack(predicted), "solved": np.stack(solved)}
