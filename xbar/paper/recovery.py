@@ -150,10 +150,15 @@ def _hopeless(read: Read, hopeless: np.ndarray) -> str:
         )
     worst = [name_of(read, int(row)) for row in np.flatnonzero(hopeless)]
     listed = ", ".join(worst[:8]) + (f" and {len(worst) - 8} more" if len(worst) > 8 else "")
+    table = read["circuits"]
+    rows = np.zeros(len(table["seed"]), bool)
+    for row in np.flatnonzero(hopeless):
+        rows |= where(table, **{name: read["settings"][name][row] for name in SETTING})
     return (
         f"In {len(worst)} settings not even the vote of the nearest labelled voltages reaches "
-        f"{HOPELESS:.0%} of the healthy accuracy: the ten voltages no longer hold it, and no "
-        f"corrector can bring it back. These are {listed}."
+        f"{HOPELESS:.0%} of the healthy accuracy, and the corrector ends at "
+        f"{share(over_seeds(table, table['corrected'], rows))}: the ten voltages have lost it. These "
+        f"are {listed}."
     )
 
 
