@@ -157,8 +157,8 @@ def _hopeless(read: Read, hopeless: np.ndarray) -> str:
     return (
         f"In {len(worst)} settings not even the vote of the nearest labelled voltages reaches "
         f"{HOPELESS:.0%} of the healthy accuracy, and the corrector ends at "
-        f"{share(over_seeds(table, table['corrected'], rows))}: the ten voltages have lost it. These "
-        f"are {listed}."
+        f"{share(over_seeds(table, table['corrected'], rows))}: the ten voltages have lost it. "
+        f"These are {listed}."
     )
 
 
