@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from xbar.sensitivity.sweep import Squares, Swept
 from xbar.solvers.base import Transfer, default_rtol
-from xbar.solvers.lines import product
+from xbar.solvers.lines import BIT, product, running_sum
 
 
 class Slopes(NamedTuple):
@@ -68,7 +68,6 @@ def column_gradient(
     # f: +1 on the plus column of pair p, -1 on its minus column.
     pulled = jnp.repeat(jnp.eye(cols // 2, dtype=dtype), 2, axis=0)
     pulled = pulled * jnp.tile(jnp.array([1, -1], dtype), cols // 2)[:, None]
-    below = jnp.tril(jnp.ones((rows, rows), dtype))  # running sums down a bit line
     nothing = jnp.zeros((rows, cols // 2), dtype)
 
     def draw(drawn: Array, inputs: tuple) -> tuple:
@@ -86,7 +85,7 @@ def column_gradient(
         both = product(voltage, both)
         i_cell = g[:, None] * both
         left, right = jnp.split(both, 2, axis=1)
-        i_left, i_right = jnp.split(product(below, i_cell), 2, axis=1)
+        i_left, i_right = jnp.split(running_sum(i_cell, BIT), 2, axis=1)
         return node, (i_cell, jnp.sum(left * right, axis=1), -jnp.sum(i_left * i_right, axis=1))
 
     parts = swept.passage, swept.segment, drawn, pulled, swept.alone.voltage, word, g.T

@@ -11,13 +11,14 @@ gives, the sum over k is the answer to one drive of all rows per output. So the 
 set costs two drives per pair of columns beside the factors that T needs, however many inputs.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from xbar.checks import is_concrete
 from xbar.mlp import accuracy
@@ -29,8 +30,11 @@ from xbar.sensitivity.response import legal_problem
 from xbar.sensitivity.sweep import sweep
 from xbar.solvers import RESULTS, AbstractSolver, Auto
 from xbar.solvers.auto import TILED_SIDE
-from xbar.solvers.base import Problem
+from xbar.solvers.base import Problem, Transfer
 from xbar.solvers.lines import BIT, WORD, running_sum
+
+# From the derivatives with respect to the plus columns of T, (pairs, rows), to those of elements.
+ByTransfer = Callable[[Array], Slopes]
 
 
 @final
@@ -118,10 +122,10 @@ def gradients(
 def _gradients(
     net: Network, x: Array, labels: Array, loss: Loss, solver: AbstractSolver | None
 ) -> Gradients:
-    arrays = [_array_of(layer, solver) for layer in net.layers]
+    transfers, back = zip(*(_solved(layer, solver) for layer in net.layers), strict=True)
     gains = [layer.readout.gain for layer in net.layers]
 
-    def of(transfers: list[Array], gains: list[Array]) -> tuple[Array, Array]:
+    def of(transfers: tuple[Array, ...], gains: list[Array]) -> tuple[Array, Array]:
         v = net.k_in * x
         for layer, t, gain in zip(net.layers, transfers, gains, strict=True):
             i_out = layer.row_voltages(v) @ t.T
@@ -130,11 +134,11 @@ def _gradients(
         return loss_of(loss, net)(v, labels), v
 
     slopes = jax.value_and_grad(of, argnums=(0, 1), has_aux=True)
-    (value, voltages), (by_t, by_gain) = slopes([array.t for array in arrays], gains)
+    (value, voltages), (by_t, by_gain) = slopes(transfers, gains)
     # The loss depends on the difference of a pair's currents only: the two rows are opposite.
     layers = tuple(
-        _whole(layer, array.slopes(t[0::2]), gain)
-        for layer, array, t, gain in zip(net.layers, arrays, by_t, by_gain, strict=True)
+        _whole(layer, slopes_of(t[0::2]), gain)
+        for layer, slopes_of, t, gain in zip(net.layers, back, by_t, by_gain, strict=True)
     )
     return Gradients(value, accuracy(voltages, labels), layers)
 
@@ -155,54 +159,38 @@ def _whole(layer: Layer, slopes: Slopes, by_gain: Array) -> LayerGradient:
     )
 
 
-def _array_of(layer: Layer, solver: AbstractSolver | None) -> "_Swept | _Solved":
+def _solved(layer: Layer, solver: AbstractSolver | None) -> tuple[Transfer, ByTransfer]:
+    """Transfer matrix of a layer's array, and what leads back from it to the array's elements."""
     problem, result = legal_problem(layer.array())
-    legal = result == RESULTS.successful
     if solver is None and min(problem.g.shape) <= TILED_SIDE:
-        return _Swept(problem, legal)
-    return _Solved(problem, legal, Auto() if solver is None else solver)
+        # The factors of T serve the gradient as well.
+        swept = sweep(problem)
+        t, word = transfer_of(swept)
+        slopes = partial(column_gradient, swept, t, word, problem.g)
+    else:
+        solver = Auto() if solver is None else solver
+        state = solver.factor(problem)
+        t, ok = solver.transfer(state, problem)
+        t = jnp.where(ok, t, jnp.nan)
+        slopes = partial(_by_drives, solver, state, problem)
+    return jnp.where(result == RESULTS.successful, t, jnp.nan), slopes
 
 
-class _Swept:
-    """An array whose factors serve both its transfer matrix and its gradient."""
-
-    def __init__(self, problem: Problem, legal: Bool[Array, ""]):
-        self.problem = problem
-        self.swept = sweep(problem)
-        t, self.word = transfer_of(self.swept)
-        self.t = jnp.where(legal, t, jnp.nan)
-
-    def slopes(self, by_t: Float[Array, "pairs rows"]) -> Slopes:
-        """Derivatives, given those with respect to the plus columns of T."""
-        return column_gradient(self.swept, self.t, self.word, self.problem.g, by_t)
-
-
-class _Solved:
-    """An array solved by a solver: one drive per pair and direction."""
-
-    def __init__(self, problem: Problem, legal: Bool[Array, ""], solver: AbstractSolver):
-        self.problem, self.solver = problem, solver
-        self.state = solver.factor(problem)
-        t, ok = solver.transfer(self.state, problem)
-        self.t = jnp.where(ok & legal, t, jnp.nan)
-
-    def slopes(self, by_t: Float[Array, "pairs rows"]) -> Slopes:
-        """Derivatives, given those with respect to the plus columns of T."""
-        rows, cols = self.problem.g.shape
-        size = jnp.max(jnp.abs(by_t), axis=1)
-        size = jnp.where(size > 0, size, 1)  # drives of one size: all are checked together
-        pulled = jnp.repeat(jnp.eye(cols // 2, dtype=by_t.dtype), 2, axis=1)
-        pulled = pulled * jnp.tile(jnp.array([1, -1], by_t.dtype), cols // 2)
-        drives = [pulled[:, None, :], (by_t / size[:, None])[:, :, None]]
-        e = jnp.concatenate([jnp.broadcast_to(d, (cols // 2, rows, cols)) for d in drives])
-        answer = self.solver.cell_voltages(self.state, self.problem, e)
-        u = jnp.where(answer.ok[:, None, None], answer.u, jnp.nan)
-        left, right = u[: cols // 2], u[cols // 2 :] * size[:, None, None]
-        g = self.problem.g
-        word = [running_sum(g * v, WORD, reverse=True) for v in (left, right)]
-        bit = [running_sum(g * v, BIT) for v in (left, right)]
-        return Slopes(
-            jnp.einsum("pij,pij->ij", left, right),
-            -jnp.einsum("pij,pij->ij", *word),
-            -jnp.einsum("pij,pij->ij", *bit),
-        )
+def _by_drives(
+    solver: AbstractSolver, state: Any, problem: Problem, by_t: Float[Array, "pairs rows"]
+) -> Slopes:
+    """As `column_gradient`, by any solver: two drives per pair."""
+    rows, cols = problem.g.shape
+    size = jnp.max(jnp.abs(by_t), axis=1)
+    size = jnp.where(size > 0, size, 1)  # drives of one size: all are checked together
+    pulled = jnp.repeat(jnp.eye(cols // 2, dtype=by_t.dtype), 2, axis=1)
+    pulled = pulled * jnp.tile(jnp.array([1, -1], by_t.dtype), cols // 2)
+    drives = [pulled[:, None, :], (by_t / size[:, None])[:, :, None]]
+    e = jnp.concatenate([jnp.broadcast_to(d, (cols // 2, rows, cols)) for d in drives])
+    answer = solver.cell_voltages(state, problem, e)
+    u = jnp.where(answer.ok[:, None, None], answer.u, jnp.nan)
+    both = u[: cols // 2], u[cols // 2 :] * size[:, None, None]
+    word = [running_sum(problem.g * v, WORD, reverse=True) for v in both]
+    bit = [running_sum(problem.g * v, BIT) for v in both]
+    sums = [jnp.einsum("pij,pij->ij", *pair) for pair in (both, word, bit)]
+    return Slopes(sums[0], -sums[1], -sums[2])
