@@ -33,8 +33,8 @@ KINDS = ("on", "off")
 
 
 def network():
-    mlp = MLP.init(jax.random.key(6), SIZES)
-    x = jax.random.uniform(jax.random.key(7), (25, SIZES[0]))
+    mlp = MLP.init(jax.random.key(12), SIZES)
+    x = jax.random.uniform(jax.random.key(13), (25, SIZES[0]))
     net = Network.from_weights(mlp.weights, mlp.biases, wires=xb.Wires(20.0, 20.0), calibration=x)
     return with_conductances(net, conductances(net)), x, jnp.argmax(mlp(x), -1)
 
@@ -112,6 +112,10 @@ def test_each_greedy_step_is_the_worst_that_one_more_cell_can_do():
         if cell != first[0]
     ]
     np.testing.assert_allclose(found.loss[1], max(others), rtol=1e-9)
+    # Not simply the next of those that are worst alone.
+    alone = individually_worst(NET, MAPS, X, LABELS, 2)
+    assert found.cell[1] != alone.cell[1]
+    assert found.loss[1] > alone.loss[1]
 
 
 def test_cells_that_may_not_be_chosen_are_not():
