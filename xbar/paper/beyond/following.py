@@ -20,7 +20,19 @@ from jaxtyping import Array, Float, Int
 from xbar.corrector import Corrector, normalisation
 from xbar.mlp import MLP, accuracy, cross_entropy
 
-UPDATES, RATE, BUFFER = 20, 3e-3, 100
+# Chosen on 8 other seeds (settings.seed 1) by images that train: half of them labelled, half in the
+# place of the test images. Circuits that start with a defective output layer, eight times over
+# seven decades, k = 5; mean accuracy in % at the third to fifth time and at the last three:
+#
+#     updates, rate     new labels only   with a buffer   with a buffer, normalised anew
+#      20, 3e-3         42.0, 20.7        46.2, 21.9      89.3, 64.9
+#      20, 1e-2         34.3, 22.1        46.2, 27.3      88.8, 64.3
+#     100, 3e-3         40.5, 29.0        51.1, 32.5      88.8, 65.5
+#     100, 1e-2         38.1, 28.1        54.8, 36.9      88.1, 66.7
+#     100, 3e-2         33.2, 22.2        57.8, 37.9      87.8, 66.1
+#
+# 100 and 1e-2 have the largest sum. The size of the buffer was not varied.
+UPDATES, RATE, BUFFER = 100, 1e-2, 100
 
 
 class Aged(NamedTuple):

@@ -62,8 +62,8 @@ class Pools(NamedTuple):
         """
         read = np.asarray(classes).reshape(self.test_v.shape[:-1])
         found = (read == self.test_y[:, None, None]).mean((-1, -2))
-        trains = np.isfinite(self.volts[:, :, : self.first]).all((1, 2, 3, 4))
-        tests = np.isfinite(self.test_v).all((2, 3, 4))
+        trains = np.all(np.isfinite(self.volts[:, :, : self.first]), axis=(1, 2, 3, 4))
+        tests = np.all(np.isfinite(self.test_v), axis=(2, 3, 4))
         return np.where(trains[:, None] & tests, found, np.nan)
 
     def uncorrected(self) -> np.ndarray:
