@@ -175,4 +175,5 @@ def test_verdicts_about_stuck_values(columns, off, alike, worse):
     found = stuck_findings.find(stuck_table(columns, off))
     assert {c.name: c.verdict for c in found.claims} == {"on_off": alike, "columns": worse}
     assert "check 1: 1 of 1 hold; check 2: 0 of 1 hold" in found.sentences[0]
-    assert "there (y: 2 against 1)" in found.sentences[0]
+    assert found.sentences[0].endswith("Not so: 2 in there.")
+    assert found.tables[0].rows[1] == ("2", "there", "y", "2", "1", "no")

@@ -92,9 +92,9 @@ def _section(out: Path, experiment: Experiment, results: dict[str, Any]) -> dict
 def _by_condition(claims: Sequence[Claim]) -> list[Shown]:
     """The figures of each claim that has more than its summary says."""
     rows = [
-        (claim.text, condition, f"{mean:+.1f} ± {half:.1f}")
+        ("" if number else claim.text, condition, f"{mean:+.1f} ± {half:.1f}")
         for claim in claims
-        for condition, (mean, half) in claim.values.items()
+        for number, (condition, (mean, half)) in enumerate(claim.values.items())
     ]
     if not rows:
         return []

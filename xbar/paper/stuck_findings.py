@@ -147,29 +147,20 @@ def _over_equal(table: Rows, rows: np.ndarray, values: np.ndarray) -> Interval:
 
 
 def _checks(checks: Rows) -> str:
-    unequal = [
+    held = [
         f"check {number}: {int(checks['holds'][checks['check'] == number].sum())} of "
         f"{int((checks['check'] == number).sum())} hold"
         for number in dict.fromkeys(checks["check"].tolist())
     ]
     failed = np.flatnonzero(~checks["holds"].astype(bool))
-    text = (
+    names = [f"{checks['check'][k]} in {checks['condition'][k]}" for k in failed]
+    return (
         "What must hold if the physics is right, on voltages (1: without wires stuck-on equals "
         "stuck-off and the software network with these weights at 0; 2: wires part them, the more "
         "the worse; 3: unequal values are worse than equal ones; 4: one-sided stuck-on is worse "
-        f"than stuck-off, which the balanced mapping may reverse): {'; '.join(unequal)}."
+        f"than stuck-off, which the balanced mapping may reverse): {'; '.join(held)}."
+        + (f" Not so: {'; '.join(names)}." if names else "")
     )
-    if len(failed):
-        text += (
-            " Not so: "
-            + "; ".join(
-                f"check {checks['check'][k]}, {checks['condition'][k]} ({checks['quantity'][k]}: "
-                f"{checks['left'][k]:.3g} against {checks['right'][k]:.3g})"
-                for k in failed
-            )
-            + "."
-        )
-    return text
 
 
 def checks_shown(checks: Rows) -> Shown:
