@@ -75,6 +75,8 @@ def test_another_configuration_and_a_foreign_folder_are_refused(tmp_path):
         run(FULL, out, quiet_console(), experiments=[one.experiment()])
     with pytest.raises(UsageError, match="other settings"):
         run(TINY, out, quiet_console(), experiments=[Counted("two").experiment()])
+    with pytest.raises(UsageError, match="other settings"):  # other images are other numbers
+        run(TINY, out, quiet_console(), experiments=[one.experiment()], dataset=tiny_data())
     assert {f.name: f.read_bytes() for f in out.iterdir() if f.is_file()} == before
     foreign = tmp_path / "foreign"
     foreign.mkdir()
