@@ -5,6 +5,7 @@ import io
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from study_cases import quiet_console, write_tiny
@@ -190,7 +191,7 @@ def test_numbers_follow_from_the_stored_network_alone(finished, stored):
     arrays, _ = read_results(out / "results.h5")
     data, maps = arrays["data"], arrays["maps"]["layer_0"]
     network = network_from(arrays["network"], 0)
-    x, labels = data["images"][data["test"]], data["labels"][data["test"]]
+    x, labels = data["images"][data["test"]], jnp.asarray(data["labels"][data["test"]])
     assert float(accuracy(network(x), labels)) == summary["healthy"]["accuracy"]
     original = load_run(stored).network("healthy", 0)
     for a, b in zip(jax.tree.leaves(network), jax.tree.leaves(original), strict=True):

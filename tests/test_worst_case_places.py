@@ -135,7 +135,7 @@ ASCENT = Ascent(screened=12, starts=6, steps=25)
 DEFECTS = (Defect("circle", StuckPair("on"), 0.15), Defect("scratch", StuckPair("off"), 0.15))
 
 
-@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("layer", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_what_is_reported_is_the_loss_with_the_exact_mask_solved_anew(layer):
     target, defect = TARGETS[layer], DEFECTS[layer]
     found = ascend(target, defect, KEY, ASCENT)

@@ -153,7 +153,7 @@ def _solved(source: Source, g: Any, done: Done = lambda _: None) -> Arrays:
     x, labels = source.part("test")
     found = []
     for first in range(0, len(g), BLOCK):
-        block = g[first : first + BLOCK]
+        block = jnp.asarray(g[first : first + BLOCK])
         found.append(jax.tree.map(np.asarray, solve_all(source.network, block, x, labels)))
         done(len(block))
     return {
