@@ -24,7 +24,7 @@ from xbar.studies.sensitivity.run import run
 from xbar.studies.sensitivity.tables import as_csv, ranked
 
 SMALL = SensitivityConfig(
-    cells=3, rates=(0.0, 0.05), samples=5, places=6, starts=3, steps=4, pooled=2, referee_s=0
+    cells=3, rates=(0.0, 0.05), samples=5, places=6, starts=3, steps=4, pooled=2, ngspice_s=0
 )
 ONE_LAYER = """
 name = "one layer"
@@ -80,7 +80,7 @@ WRONG = {
     "--places 1": "places: got 1, needs at least 2",
     "--starts 0": "starts: got 0, needs at least 1",
     "--seed -1": "--seed",
-    "--ngspice-s -1": "referee-s: got -1.0, needs 0 or more",
+    "--ngspice-s -1": "ngspice-s: got -1.0, needs 0 or more",
     "--circuit 1": "--circuit: got no --from, needs a run",
     "--defective": "--defective: got no --from, needs a run",
     "--from nowhere": "nowhere: got no such folder",

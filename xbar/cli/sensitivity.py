@@ -76,6 +76,6 @@ def sensitivity(
             samples=samples,
             places=places,
             starts=starts,
-            referee_s=ngspice_s,
+            ngspice_s=ngspice_s,
         )
     run(config, out, Console(), source=source, overwrite=overwrite)

@@ -30,7 +30,7 @@ class SensitivityConfig:
         steps: of each of them.
         pooled: circuits with the shape at a random place that train the average corrector.
         corrector: hidden layers of the correctors.
-        referee_s: time that ngspice gets for each array [s]; 0 leaves it out.
+        ngspice_s: time that ngspice gets for each array [s]; 0 leaves it out.
 
     Raises:
         ValueError: a setting is out of range or unknown.
@@ -50,7 +50,7 @@ class SensitivityConfig:
     steps: int = 40
     pooled: int = 20
     corrector: tuple[int, ...] = (14,)
-    referee_s: float | int = 60.0
+    ngspice_s: float | int = 60.0
 
     def __post_init__(self) -> None:
         for problem in self._problems():
@@ -71,7 +71,7 @@ class SensitivityConfig:
             yield from in_range(name, value, value >= 2, "at least 2, for an interval")
         for rate in self.rates:
             yield from in_range("rates", rate, 0 <= rate <= 1, "shares in 0 to 1")
-        yield from in_range("referee-s", self.referee_s, self.referee_s >= 0, "0 or more [s]")
+        yield from in_range("ngspice-s", self.ngspice_s, self.ngspice_s >= 0, "0 or more [s]")
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form."""

@@ -29,7 +29,7 @@ def referee(source: Source, config: SensitivityConfig, kept: Arrays) -> Arrays:
     """
     count = len(source.network.layers)
     nothing = {"error": np.full(count, np.nan), "seconds": np.full(count, np.nan)}
-    if config.referee_s == 0:
+    if config.ngspice_s == 0:
         return {"status": np.full(count, STATUS.index("left out")), **nothing}
     try:
         program = find_ngspice(None)
@@ -57,7 +57,7 @@ def _one(
     array, v_in = layer.array(), np.asarray(layer.row_voltages(jnp.asarray(volts)))[0]
     start = time.perf_counter()
     try:
-        theirs = run_array(array, v_in, ngspice=program, timeout_s=float(config.referee_s))
+        theirs = run_array(array, v_in, ngspice=program, timeout_s=float(config.ngspice_s))
     except SpiceError:
         return STATUS.index("no result"), np.nan, np.nan
     seconds = time.perf_counter() - start
