@@ -158,7 +158,7 @@ def _transfer(
     return found, result
 
 
-def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple[Problem, RESULTS]:
+def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
     """The array in one precision, with harmless zeros in place of illegal values."""
 
     def legal(x: Array) -> Bool[Array, ""]:
@@ -170,7 +170,11 @@ def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple
     wires = jax.tree.map(lambda x: jnp.where(wires_legal, x.astype(dtype), 0), array.wires)
     problem = problem_of(g, wires)
     result = RESULTS.where(g_legal, RESULTS.successful, RESULTS.invalid_conductance)
-    result = _also(result, wires_legal, RESULTS.invalid_wires)
+    return problem, _also(result, wires_legal, RESULTS.invalid_wires)
+
+
+def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple[Problem, RESULTS]:
+    problem, result = legal_problem(array, dtype)
     return problem, _also(result, solver.accepts(problem), RESULTS.wires_not_zero)
 
 

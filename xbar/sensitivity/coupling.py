@@ -18,8 +18,8 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from xbar.crossbar import Crossbar
-from xbar.sensitivity.response import legal_problem
 from xbar.sensitivity.sweep import Swept, Walked, sweep, walk
+from xbar.solve import legal_problem
 from xbar.solvers import RESULTS
 
 # Bytes that K of all cells may take: arrays of up to 11,500 cells in float64.
@@ -71,7 +71,7 @@ def coupling(array: Crossbar) -> Coupling:
 
 @jax.jit
 def _coupling(array: Crossbar) -> Coupling:
-    problem, result = legal_problem(array)
+    problem, result = legal_problem(array, array.dtype)
     swept = sweep(problem)
     half = _half(swept, walk(swept))
     return Coupling(jnp.where(result == RESULTS.successful, half, jnp.nan))
@@ -84,12 +84,12 @@ def _half(swept: Swept, walked: Walked) -> Float[Array, "cols rows cols rows"]:
 
     def step(drawn: Array, inputs: tuple) -> tuple:
         # drawn: from the nodes of this column (rows, source column, source cell)
-        number, passage, alone, seen = inputs
+        number, passage, voltage, seen = inputs
         k = jnp.tensordot(seen.voltage, drawn, 1).at[:, number].set(seen.k)
-        drawn = drawn.at[:, number].set(alone.voltage.T)
+        drawn = drawn.at[:, number].set(voltage.T)
         ahead = passage.forwards(drawn.reshape(rows, -1)).reshape(drawn.shape)
         return ahead, k
 
     nothing = jnp.zeros((rows, cols, rows), dtype)
-    inputs = jnp.arange(cols), swept.passage, swept.alone, walked
+    inputs = jnp.arange(cols), swept.passage, swept.lines.voltage, walked
     return lax.scan(step, nothing, inputs, reverse=True)[1]

@@ -23,18 +23,24 @@ from jaxtyping import Array, Float
 from xbar.checks import is_concrete
 from xbar.mlp import accuracy
 from xbar.network import Layer, Network
-from xbar.sensitivity.column_gradient import Slopes, column_gradient, transfer_of
+from xbar.sensitivity.column_gradient import (
+    Slopes,
+    column_gradient,
+    differences_of,
+    pulled_pairs,
+)
 from xbar.sensitivity.inputs import labelled
 from xbar.sensitivity.losses import Loss, loss_of
-from xbar.sensitivity.response import legal_problem
 from xbar.sensitivity.sweep import sweep
+from xbar.solve import legal_problem
 from xbar.solvers import RESULTS, AbstractSolver, Auto
 from xbar.solvers.auto import TILED_SIDE
-from xbar.solvers.base import Problem, Transfer
+from xbar.solvers.base import Problem
 from xbar.solvers.lines import BIT, WORD, running_sum
 
-# From the derivatives with respect to the plus columns of T, (pairs, rows), to those of elements.
-ByTransfer = Callable[[Array], Slopes]
+Differences = Float[Array, "pairs rows"]
+# From the derivatives with respect to W to those with respect to elements.
+ByDifferences = Callable[[Differences], Slopes]
 
 
 @final
@@ -43,8 +49,8 @@ class LayerGradient(eqx.Module):
 
     Args:
         g: of each cell, columns (+, -, +, -), (rows, cols) [loss/S].
-        word_line: of the segment left of each cell, (rows, cols) [loss/ohm].
-        bit_line: of the segment below each cell, (rows, cols) [loss/ohm].
+        word_line: of the segment left of each cell, (rows, cols) [loss/ohm]; None if left out.
+        bit_line: of the segment below each cell, (rows, cols) [loss/ohm]; None if left out.
         source: of each driver's resistance, (rows,) [loss/ohm].
         sense: of each sense resistance, (cols,) [loss/ohm].
         r_f: of the feedback resistance that all amplifiers of the array have, () [loss/ohm].
@@ -52,8 +58,8 @@ class LayerGradient(eqx.Module):
     """
 
     g: Float[Array, "rows cols"]
-    word_line: Float[Array, "rows cols"]
-    bit_line: Float[Array, "rows cols"]
+    word_line: Float[Array, "rows cols"] | None
+    bit_line: Float[Array, "rows cols"] | None
     source: Float[Array, " rows"]
     sense: Float[Array, " cols"]
     r_f: Float[Array, ""]
@@ -81,6 +87,7 @@ def gradients(
     labels: Any,
     loss: Loss = "cross_entropy",
     *,
+    segments: bool = True,
     solver: AbstractSolver | None = None,
     throw: bool = True,
 ) -> Gradients:
@@ -95,6 +102,8 @@ def gradients(
         labels: the class of each, (n,).
         loss: "cross_entropy", "margin", or a function of voltages (n, classes) [V] and labels,
             returning (); compiled once per function object.
+        segments: whether to find those of the segments of the lines; drivers, sense resistances and
+            amplifiers take no work of their own, segments do.
         solver: of the arrays; None for a sweep over their columns, the fastest.
         throw: raise where something missed its tolerance; inside `jit` the numbers are NaN.
 
@@ -107,7 +116,7 @@ def gradients(
     """
     x, labels = labelled(net, x, labels)
     loss_of(loss, net)
-    found = _gradients(net, x, labels, loss, solver)
+    found = _gradients(net, x, labels, loss, segments, solver)
     if throw and is_concrete(found.loss):
         sound = jax.tree.map(lambda leaf: bool(jnp.all(jnp.isfinite(leaf))), found)
         if not all(jax.tree.leaves(sound)):
@@ -118,79 +127,98 @@ def gradients(
     return found
 
 
-@partial(jax.jit, static_argnames=("loss", "solver"))
+@partial(jax.jit, static_argnames=("loss", "segments", "solver"))
 def _gradients(
-    net: Network, x: Array, labels: Array, loss: Loss, solver: AbstractSolver | None
+    net: Network,
+    x: Array,
+    labels: Array,
+    loss: Loss,
+    segments: bool,
+    solver: AbstractSolver | None,
 ) -> Gradients:
-    transfers, back = zip(*(_solved(layer, solver) for layer in net.layers), strict=True)
+    solved = (_solved(layer, segments, solver) for layer in net.layers)
+    differences, back = zip(*solved, strict=True)
     gains = [layer.readout.gain for layer in net.layers]
 
-    def of(transfers: tuple[Array, ...], gains: list[Array]) -> tuple[Array, Array]:
+    def of(differences: tuple[Array, ...], gains: list[Array]) -> tuple[Array, Array]:
         v = net.k_in * x
-        for layer, t, gain in zip(net.layers, transfers, gains, strict=True):
-            i_out = layer.row_voltages(v) @ t.T
-            v_tia = layer.readout.clip(gain * (i_out[:, 0::2] - i_out[:, 1::2]))
+        for layer, w, gain in zip(net.layers, differences, gains, strict=True):
+            v_tia = layer.readout.clip(gain * (layer.row_voltages(v) @ w.T))
             v = layer.activate(v_tia)
         return loss_of(loss, net)(v, labels), v
 
     slopes = jax.value_and_grad(of, argnums=(0, 1), has_aux=True)
-    (value, voltages), (by_t, by_gain) = slopes(transfers, gains)
-    # The loss depends on the difference of a pair's currents only: the two rows are opposite.
+    (value, voltages), (by_w, by_gain) = slopes(differences, gains)
     layers = tuple(
-        _whole(layer, slopes_of(t[0::2]), gain)
-        for layer, slopes_of, t, gain in zip(net.layers, back, by_t, by_gain, strict=True)
+        _whole(layer, slopes_of(w), gain)
+        for layer, slopes_of, w, gain in zip(net.layers, back, by_w, by_gain, strict=True)
     )
     return Gradients(value, accuracy(voltages, labels), layers)
 
 
 def _whole(layer: Layer, slopes: Slopes, by_gain: Array) -> LayerGradient:
-    """With the ends of the lines and the amplifiers."""
+    """With the amplifiers."""
     # Their gain is R_f / (1 + a), and R_f a / (1 + a) adds to the sense resistance, with a = 1/A.
     r_f, a = layer.readout.r_f, 1 / layer.readout.open_loop_gain
-    by_sense = jnp.sum(slopes.bit_line[-1])
+    by_sense = jnp.sum(slopes.sense)
     return LayerGradient(
         g=slopes.g,
         word_line=slopes.word_line,
         bit_line=slopes.bit_line,
-        source=slopes.word_line[:, 0],
-        sense=slopes.bit_line[-1],
+        source=slopes.source,
+        sense=slopes.sense,
         r_f=(by_gain + a * by_sense) / (1 + a),
         inverse_gain=r_f * (by_sense - by_gain) / (1 + a) ** 2,
     )
 
 
-def _solved(layer: Layer, solver: AbstractSolver | None) -> tuple[Transfer, ByTransfer]:
-    """Transfer matrix of a layer's array, and what leads back from it to the array's elements."""
-    problem, result = legal_problem(layer.array())
+def _solved(
+    layer: Layer, segments: bool, solver: AbstractSolver | None
+) -> tuple[Differences, ByDifferences]:
+    """W of a layer's array, T_plus - T_minus, and what leads back from it to the elements."""
+    array = layer.array()
+    problem, result = legal_problem(array, array.dtype)
     if solver is None and min(problem.g.shape) <= TILED_SIDE:
         # The factors of T serve the gradient as well.
         swept = sweep(problem)
-        t, word = transfer_of(swept)
-        slopes = partial(column_gradient, swept, t, word, problem.g)
+        drawn = pulled_pairs(swept)
+        w = differences_of(drawn)
+        slopes = partial(column_gradient, swept, drawn, problem.g, segments)
     else:
         solver = Auto() if solver is None else solver
         state = solver.factor(problem)
         t, ok = solver.transfer(state, problem)
-        t = jnp.where(ok, t, jnp.nan)
-        slopes = partial(_by_drives, solver, state, problem)
-    return jnp.where(result == RESULTS.successful, t, jnp.nan), slopes
+        w = jnp.where(ok, t[0::2] - t[1::2], jnp.nan)
+        slopes = partial(_by_drives, solver, state, problem, segments)
+    return jnp.where(result == RESULTS.successful, w, jnp.nan), slopes
 
 
 def _by_drives(
-    solver: AbstractSolver, state: Any, problem: Problem, by_t: Float[Array, "pairs rows"]
+    solver: AbstractSolver,
+    state: Any,
+    problem: Problem,
+    segments: bool,
+    by_w: Float[Array, "pairs rows"],
 ) -> Slopes:
     """As `column_gradient`, by any solver: two drives per pair."""
     rows, cols = problem.g.shape
-    size = jnp.max(jnp.abs(by_t), axis=1)
+    size = jnp.max(jnp.abs(by_w), axis=1)
     size = jnp.where(size > 0, size, 1)  # drives of one size: all are checked together
-    pulled = jnp.repeat(jnp.eye(cols // 2, dtype=by_t.dtype), 2, axis=1)
-    pulled = pulled * jnp.tile(jnp.array([1, -1], by_t.dtype), cols // 2)
-    drives = [pulled[:, None, :], (by_t / size[:, None])[:, :, None]]
+    pulled = jnp.repeat(jnp.eye(cols // 2, dtype=by_w.dtype), 2, axis=1)
+    pulled = pulled * jnp.tile(jnp.array([1, -1], by_w.dtype), cols // 2)
+    drives = [pulled[:, None, :], (by_w / size[:, None])[:, :, None]]
     e = jnp.concatenate([jnp.broadcast_to(d, (cols // 2, rows, cols)) for d in drives])
     answer = solver.cell_voltages(state, problem, e)
     u = jnp.where(answer.ok[:, None, None], answer.u, jnp.nan)
     both = u[: cols // 2], u[cols // 2 :] * size[:, None, None]
-    word = [running_sum(problem.g * v, WORD, reverse=True) for v in both]
-    bit = [running_sum(problem.g * v, BIT) for v in both]
-    sums = [jnp.einsum("pij,pij->ij", *pair) for pair in (both, word, bit)]
-    return Slopes(sums[0], -sums[1], -sums[2])
+    i_cell = [problem.g * v for v in both]
+    source, sense = (-_product(*(jnp.sum(i, axis) for i in i_cell)) for axis in (WORD, BIT))
+    word = bit = None
+    if segments:
+        word = -_product(*(running_sum(i, WORD, reverse=True) for i in i_cell))
+        bit = -_product(*(running_sum(i, BIT) for i in i_cell))
+    return Slopes(_product(*both), source, sense, word, bit)
+
+
+def _product(a: Float[Array, "pairs *elements"], b: Float[Array, "pairs *elements"]) -> Array:
+    return jnp.sum(a * b, axis=0)

@@ -22,8 +22,10 @@ from jaxtyping import Bool, Float
 from xbar.checks import is_concrete
 from xbar.crossbar import Crossbar, Wires
 from xbar.sensitivity.sweep import sweep, walk
+from xbar.solve import legal_problem
 from xbar.solvers import RESULTS
 from xbar.solvers.base import Problem, default_rtol, largest_current, problem_of
+from xbar.solvers.sweep_check import turned
 
 
 @final
@@ -84,7 +86,7 @@ def response(array: Crossbar, *, throw: bool = True) -> Response:
 
 @jax.jit
 def _response(array: Crossbar) -> Response:
-    problem, result = legal_problem(array)
+    problem, result = legal_problem(array, array.dtype)
     ahead, back = (walk(sweep(p)) for p in (problem, _turned(problem)))
     u = jnp.moveaxis(ahead.u, (0, 1, 2), (2, 1, 0))
     l = jnp.swapaxes(jnp.moveaxis(back.u, (0, 1, 2), (2, 1, 0))[::-1, ::-1, ::-1], 1, 2)  # noqa: E741
@@ -95,35 +97,14 @@ def _response(array: Crossbar) -> Response:
     return Response(*(jnp.where(fine, x, jnp.nan) for x in parts), result=result)
 
 
-def legal_problem(array: Crossbar) -> tuple[Problem, RESULTS]:
-    """The array, with harmless zeros in place of illegal values."""
-
-    def legal(x: Array) -> Bool[Array, ""]:
-        return jnp.all(jnp.isfinite(x) & (x >= 0))
-
-    dtype = array.dtype
-    g_legal = legal(array.g)
-    wires_legal = jnp.all(jnp.stack([legal(x) for x in array.wires.leaves.values()]))
-    g = jnp.where(g_legal, array.g.astype(dtype), 0)
-    wires = jax.tree.map(lambda x: jnp.where(wires_legal, x.astype(dtype), 0), array.wires)
-    result = RESULTS.where(g_legal, RESULTS.successful, RESULTS.invalid_conductance)
-    return problem_of(g, wires), RESULTS.where(wires_legal, result, RESULTS.invalid_wires)
-
-
 def _turned(problem: Problem) -> Problem:
     """The array seen from its outputs: its bit lines are driven, its word lines read.
 
     Reflected in the other diagonal, so that both kinds of lines are counted from the driven end.
     """
-
-    def reflected(x: Array) -> Array:
-        if x.ndim < 2:
-            return x[::-1] if x.ndim else x
-        return x[::-1, ::-1].T
-
     wires = problem.wires
     ends = (wires.bit_line, wires.word_line, wires.sense, wires.source)
-    return problem_of(reflected(problem.g), Wires(*(reflected(x) for x in ends)))
+    return problem_of(turned(problem.g), Wires(*(turned(x) for x in ends)))
 
 
 def _sound(problem: Problem, found: Response) -> Bool[Array, ""]:

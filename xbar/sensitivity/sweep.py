@@ -10,7 +10,8 @@ the source. For 1 V on each row, and for 1 A drawn from each word-line node of c
 where Z_j has the whole array in it: on the left through column j - 1, on the right and column j
 itself through X_j. A bit line by itself, its word-line nodes held at w, with a current q past each
 cell (a parallel source), has the cell voltages ``C w - N q``, and draws ``C^T q`` more from the
-nodes; `N` is the impedance between its own nodes. So in the array
+nodes; `N` is the impedance between its own nodes (`xbar.solvers.bit_line`, where it is called K).
+So in the array
 
     u_j = C_j w_j                          cell voltages for 1 V on each row
     K_jj = N_j + C_j Z_j C_j^T             cell voltages for 1 A past each cell of the same column
@@ -27,7 +28,7 @@ from jaxtyping import Float
 
 from xbar.solvers.admittance import Passage, seen_through
 from xbar.solvers.base import Problem, default_rtol
-from xbar.solvers.bit_line import _looking_down, _looking_up
+from xbar.solvers.bit_line import Alone, alone
 from xbar.solvers.lines import product
 
 Squares = Float[Array, "cols rows rows"]
@@ -38,19 +39,12 @@ Squares = Float[Array, "cols rows rows"]
 ADMITTANCE_SHARE = {"float64": 1e-4, "float32": 1e-2}
 
 
-class Alone(NamedTuple):
-    """Every bit line by itself."""
-
-    voltage: Squares  # C: cell voltages [V] per volt on each word-line node
-    impedance: Squares  # N: of the nodes of the bit line [ohm]
-    admittance: Squares  # diag(g) C: cell currents [A] per volt
-    out: Float[Array, "cols rows"]  # output current [A] per volt
-
-
 class Swept(NamedTuple):
     """Per column, from the driven end."""
 
-    alone: Alone
+    lines: Alone  # its bit line by itself
+    admittance: Squares  # diag(g) C: cell currents [A] per volt on each word-line node
+    out: Float[Array, "cols rows"]  # output current [A] per volt on each word-line node
     passage: Passage  # X_j
     segment: Float[Array, "cols rows"]  # diagonal of D_j
 
@@ -64,50 +58,29 @@ class Walked(NamedTuple):
     voltage: Squares  # C_j Z_j: cell voltages for 1 A drawn from each node of the column [V]
 
 
-def bit_lines(g: Float[Array, "cols rows"], below: Float[Array, "cols rows"]) -> Alone:
-    """What each bit line does by itself; the derivation is that of `xbar.solvers.bit_line`.
-
-    Args:
-        g: conductances, a bit line per row (cols, rows) [S].
-        below: resistance of the segment below each cell, sense included (cols, rows) [ohm].
-    """
-    rows = g.shape[1]
-    y, (z, passed) = _looking_up(g, below), _looking_down(g, below)
-    a = y + g
-    own = z / (1 + z * a)
-    length = jnp.cumsum(jnp.log1p(below * a), axis=1)
-    length = jnp.concatenate([jnp.zeros_like(length[:, :1]), length[:, :-1]], axis=1)
-    i, k = jnp.arange(rows)[:, None], jnp.arange(rows)
-    lower = jnp.where(i < k, own[:, None, :], own[:, :, None])
-    impedance = lower * jnp.exp(-jnp.abs(length[:, :, None] - length[:, None, :]))
-    itself = ((1 + z * y) / (1 + z * a))[:, :, None]
-    voltage = jnp.where(i == k, itself, -g[:, None, :] * impedance)
-    return Alone(voltage, impedance, g[:, :, None] * voltage, g * passed / (1 + z * a))
-
-
 def sweep(problem: Problem) -> Swept:
     """Eliminate the array column by column, from the open end to the source."""
     rows, cols = problem.g.shape
     dtype = problem.g.dtype
     word, bit = problem.segments()
-    alone = bit_lines(problem.g.T, bit.T)
+    lines = alone(problem.g.T, bit.T)
+    admittance, out = problem.g.T[:, :, None] * lines.voltage, problem.g.T * lines.reach
     share = ADMITTANCE_SHARE[dtype.name]
     tolerance = jnp.asarray(share * default_rtol(None, dtype) / cols, dtype)
 
     def step(before: tuple[Array, Array], inputs: tuple) -> tuple:
-        last, admittance = before
+        last, seen = before
         own, resistance = inputs
         new = own + last
         # To first order, with the diagonal of X in place of all of it.
         shrink = 1 - jnp.diagonal(last) * resistance
-        start = last + shrink[:, None] * (new - admittance) * shrink
+        start = last + shrink[:, None] * (new - seen) * shrink
         ahead, passage = seen_through(new, resistance, start, tolerance)
         return (ahead, new), passage
 
     nothing = jnp.zeros((rows, rows), dtype)
-    inputs = alone.admittance, word.T
-    _, passage = lax.scan(step, (nothing, nothing), inputs, reverse=True)
-    return Swept(alone, passage, word.T)
+    _, passage = lax.scan(step, (nothing, nothing), (admittance, word.T), reverse=True)
+    return Swept(lines, admittance, out, passage, word.T)
 
 
 def walk(swept: Swept) -> Walked:
@@ -117,16 +90,16 @@ def walk(swept: Swept) -> Walked:
 
     def step(before: tuple[Array, Array], inputs: Swept) -> tuple:
         word, impedance = before
-        alone, passage, segment = inputs
+        lines, _, out, passage, segment = inputs
         word = passage.backwards(word)
         through = passage.kept * unit + passage.change.T
         around = passage.backwards(passage.backwards(impedance).T)
         impedance = around + segment[:, None] * through
         impedance = (impedance + impedance.T) / 2  # symmetric but for rounding
-        voltage = product(alone.voltage, impedance)
-        k = alone.impedance + product(voltage, alone.voltage.T)
-        u = product(alone.voltage, word)
-        return (word, impedance), Walked(u, product(alone.out, word), k, voltage)
+        voltage = product(lines.voltage, impedance)
+        k = lines.impedance + product(voltage, lines.voltage.T)
+        u = product(lines.voltage, word)
+        return (word, impedance), Walked(u, product(out, word), k, voltage)
 
     start = unit, jnp.zeros((rows, rows), dtype)
     return lax.scan(step, start, swept)[1]

@@ -54,6 +54,14 @@ class Columns(NamedTuple):
     out: Lines  # g c: output current [A] per volt on each word-line node
 
 
+class Alone(NamedTuple):
+    """How every bit line by itself answers its word-line nodes, and currents into its own."""
+
+    voltage: Squares  # C: cell voltages [V] per volt on each word-line node
+    impedance: Squares  # K: voltage of each bit-line node [V] per ampere into each
+    reach: Lines  # c: output current per current that a cell would carry by itself
+
+
 class Chains(NamedTuple):
     """Every bit line by itself: ``S_ii = own_i``, ``S_ik = -upper_i lower_k`` for i < k."""
 
@@ -71,15 +79,18 @@ def columns_of(g: Lines, below: Lines) -> Columns:
         g: conductances, a bit line per row (cols, rows) [S].
         below: resistance of the segment below each cell, sense included (cols, rows) [ohm].
     """
-    voltage, reach = _voltages(g, below)
-    return Columns(g[:, :, None] * voltage, g * reach)
+    return _as_columns(g, alone(g, below))
+
+
+def _as_columns(g: Lines, lines: Alone) -> Columns:
+    return Columns(g[:, :, None] * lines.voltage, g * lines.reach)
 
 
 def _derivative(primals: tuple, tangents: tuple) -> tuple[Columns, Columns]:
     g, below = primals
     dg, dr = tangents
-    voltage, reach = _voltages(g, below)
-    out = Columns(g[:, :, None] * voltage, g * reach)
+    lines = alone(g, below)
+    voltage, reach, out = lines.voltage, lines.reach, _as_columns(g, lines)
     d_admittance, d_out = jnp.zeros_like(voltage), jnp.zeros_like(g)
 
     def add(left: Squares, right: Lines, change: Lines) -> None:
@@ -98,15 +109,20 @@ def _derivative(primals: tuple, tangents: tuple) -> tuple[Columns, Columns]:
 columns_of.defjvp(_derivative, symbolic_zeros=True)
 
 
-def _voltages(g: Lines, below: Lines) -> tuple[Squares, Lines]:
-    """`C` and `c`; written so that plain differentiation gives the second derivatives."""
+def alone(g: Lines, below: Lines) -> Alone:
+    """`C`, `K` and `c`; written so that plain differentiation gives the second derivatives.
+
+    Args:
+        g: conductances, a bit line per row (cols, rows) [S].
+        below: resistance of the segment below each cell, sense included (cols, rows) [ohm].
+    """
     rows = g.shape[1]
-    own, reach, impedance, length = _along(g, below)
+    own, reach, node, length = _along(g, below)
     i, k = jnp.arange(rows)[:, None], jnp.arange(rows)
     apart = length[:, :, None] - length[:, None, :]
     share = jnp.exp(jnp.where(i < k, apart, -apart))
-    lower_node = jnp.where(i < k, impedance[:, None, :], impedance[:, :, None])
-    return jnp.where(i == k, own[:, :, None], -g[:, None, :] * lower_node * share), reach
+    impedance = jnp.where(i < k, node[:, None, :], node[:, :, None]) * share
+    return Alone(jnp.where(i == k, own[:, :, None], -g[:, None, :] * impedance), impedance, reach)
 
 
 def chains_of(g: Lines, below: Lines) -> Chains:
