@@ -94,7 +94,9 @@ def baseline(net: Network, x: Any, labels: Any, *, throw: bool = True) -> Baseli
         ValueError, RuntimeError: (with `throw`) as `response`.
     """
     x, labels = labelled(net, x, labels)
-    found = _baseline(net, x, labels)
+    # One by one: what is compiled for an array serves every network that has one of its size.
+    responses = tuple(response(layer.array(), throw=False) for layer in net.layers)
+    found = _baseline(net, x, labels, responses)
     if throw and is_concrete(x, found):
         for number, stage in enumerate(found.stages):
             result = stage.response.result
@@ -105,10 +107,9 @@ def baseline(net: Network, x: Any, labels: Any, *, throw: bool = True) -> Baseli
 
 
 @jax.jit
-def _baseline(net: Network, x: Array, labels: Array) -> Baseline:
+def _baseline(net: Network, x: Array, labels: Array, responses: tuple[Response, ...]) -> Baseline:
     v, stages = net.k_in * x, []
-    for layer in net.layers:
-        answers = response(layer.array(), throw=False)
+    for layer, answers in zip(net.layers, responses, strict=True):
         v_in, w = layer.row_voltages(v), weights_of_change(layer.readout.gain, answers.t)
         stages.append(Stage(answers, v_in, w, v_in @ w.T))
         v = layer.activate(layer.readout.clip(stages[-1].v_lin))
