@@ -1,40 +1,56 @@
 """Update or solve anew: which takes less time for many sets of cells on one array.
 
-For an array of m x n cells, m its shorter side, and sets of k cells,
+For an array of m x n cells, m its shorter side, and sets of k cells, seconds by the operations that
+each takes,
 
-    solve anew     8 m^3 n                              per set
-    update         k^3 + 2 k^2 m + 2 k m n, k^2 looked up    per set
-    coupling       4 m^2 (m n)^2 / m                    once, unless it is known
+    update         1, k (k + m + n) looked up, k^3 + 2 k^2 m + 2 k m n     per set
+    solve anew     1, 8 m^3 n                                              per set
+    coupling       1, 4 rows (m n)^2                                       once, if unknown
 
-operations, each at the speed that it was measured to reach (`benchmarks/sensitivity`). Only the
-ratios matter; they hold for CPUs of today within a factor of two, and a wrong choice near the
-crossover costs little.
+each number with a constant that was measured (`benchmarks/sensitivity/update_cost.py`, with the
+table beside it). Mild drop: solving anew takes longer where it is severe. Only ratios matter; a
+wrong choice near the crossover costs little.
 """
 
-# Measured on one core, float64 [operations per second].
-SWEEP, FACTOR, COUPLING = 16e9, 8e9, 12e9
-# To look up one entry of K [s].
-LOOK_UP = 4e-9
-# What a set costs beside: loops, gathering [s].
-OVERHEAD = 3e-5
+import numpy as np
+
+# Measured on one core, float64 [s]: per set, per entry of K, u and l looked up, per operation.
+UPDATE = 9.4e-6, 1.7e-8, 3.5e-11
+RESOLVE = 1.2e-4, 3.1e-11
+COUPLING = 8.5e-4, 4.2e-11
+
+
+def update_terms(shape: tuple[int, ...], k: int) -> tuple[int, ...]:
+    """How often an update for k cells takes each of `UPDATE`."""
+    m, n = sorted(shape)
+    return 1, k * (k + m + n), k**3 + 2 * k**2 * m + 2 * k * m * n
+
+
+def resolve_terms(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How often a new solution takes each of `RESOLVE`."""
+    m, n = sorted(shape)
+    return 1, 8 * m**3 * n
+
+
+def coupling_terms(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How often the coupling of all cells takes each of `COUPLING`."""
+    rows, cols = shape
+    return 1, 4 * rows * (rows * cols) ** 2
 
 
 def resolve_seconds(shape: tuple[int, ...]) -> float:
     """To solve one array of this shape anew [s]."""
-    m, n = sorted(shape)
-    return OVERHEAD + 8 * m**3 * n / SWEEP
+    return float(np.dot(resolve_terms(shape), RESOLVE))
 
 
 def update_seconds(shape: tuple[int, ...], k: int) -> float:
     """To update its transfer matrix for k cells [s]."""
-    m, n = sorted(shape)
-    return OVERHEAD + LOOK_UP * k**2 + (k**3 + 2 * k**2 * m + 2 * k * m * n) / FACTOR
+    return float(np.dot(update_terms(shape, k), UPDATE))
 
 
 def coupling_seconds(shape: tuple[int, ...]) -> float:
     """To find the coupling of all its cells [s]."""
-    rows, cols = shape
-    return 4 * rows * (rows * cols) ** 2 / COUPLING
+    return float(np.dot(coupling_terms(shape), COUPLING))
 
 
 def update_is_cheaper(shape: tuple[int, ...], k: int, sets: int, known: bool) -> bool:
