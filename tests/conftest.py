@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator
 
 import jax
+import jaxtyping
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -28,3 +29,11 @@ def _forget_compiled_functions() -> Iterator[None]:
     yield
     jax.clear_caches()
     gc.collect()
+
+
+@pytest.fixture
+def no_shape_checks() -> Iterator[None]:
+    """As a user has it: without the import hook, whose own errors come first in the tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

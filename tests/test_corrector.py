@@ -4,7 +4,6 @@ import sys
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,14 +22,6 @@ from xbar.mlp import MLP
 
 DTYPES = ["float32", "float64"]
 KINDS = [(8,), (), None]
-
-
-@pytest.fixture
-def no_shape_checks():
-    """As a user has it: without the import hook, whose own errors come first in the tests."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def circuits(n_circuits=3, n=150, outputs=10, seed=0, dtype="float64"):

@@ -3,7 +3,6 @@ from itertools import pairwise
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,14 +20,6 @@ PHI = {
 }
 CLASSES = st.integers(0, 3)
 DTYPES = ["float32", "float64"]
-
-
-@pytest.fixture
-def no_shape_checks():
-    """As a user has it: without the import hook, whose own errors come first in the tests."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def blobs(key, models, n=60, features=4, classes=3, dtype="float64"):

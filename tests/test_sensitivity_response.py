@@ -1,5 +1,6 @@
 """An array's response: exact single changes, against rational arithmetic and against its laws."""
 
+import dataclasses
 from functools import partial
 
 import circuits
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import xbar as xb
 from xbar import sensitivity as sens
+from xbar.sensitivity.response import _sound
 from xbar.sensitivity.update import changed_transfer, update_factor
 from xbar.solvers.base import problem_of
 
@@ -87,20 +89,20 @@ def test_float32_errors(regime):
 def test_voltages_are_those_of_solve():
     circuit = circuit_of(3)
     response = sens.response(circuit.array())
-    solution = xb.solve(circuit.array(), np.eye(ROWS))
+    solution = xb.solve(circuit.array(), np.eye(ROWS), xb.Dense())
     u = np.moveaxis(np.asarray(solution.v_word - solution.v_bit), -1, 0)
     np.testing.assert_allclose(response.u, u, atol=1e-10)
-    back = xb.solve(circuit.turned().array(), np.eye(COLS))
+    back = xb.solve(circuit.turned().array(), np.eye(COLS), xb.Dense())
     left = np.asarray(back.v_word - back.v_bit)[::-1, ::-1, ::-1]
     np.testing.assert_allclose(response.l, left.transpose(2, 1, 0), atol=1e-10)
 
 
 def test_wires_without_resistance_couple_nothing():
-    g = np.random.default_rng(0).uniform(1e-6, 1e-4, (ROWS, COLS))
-    response = sens.response(xb.Crossbar(g))
+    array = circuit_of(0).array()
+    response = sens.response(xb.Crossbar(array.g, jax.tree.map(jnp.zeros_like, array.wires)))
     assert not np.any(response.k_rows)
     assert not np.any(response.k_cols)
-    np.testing.assert_array_equal(response.t, g.T)
+    np.testing.assert_array_equal(response.t, array.g.T)
 
 
 @settings(max_examples=25)
@@ -186,6 +188,7 @@ def test_stuck_and_mended_is_as_before(seed, regime, row):
     np.testing.assert_allclose(back, response.t, atol=1e-10 * np.max(response.t))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (5, 1)], ids=str)
 def test_one_line(shape):
     circuit = circuits.random_circuit(np.random.default_rng(1), *shape, "severe")
@@ -194,6 +197,7 @@ def test_one_line(shape):
     assert off(t, changed(circuit, shape[0] - 1, 0, 3e-3)) <= 1e-12
 
 
+@pytest.mark.slow
 def test_a_batch_of_arrays():
     made = [circuit_of(seed).array() for seed in range(3)]
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *made)
@@ -202,18 +206,69 @@ def test_a_batch_of_arrays():
         np.testing.assert_allclose(found.k_cols[k], sens.response(array).k_cols, rtol=1e-12)
 
 
+PARTS = ["t", "u", "l", "k_rows", "k_cols"]
+sound = jax.jit(_sound)
+
+
+@pytest.mark.parametrize("part", [None, *PARTS])
+def test_the_sweeps_find_each_others_errors(part):
+    """One number wrong by a millionth of the largest of its kind, and the result is refused."""
+    array = circuit_of(4).array()
+    response = sens.response(array)
+    if part is not None:
+        numbers = getattr(response, part)
+        worse = numbers.at[(1,) * numbers.ndim].add(1e-6 * jnp.max(numbers))
+        response = dataclasses.replace(response, **{part: worse})
+    assert bool(sound(problem_of(array.g, array.wires), response)) == (part is None)
+
+
+def test_a_response_that_missed_its_tolerance_is_refused():
+    """Some extreme circuits are too much for float32: an error or NaN. The others are right."""
+    refused = 0
+    for seed in range(8):
+        circuit = circuit_of(seed, "extreme")
+        found = sens.response(circuit.array(np.float32), throw=False)
+        if found.result == xb.RESULTS.successful:
+            assert off(found.t, circuit) <= 1e-4  # the check is made in float32, too
+            continue
+        refused += 1
+        assert found.result == xb.RESULTS.tolerance_missed
+        assert all(bool(jnp.isnan(getattr(found, part)).all()) for part in PARTS)
+        with pytest.raises(RuntimeError, match="array: solver: the currents missed"):
+            sens.response(circuit.array(np.float32))
+    assert 0 < refused < 8
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+@pytest.mark.parametrize(("share", "lost"), [(1.0, True), (0.5, False)])
+def test_what_rounding_could_spoil_is_nan(cells, share, lost):
+    """Cells of 1 S that carry all of their line's current but a billionth, opened: 1 + dg K = 1e-9.
+
+    By each way to the factor F. Half opened, they are fine.
+    """
+    k = jnp.full((cells, cells), (1 - 1e-9) / cells)
+    dg = jnp.full(cells, -share)
+    at = jnp.stack([jnp.arange(cells), jnp.zeros(cells, int)], -1)
+    response = sens.response(circuit_of(0).array())
+    factor = jax.jit(update_factor)(k[None], dg[None])
+    for found in (factor, jax.jit(changed_transfer)(response, k, at, dg)):
+        assert bool(jnp.isnan(found).all()) == bool(jnp.isnan(found).any()) == lost
+
+
+@pytest.mark.usefixtures("no_shape_checks")
 def test_bad_arrays_are_refused_or_marked():
-    g = np.full((2, 2), 1e-4)
     with pytest.raises(TypeError, match=r"array: got ndarray, needs xbar\.Crossbar"):
-        sens.response(g)
-    g[0, 0] = np.inf
+        sens.response(np.ones((2, 2)))
+    array = circuit_of(0).array()
+    endless = xb.Crossbar(array.g.at[0, 0].set(jnp.inf), array.wires)
     with pytest.raises(ValueError, match="Conductances must be finite"):
-        sens.response(xb.Crossbar(g))
-    marked = sens.response(xb.Crossbar(g), throw=False)
+        sens.response(endless)
+    marked = sens.response(endless, throw=False)
     assert marked.result == xb.RESULTS.invalid_conductance
     assert bool(jnp.isnan(marked.t).all())
+    negative = dataclasses.replace(array.wires, source=array.wires.source.at[1].set(-1.0))
     with pytest.raises(ValueError, match="Wire resistances must be finite"):
-        sens.response(xb.Crossbar(np.ones((2, 2)), xb.Wires(source=np.array([1.0, -1.0]))))
+        sens.response(xb.Crossbar(array.g, negative))
     large = xb.Crossbar(jnp.ones((200, 200)))
     with pytest.raises(ValueError, match="array: got 200x200 cells, needs at most 11585"):
         sens.coupling(large)
