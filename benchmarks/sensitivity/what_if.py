@@ -5,92 +5,149 @@
 On one array of 65x100 (10 kOhm to 1 MOhm, 1 Ohm wires): sets of 1, 8, 64 and 400 random cells, each
 stuck-on or stuck-off, by the low-rank update and by a new transfer matrix. On a 64-50-20-8-10
 network trained on the digits: the gradient of the base images' loss in forward solves, and every
-single stuck cell on the test images. Writes results/what_if.csv and .md; --quick writes nothing.
+single stuck cell on the test images. Writes results/what_if.csv and .md; --quick is float64 with
+fewer sets and calls, prints, and writes nothing.
 """
 
 import argparse
 import csv
-import time
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 import xbar as xb
+from benchmarks.sensitivity.timing import Times, in_turn
+from benchmarks.sensitivity.update_cost import solved_anew
 from benchmarks.speed.machine import description
 from xbar import sensitivity as sens
 from xbar.data.digits import load_digits, split
 from xbar.mlp import MLP, fit
 
 RESULTS = Path(__file__).parents[1] / "results"
+SPICE = Path(__file__).parents[1] / "spice_speed.csv"
 ROWS, COLS = 65, 100
 SIZES = (64, 50, 20, 8, 10)
-CELLS = (1, 8, 64, 400)
-PRECISIONS = {"float64": jnp.float64, "float32": jnp.float32}
+KINDS = ("on", "off")
+DTYPES = {"float64": jnp.float64, "float32": jnp.float32}
 
 
-def median(call, repeats: int) -> float:
-    """Seconds of a warm call."""
-    jax.block_until_ready(call())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    precisions: tuple[str, ...] = ("float64", "float32")
+    cells: tuple[int, ...] = (1, 8, 64, 400)
+    sets: int = 25
+    repeats: int = 7
+    checked: int = 5  # cells of each layer and kind whose output voltages are checked
 
 
-def row(what: str, precision: str, seconds: float, per: str, error: float, beside: float) -> dict:
-    """One result; `beside` is the time of what it is compared with, for the same work."""
-    times = {"seconds": seconds, "per": per, "error": error, "beside_s": beside}
-    return {"what": what, "precision": precision, **times, "gain": beside / seconds}
+QUICK = Plan(("float64",), (1, 64), 4, 3, 1)
 
 
-def random_sets(g: np.ndarray, k: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(k)
-    flat = np.stack([rng.permutation(g.size)[:k] for _ in range(count)])
-    cells = np.stack(np.unravel_index(flat, g.shape), axis=-1)
-    return cells, np.where(rng.random((count, k)) < 0.5, 1e-4, 1e-6)
+@dataclass(frozen=True)
+class Row:
+    """One result; `beside` is what does the same work without it."""
+
+    what: str
+    precision: str
+    per: str
+    wall_s: float
+    processor_s: float
+    error: float = np.nan
+    beside: str = ""
+    beside_wall_s: float = np.nan
+    beside_processor_s: float = np.nan
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long the other takes, by the wall."""
+        return self.beside_wall_s / self.wall_s
 
 
-def sets(precision: str, repeats: int, count: int) -> list[dict]:
-    """Sets of cells on one array, per set; the error against transfer matrices in float64."""
+UNKNOWN = Times(np.nan, np.nan)
+
+
+def row(
+    what: str,
+    precision: str,
+    per: str,
+    ours: Times,
+    beside: str = "",
+    others: Times = UNKNOWN,
+    *,
+    error: float = np.nan,
+    share: float = 1,
+    times: float = 1,
+) -> Row:
+    """A row; calls that did several at once have a share of their time, others happen `times`."""
+    return Row(
+        what,
+        precision,
+        per,
+        ours.wall * share,
+        ours.processor * share,
+        error,
+        beside,
+        others.wall * share * times,
+        others.processor * share * times,
+    )
+
+
+def relative(ours: jax.Array, exact: jax.Array) -> float:
+    """Largest error, relative to the largest number; NaN stays."""
+    return float(jnp.max(jnp.abs(ours - exact)) / jnp.max(jnp.abs(exact)))
+
+
+# --- sets of cells on one array ------------------------------------------------------------------
+
+
+def sets(precision: str, plan: Plan) -> Iterator[Row]:
+    """Sets of cells, per set; the error is that of transfer matrices solved anew in float64."""
     rng = np.random.default_rng(0)
     g = np.exp(rng.uniform(np.log(1e-6), np.log(1e-4), (ROWS, COLS)))
     exact = xb.Crossbar(g, xb.Wires(1.0, 1.0))
-    array = jax.tree.map(lambda x: x.astype(PRECISIONS[precision]), exact)
+    array = jax.tree.map(lambda x: x.astype(DTYPES[precision]), exact)
     response, known = sens.response(array), sens.coupling(array)
-
-    @jax.jit
-    def anew(array: xb.Crossbar, changed: jax.Array) -> jax.Array:
-        return lax.map(lambda g: xb.transfer(xb.Crossbar(g, array.wires)), changed)
-
-    found = []
-    for k in CELLS:
-        cells, g_new = random_sets(g, k, count)
-        changed = np.repeat(g[None], count, 0)
-        np.put_along_axis(
-            changed.reshape(count, -1), cells[..., 0] * COLS + cells[..., 1], g_new, axis=1
+    for k in plan.cells:
+        flat = np.stack([rng.permutation(g.size)[:k] for _ in range(plan.sets)])
+        cells = np.stack(np.unravel_index(flat, g.shape), axis=-1)
+        g_new = np.where(rng.random(flat.shape) < 0.5, 1e-4, 1e-6)
+        changed = np.repeat(g.reshape(1, -1), plan.sets, 0)
+        np.put_along_axis(changed, flat, g_new, axis=1)
+        changed = jnp.asarray(changed.reshape(-1, ROWS, COLS))
+        update = partial(sens.changed_transfers, response, known, cells, g_new)
+        anew = partial(solved_anew, array, changed.astype(array.g.dtype))
+        times = in_turn({"update": update, "anew": anew}, plan.repeats)
+        yield row(
+            f"{k} changed cells of {ROWS}x{COLS}: update",
+            precision,
+            "set",
+            times["update"],
+            "solved anew",
+            times["anew"],
+            error=relative(update(), solved_anew(exact, changed)),
+            share=1 / plan.sets,
         )
-        arrays = jnp.asarray(changed, array.g.dtype)
-        updated = median(partial(sens.changed_transfers, response, known, cells, g_new), repeats)
-        solved = median(partial(anew, array, arrays), repeats)
-        expected = anew(exact, jnp.asarray(changed))
-        t = sens.changed_transfers(response, known, cells, g_new)
-        error = float(jnp.max(jnp.abs(t - expected)) / jnp.max(jnp.abs(expected)))
-        what = f"{k} changed cells of {ROWS}x{COLS}: update"
-        found.append(row(what, precision, updated / count, "set", error, solved / count))
-    once = {"all answers (response)": sens.response, "coupling of all cells": sens.coupling}
-    for name, function in once.items():
-        seconds = median(lambda f=function: f(array), repeats)
-        found.append(row(f"{name} of {ROWS}x{COLS}", precision, seconds, "array", np.nan, np.nan))
-    return found
+    once = {
+        f"all answers of {ROWS}x{COLS} (`response`)": partial(sens.response, array),
+        f"coupling of all cells of {ROWS}x{COLS}": partial(sens.coupling, array),
+    }
+    for name, times in in_turn(once, plan.repeats).items():
+        yield row(name, precision, "array", times)
 
 
+# --- the network of the digits -------------------------------------------------------------------
+
+
+@cache
 def digits() -> tuple[xb.Network, dict[str, tuple[jax.Array, jax.Array]]]:
+    """The network, and images and labels by part."""
     data = load_digits()
     parts = split(data.labels, jax.random.key(0))
     x = data.images / 16
@@ -102,113 +159,160 @@ def digits() -> tuple[xb.Network, dict[str, tuple[jax.Array, jax.Array]]]:
     return net, {n: (x[p], data.labels[p]) for n, p in vars(parts).items()}
 
 
-def network(precision: str, repeats: int) -> list[dict]:
-    """Gradient and single-fault maps of the digits network."""
-    net, parts = digits()
-    exact_grad = sens.gradients(net, *parts["base"])
-    exact_maps = maps_of(sens.baseline(net, *parts["test"]))
-    net = jax.tree.map(lambda x: x.astype(PRECISIONS[precision]), net)
-    forward = jax.jit(lambda net, x: net(x))
-    found = []
-    solve = median(lambda: forward(net, parts["base"][0]), 3 * repeats)
-    gradient = median(lambda: sens.gradients(net, *parts["base"]), 3 * repeats)
-    ours = sens.gradients(net, *parts["base"])
-    error = max(
-        float(jnp.max(jnp.abs(a.g - b.g)) / jnp.max(jnp.abs(b.g)))
-        for a, b in zip(ours.layers, exact_grad.layers, strict=True)
-    )
-    n = len(parts["base"][0])
-    what = f"gradient over every element, {n} images; beside: net(x)"
-    found.append(row(what, precision, gradient, "data set", error, solve))
-    base = median(lambda: sens.baseline(net, *parts["test"]), repeats)
-    found.append(row("baseline of four layers", precision, base, "network", np.nan, np.nan))
-    start = sens.baseline(net, *parts["test"])
-    seconds = median(lambda: maps_of(start), repeats)
-    maps = maps_of(start)
-    error = max(
-        float(jnp.max(jnp.abs(a.loss - b.loss)) / jnp.max(b.loss))
-        for a, b in zip(maps, exact_maps, strict=True)
-    )
-    faults = sum(m.loss.size for m in maps)
-    solves = faults * median(lambda: forward(net, parts["test"][0]), repeats)
-    what = f"all {faults} single stuck cells, {len(parts['test'][0])} images; beside: net(x) each"
-    found.append(row(what, precision, seconds, "all", error, solves))
-    return found
+@jax.jit
+def forward(net: xb.Network, x: jax.Array) -> jax.Array:
+    return net(x)
 
 
-def maps_of(base: sens.Baseline) -> list[sens.FaultMap]:
-    layers = range(len(base.stages))
-    return [sens.cell_faults(base, layer, how) for layer in layers for how in ("on", "off")]
+def in_precision(net: xb.Network, precision: str) -> xb.Network:
+    return jax.tree.map(lambda x: x.astype(DTYPES[precision]), net)
 
 
-def brute() -> float:
-    """Largest error of the output voltages of random single faults, against solving anew [V/V]."""
+def gradient(precision: str, plan: Plan) -> Iterator[Row]:
+    """Of the base images' loss, in forward solves of the same images."""
+    exact, parts = digits()
+    x, labels = parts["base"]
+    net = in_precision(exact, precision)
+    calls: dict[str, Callable] = {"net(x)": partial(forward, net, x)}
+    for what, segments in (("", False), (", every segment", True)):
+        name = f"gradient over every cell, driver, amplifier{what}, {len(x)} images"
+        calls[name] = partial(sens.gradients, net, x, labels, segments=segments)
+    times = in_turn(calls, 5 * plan.repeats)
+    expected = sens.gradients(exact, x, labels)
+    solve = times.pop("net(x)")
+    for name, ours in times.items():
+        found = calls[name]()
+        pairs = zip(found.layers, expected.layers, strict=True)
+        error = max(relative(a.g, b.g) for a, b in pairs)
+        yield row(name, precision, "data set", ours, "net(x), once", solve, error=error)
+
+
+def maps(precision: str, plan: Plan) -> Iterator[Row]:
+    """Every single stuck cell of every layer on the test images."""
+    exact, parts = digits()
+    x, labels = parts["test"]
+    net = in_precision(exact, precision)
+    base, exact_base = (sens.baseline(n, x, labels) for n in (net, exact))
+
+    def all_cells(base: sens.Baseline, how: str) -> list[sens.FaultMap]:
+        return [sens.cell_faults(base, layer, how) for layer in range(len(base.stages))]
+
+    calls: dict[str, Callable] = {how: partial(all_cells, base, how) for how in KINDS}
+    calls |= {"base": partial(sens.baseline, net, x, labels), "net(x)": partial(forward, net, x)}
+    times = in_turn(calls, plan.repeats)
+    yield row(f"`baseline`, four layers, {len(x)} images", precision, "network", times["base"])
+    for how in KINDS:
+        found, expected = calls[how](), all_cells(exact_base, how)
+        count = sum(layer.loss.size for layer in found)
+        pairs = zip(found, expected, strict=True)
+        yield row(
+            f"each of {count} cells stuck-{how}, {len(x)} images",
+            precision,
+            "all",
+            times[how],
+            "net(x), each",
+            times["net(x)"],
+            error=max(relative(a.loss, b.loss) for a, b in pairs),
+            times=count,
+        )
+
+
+def checked(plan: Plan) -> float:
+    """Largest error of output voltages with random single cells stuck, against solving anew."""
     net, parts = digits()
     x, labels = parts["test"]
-    base, forward = sens.baseline(net, x, labels), jax.jit(lambda net, x: net(x))
-    rng, worst = np.random.default_rng(0), 0.0
+    base, rng, worst = sens.baseline(net, x, labels), np.random.default_rng(0), 0.0
     for layer, stage in enumerate(base.stages):
-        g = np.asarray(stage.response.g)
-        cells = np.stack(np.unravel_index(rng.permutation(g.size)[:5], g.shape), -1)
-        for how in ("on", "off"):
+        shape = stage.response.g.shape
+        flat = rng.permutation(stage.response.g.size)[: plan.checked]
+        cells = np.stack(np.unravel_index(flat, shape), -1)
+        for how in KINDS:
             ours = sens.fault_voltages(base, layer, cells, how)
             values = sens.stuck_values(base, layer, how)[cells[:, 0], cells[:, 1]]
             for k, cell in enumerate(cells):
                 anew = forward(sens.with_cells(net, layer, cell[None], values[k]), x)
-                off = jnp.max(jnp.abs(ours[k] - anew)) / jnp.max(jnp.abs(anew))
-                worst = max(worst, float(off))
+                worst = max(worst, relative(ours[k], anew))
     return worst
 
 
-def table(rows: list[dict], worst: float) -> str:
+# --- what is written -----------------------------------------------------------------------------
+
+
+def by_ngspice() -> str:
+    """What the maps would take in ngspice, from what it was measured to take for two images."""
+    with SPICE.open() as file:
+        found = {r["quantity"]: float(r["value"]) for r in csv.DictReader(file)
+                 if r["circuit"] == "network"}  # fmt: skip
+    each = found["ngspice_measured_s"] / found["ngspice_measured_images"]
+    net, parts = digits()
+    faults = len(KINDS) * sum(layer.array().g.size for layer in net.layers)
+    images = len(parts["test"][0])
+    years = each * faults * images / (365 * 24 * 3600)
+    return (
+        f"ngspice took {each:.3g} s for the four arrays of such a network and one image (measured "
+        f"on two, `benchmarks/spice_speed.csv`). One solve for each of {faults:,} faults and "
+        f"{images} images, *extrapolated*, not run: {years:.2g} years."
+    )
+
+
+def table(rows: list[Row], worst: float, plan: Plan) -> str:
     where = description()
     lines = [
         "# Exact what-if",
         "",
-        __doc__.partition("\n\n")[0],
-        "",
         f"Written by `python -m benchmarks.sensitivity.what_if` at commit {where['commit']}: "
         f"{where['machine']}, {where['cores']} cores, load {where['load']}; Python "
-        f"{where['python']}, jax {where['jax']}. Warm medians. Error: largest, relative to the "
-        f"largest value, against float64 solved anew (gradients, maps: against float64). Output "
-        f"voltages of 40 random single faults against `net(x)` of the faulty network: {worst:.0e} "
-        "of the largest.",
+        f"{where['python']}, jax {where['jax']}. Warm calls in turn, {plan.repeats} of each "
+        f"(gradients {5 * plan.repeats}): wall, the median; processor, the least. Ratio: by the "
+        "wall. Error: largest, relative to the largest value, against solving anew in float64 "
+        "(gradients and maps: against theirs in float64).",
         "",
-        "| | precision | time | per | error | beside | gain |",
-        "|---|---|---:|---|---:|---:|---:|",
+        f"Output voltages with {len(SIZES[1:]) * len(KINDS) * plan.checked} random single cells "
+        f"stuck, against `net(x)` of the faulty network: {worst:.0e} of the largest.",
+        "",
+        by_ngspice(),
+        "",
+        "| | precision | per | wall | processor | error | beside | wall | processor | ratio |",
+        "|---|---|---|---:|---:|---:|---|---:|---:|---:|",
     ]
     for r in rows:
-        error, beside, gain = (
-            "" if np.isnan(r[n]) else format(r[n] * scale, form)
-            for n, scale, form in (
-                ("error", 1, ".0e"),
-                ("beside_s", 1e3, ".4g"),
-                ("gain", 1, ".3g"),
-            )
+        values = (
+            *(r.what, r.precision, r.per),
+            *(duration(s) for s in (r.wall_s, r.processor_s)),
+            "" if np.isnan(r.error) else f"{r.error:.0e}",
+            r.beside,
+            *(duration(s) for s in (r.beside_wall_s, r.beside_processor_s)),
+            "" if np.isnan(r.ratio) else f"{r.ratio:.3g}",
         )
-        beside = beside and f"{beside} ms"
-        time_ms = f"{1e3 * r['seconds']:.3g} ms"
-        values = (r["what"], r["precision"], time_ms, r["per"], error, beside, gain)
         lines.append(f"| {' | '.join(values)} |")
     return "\n".join(lines) + "\n"
 
 
+def duration(seconds: float) -> str:
+    if np.isnan(seconds):
+        return ""
+    return f"{1e3 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Exact what-if against solving anew.")
     parser.add_argument("--quick", action="store_true", help="small, and writes nothing")
     quick = parser.parse_args().quick
+    plan = QUICK if quick else Plan()
     jax.config.update("jax_enable_x64", True)
-    repeats, count = (2, 4) if quick else (5, 25)
     rows = []
-    for precision in PRECISIONS:
-        rows += sets(precision, repeats, count) + network(precision, repeats)
-    text = table(rows, brute())
+    for precision in plan.precisions:
+        for part in (sets, gradient, maps):
+            rows += part(precision, plan)
+    text = table(rows, checked(plan), plan)
     print(text)
     if not quick:
+        where = description()
         with (RESULTS / "what_if.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, [*rows[0], *description()])
+            names = [*asdict(rows[0]), "ratio", *where]
+            writer = csv.DictWriter(file, names)
             writer.writeheader()
-            writer.writerows(r | description() for r in rows)
+            writer.writerows(asdict(r) | {"ratio": r.ratio} | where for r in rows)
         (RESULTS / "what_if.md").write_text(text)
 
 
