@@ -85,6 +85,9 @@ def _computed(
     start = time.perf_counter()
     tables = experiment.compute(lab)
     write_part(path, experiment.name, tables, time.perf_counter() - start, config)
+    # A process may hold some ten thousand pieces of memory (vm.max_map_count), and each compiled
+    # function takes many: those of twelve experiments do not fit.
+    jax.clear_caches()
     lab.stages.check()
     return path
 
