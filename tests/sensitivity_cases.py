@@ -9,10 +9,17 @@ import numpy as np
 import xbar as xb
 from xbar import sensitivity as sens
 
-# Severe enough that a fault is felt along its lines: the wires drop a good part of the voltage.
-WIRES = xb.Wires(word_line=30.0, bit_line=20.0, source=50.0, sense=10.0)
-# Two arrays of one size, 4x6: what is compiled for one serves the other.
+# Two arrays of one size: what is compiled for one serves the other.
 SIZES = (3, 3, 3)
+ROWS, COLS = 4, 6
+# Severe enough that a fault is felt along its lines: the wires drop a good part of the voltage.
+WIRES = xb.Wires(
+    word_line=np.full((ROWS, COLS), 30.0),
+    bit_line=np.full((ROWS, COLS), 20.0),
+    source=np.full(ROWS, 50.0),
+    sense=np.full(COLS, 10.0),
+)
+NO_WIRES = jax.tree.map(jnp.zeros_like, WIRES)
 N = 7
 
 
