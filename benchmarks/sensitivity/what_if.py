@@ -11,6 +11,7 @@ fewer sets and calls, prints, and writes nothing.
 
 import argparse
 import csv
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -42,12 +43,12 @@ class Plan:
 
     precisions: tuple[str, ...] = ("float64", "float32")
     cells: tuple[int, ...] = (1, 8, 64, 400)
-    sets: int = 25
-    repeats: int = 7
+    sets: int = 100
+    repeats: int = 5
     checked: int = 5  # cells of each layer and kind whose output voltages are checked
 
 
-QUICK = Plan(("float64",), (1, 64), 4, 3, 1)
+QUICK = Plan(("float64",), (1, 64), 10, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,18 @@ def digits() -> tuple[xb.Network, dict[str, tuple[jax.Array, jax.Array]]]:
 
 
 @jax.jit
+def solved(net: xb.Network) -> tuple[jax.Array, ...]:
+    return net.transfers()
+
+
+@jax.jit
+def applied(net: xb.Network, transfers: tuple[jax.Array, ...], x: jax.Array) -> jax.Array:
+    return net.apply(transfers, x)
+
+
 def forward(net: xb.Network, x: jax.Array) -> jax.Array:
-    return net(x)
+    """``net(x)``, compiled; its arrays once for any number of images."""
+    return applied(net, solved(net), x)
 
 
 def in_precision(net: xb.Network, precision: str) -> xb.Network:
@@ -183,7 +194,9 @@ def gradient(precision: str, plan: Plan) -> Iterator[Row]:
     for name, ours in times.items():
         found = calls[name]()
         pairs = zip(found.layers, expected.layers, strict=True)
-        error = max(relative(a.g, b.g) for a, b in pairs)
+        # float64 is what float32 is measured against; its own errors are in the tests.
+        own = net.k_in.dtype == exact.k_in.dtype
+        error = np.nan if own else max(relative(a.g, b.g) for a, b in pairs)
         yield row(name, precision, "data set", ours, "net(x), once", solve, error=error)
 
 
@@ -205,6 +218,7 @@ def maps(precision: str, plan: Plan) -> Iterator[Row]:
         found, expected = calls[how](), all_cells(exact_base, how)
         count = sum(layer.loss.size for layer in found)
         pairs = zip(found, expected, strict=True)
+        own = net.k_in.dtype == exact.k_in.dtype
         yield row(
             f"each of {count} cells stuck-{how}, {len(x)} images",
             precision,
@@ -212,7 +226,7 @@ def maps(precision: str, plan: Plan) -> Iterator[Row]:
             times[how],
             "net(x), each",
             times["net(x)"],
-            error=max(relative(a.loss, b.loss) for a, b in pairs),
+            error=np.nan if own else max(relative(a.loss, b.loss) for a, b in pairs),
             times=count,
         )
 
@@ -255,6 +269,17 @@ def by_ngspice() -> str:
     )
 
 
+def in_forward_solves(rows: list[Row]) -> str:
+    """What the gradients take, in forward solves of the network on the same images."""
+    found = [
+        f"{r.wall_s / r.beside_wall_s:.2f} forward solves by the wall, "
+        f"{r.processor_s / r.beside_processor_s:.2f} by processor time ({r.what}, {r.precision})"
+        for r in rows
+        if r.what.startswith("gradient")
+    ]
+    return f"Gradients take {'; '.join(found)}."
+
+
 def table(rows: list[Row], worst: float, plan: Plan) -> str:
     where = description()
     lines = [
@@ -265,10 +290,12 @@ def table(rows: list[Row], worst: float, plan: Plan) -> str:
         f"{where['python']}, jax {where['jax']}. Warm calls in turn, {plan.repeats} of each "
         f"(gradients {5 * plan.repeats}): wall, the median; processor, the least. Ratio: by the "
         "wall. Error: largest, relative to the largest value, against solving anew in float64 "
-        "(gradients and maps: against theirs in float64).",
+        "(gradients and maps in float32: against theirs in float64).",
         "",
         f"Output voltages with {len(SIZES[1:]) * len(KINDS) * plan.checked} random single cells "
         f"stuck, against `net(x)` of the faulty network: {worst:.0e} of the largest.",
+        "",
+        in_forward_solves(rows),
         "",
         by_ngspice(),
         "",
@@ -303,6 +330,7 @@ def main() -> None:
     rows = []
     for precision in plan.precisions:
         for part in (sets, gradient, maps):
+            print(f"{precision}: {part.__name__}", file=sys.stderr, flush=True)
             rows += part(precision, plan)
     text = table(rows, checked(plan), plan)
     print(text)
