@@ -107,7 +107,8 @@ def test_amplifiers_of_infinite_gain(finite):
         assert abs(2 * rates[1] - rates[0] - ours) <= 1e-5 * abs(ours)
 
 
-@pytest.mark.parametrize("segments", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.slow
+@pytest.mark.parametrize("segments", [True, False])
 def test_another_solver(finite, segments):
     default = sens.gradients(finite, inputs(), labels(), segments=segments)
     found = sens.gradients(finite, inputs(), labels(), segments=segments, solver=xb.Dense())
@@ -201,7 +202,7 @@ def test_the_slope_is_the_gradient(base, layer):
     assert np.max(np.abs(slope - gradient)) <= 1e-10 * np.max(np.abs(gradient))
 
 
-@layers
+@pytest.mark.parametrize("layer", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_expansion_is_that_of_the_exact_map(base, layer):
     """What order 1 leaves falls with the square of the change, what order 2 leaves with the cube.
 
@@ -219,6 +220,7 @@ def test_the_expansion_is_that_of_the_exact_map(base, layer):
         assert b / c == pytest.approx(expected, rel=0.15)
 
 
+@pytest.mark.slow
 @layers
 def test_voltages_along_a_cell(base, layer):
     cells = np.array([[0, 0], [2, 3], [3, 5]])

@@ -86,6 +86,7 @@ def test_float32_errors(regime):
         assert off(t, found) <= 2e-5
 
 
+@pytest.mark.slow
 def test_voltages_are_those_of_solve():
     circuit = circuit_of(3)
     response = sens.response(circuit.array())

@@ -76,6 +76,7 @@ def test_sets_of_different_sizes(base, known, method):
         assert float(found.accuracy[k]) == pytest.approx(share)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.permutations(range(6)))
 def test_the_order_of_a_sets_cells_does_not_matter(base, known, seed, order):
@@ -98,6 +99,7 @@ def test_transfers_are_those_of_the_changed_array(base, known, seed):
     np.testing.assert_allclose(found, expected, atol=1e-12 * np.max(expected))
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.integers(0, SHAPE[1] - 1), st.sampled_from([0.0, 1e-6, 2e-4]))
 def test_a_column_is_the_set_of_its_cells(base, known, column, g_new):
