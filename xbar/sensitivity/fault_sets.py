@@ -73,9 +73,9 @@ def fault_sets(
     values = conductances("g_new", g_new, at.shape[:2]).astype(g.dtype)
     dg = values - g[at[..., 0], at[..., 1]]
     if method == "auto":
-        fits = g.size**2 * g.dtype.itemsize <= MAX_BYTES
+        fits = known is not None or g.size**2 * g.dtype.itemsize <= MAX_BYTES
         cheaper = update_is_cheaper(g.shape, at.shape[1], len(at), known is not None)
-        method = "update" if (fits and cheaper) or (known is not None and cheaper) else "resolve"
+        method = "update" if fits and cheaper else "resolve"
     if method == "resolve":
         return _resolved(base, layer, at, dg, loss)
     known = coupling(base.net.layers[layer].array()) if known is None else known
