@@ -6,7 +6,7 @@ o, has by reciprocity
     dT[o,k]/dr = -J_l,o J_u,k           dL/dr = -sum_ok D[o,k] J_l,o J_u,k        D = dL/dT
 
 A word-line segment carries the currents of the cells behind it, a bit-line segment those above.
-`gradients` has the same from the derivative rule of the solvers, and those of amplifiers and
+`gradients` has the same from a walk through the sweep's factors, and those of amplifiers and
 drivers; this compiles in a tenth of its time.
 """
 
