@@ -13,7 +13,8 @@ import shutil
 import sys
 from pathlib import Path
 
-BEGIN, END = "<!-- paper table -->", "<!-- end of paper table -->"
+from marked import marked, put  # beside this script
+
 FIGURE = Path("benchmarks/figures/paper_recovery.png")
 SHOWN = "recovery_circuits.png"  # of the run's figures
 MOST_BYTES = 4_000_000  # of what is kept
@@ -40,14 +41,6 @@ def table(summary):
     )
 
 
-def replaced(text, content):
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"got no lines {BEGIN} and {END}, needs both")
-    return f"{before}{begin}\n{content}\n{end}{after}"
-
-
 def keep(run, summary, folder):
     files = [*(run / "tables").glob("*.csv"), *(run / name for name in summary["figures"])]
     files.append(run / "summary.json")
@@ -70,15 +63,12 @@ def main():
         summary = json.loads((given.run / "summary.json").read_text(encoding="utf-8"))
         if "claims" not in summary:
             raise ValueError(f"{given.run}: got another run, needs one of xbar paper")
-        text = replaced(given.readme.read_text(encoding="utf-8"), table(summary))
+        text = marked(given.readme.read_text(encoding="utf-8"), "paper table", table(summary))
         if given.keep is not None:
             keep(given.run, summary, given.keep)
     except (ValueError, OSError) as error:
         sys.exit(f"paper_table: {error}")
-    figure = given.readme.parent / FIGURE
-    figure.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(given.run / SHOWN, figure)
-    given.readme.write_text(text, encoding="utf-8")
+    put(given.readme, text, FIGURE, given.run / SHOWN)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ The table goes between the lines `<!-- demo table -->` and `<!-- end of demo tab
 
 import argparse
 import json
-import shutil
 import sys
 from pathlib import Path
+
+from marked import marked, put  # beside this script
 
 from xbar.data.runs import load_run
 from xbar.data.store import StoreError
 
-BEGIN, END = "<!-- demo table -->", "<!-- end of demo table -->"
 FIGURE = Path("benchmarks/figures/demo_accuracy.png")
 
 
@@ -59,14 +59,6 @@ def table(summary, attributes):
     )
 
 
-def replaced(text, content):
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"got no lines {BEGIN} and {END}, needs both")
-    return f"{before}{begin}\n{content}\n{end}{after}"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a finished demo")
@@ -75,13 +67,12 @@ def main():
     try:
         attributes = load_run(given.run).attributes
         summary = json.loads((given.run / "summary.json").read_text(encoding="utf-8"))
-        text = replaced(given.readme.read_text(encoding="utf-8"), table(summary, attributes))
+        text = marked(
+            given.readme.read_text(encoding="utf-8"), "demo table", table(summary, attributes)
+        )
     except (StoreError, ValueError, OSError) as error:
         sys.exit(f"readme_table: {error}")
-    figure = given.readme.parent / FIGURE
-    figure.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(given.run / "accuracy.png", figure)
-    given.readme.write_text(text, encoding="utf-8")
+    put(given.readme, text, FIGURE, given.run / "accuracy.png")
 
 
 if __name__ == "__main__":
