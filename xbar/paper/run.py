@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xbar.data.digits import Dataset
+from xbar.paper.compiled import compiled_once
 from xbar.paper.experiment import Experiment
 from xbar.paper.lab import Lab
 from xbar.paper.registry import EXPERIMENTS
@@ -62,6 +63,7 @@ def run(
     with (
         jax.enable_x64(True),
         interrupt.watched(),
+        compiled_once(),
         RunFolder(out, "paper", config, overwrite=overwrite) as folder,
     ):
         lab = Lab(settings, folder, console, Stages(console, interrupt.check), dataset)
@@ -86,7 +88,7 @@ def _computed(
     tables = experiment.compute(lab)
     write_part(path, experiment.name, tables, time.perf_counter() - start, config)
     # A process may hold some ten thousand pieces of memory (vm.max_map_count), and each compiled
-    # function takes many: those of twelve experiments do not fit.
+    # function takes many: those of twelve experiments do not fit. `compiled_once` has them on disk.
     jax.clear_caches()
     lab.stages.check()
     return path
