@@ -17,7 +17,7 @@ def hits(monkeypatch):
     """Events of functions that were found compiled, on a process without a cache."""
     monkeypatch.setattr(compiled, "WORTH", 0)
     seen = []
-    jax.monitoring.register_event_listener(lambda name, **_: seen.append(name))
+    jax.monitoring.register_event_listener(lambda event, **_: seen.append(event))
     asked = {name: jax.config.values[name] for name in (FOLDER, SECONDS)}
     jax.config.update(FOLDER, None)
     compiled.compilation_cache.reset_cache()
