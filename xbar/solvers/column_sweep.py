@@ -45,6 +45,7 @@ from xbar.solvers.base import (
 from xbar.solvers.batching import per_array, repaired
 from xbar.solvers.bit_line import Columns, columns_of
 from xbar.solvers.lines import product
+from xbar.solvers.loops import scan
 from xbar.solvers.mild_sweep import mild_transfer
 from xbar.solvers.sweep_check import lying, transfer_ok, turned, voltages_from
 
@@ -128,9 +129,8 @@ def _factor(problem: Problem, rtol: float) -> _Sweep:
     segment, column = word.T, columns_of(problem.g.T, bit.T)
     tolerance = jnp.asarray(ADMITTANCE_SHARE * rtol / cols, dtype)
 
-    def step(before: tuple[Array, Array], inputs: tuple) -> tuple:
+    def step(before: tuple[Array, Array], resistance: Array, own: Array) -> tuple:
         last, admittance = before
-        own, resistance = inputs
         new = own + last
         # To first order, with the diagonal of X in place of all of it.
         shrink = 1 - jnp.diagonal(last) * resistance
@@ -139,8 +139,7 @@ def _factor(problem: Problem, rtol: float) -> _Sweep:
         return (ahead, new), passage
 
     nothing = jnp.zeros((rows, rows), dtype)
-    inputs = column.admittance, segment
-    _, passage = lax.scan(step, (nothing, nothing), inputs, reverse=True)
+    _, passage = scan(step, (nothing, nothing), segment, column.admittance, reverse=True)
     return _Sweep(column, passage, segment)
 
 

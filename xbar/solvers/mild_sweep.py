@@ -21,13 +21,14 @@ Bit lines need no matrix: ``S = diag(own) - (upper_i lower_k for i < k, symmetri
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from xbar.solvers.base import Problem, Transfer, probe
 from xbar.solvers.batching import chosen
 from xbar.solvers.bit_line import Chains, chains_of
 from xbar.solvers.lines import product, running_sum
+from xbar.solvers.loops import scan
 from xbar.solvers.sweep_check import lying, transfer_ok, turned
 
 # Share of the tolerance that the estimated errors may take: what they leave out is less than 3.
@@ -107,7 +108,7 @@ def _eliminate(chains: Chains, segment: Lines, *, newton: bool) -> Split:
     i, k = jnp.arange(rows)[:, None], jnp.arange(rows)
     above, below = (i < k).astype(dtype), (i > k).astype(dtype)
 
-    def step(before: tuple[Split, Split], inputs: tuple) -> tuple:
+    def step(before: tuple[Split, Split], inputs: tuple, _: None) -> tuple:
         last, seen = before
         (own, _, upper, lower), d, longer = inputs
         between = above * upper[:, None] * lower + below * lower[:, None] * upper
@@ -117,7 +118,7 @@ def _eliminate(chains: Chains, segment: Lines, *, newton: bool) -> Split:
 
     nothing = Split(jnp.zeros((rows, rows), dtype), jnp.zeros(rows, dtype))
     longer = segment - jnp.concatenate([segment[1:], segment[-1:]])  # than the column before
-    return lax.scan(step, (nothing, nothing), (chains, segment, longer), reverse=True)[1]
+    return scan(step, (nothing, nothing), (chains, segment, longer), reverse=True)[1]
 
 
 def _passed_on(last: Split, seen: Split, new: Split, d: Array, longer: Array) -> Split:
@@ -149,16 +150,16 @@ def _walk(ahead: Split, segment: Lines, out: Lines) -> tuple[Transfer, Lines]:
     rows, dtype = segment.shape[1], segment.dtype
     signs = probe(rows, dtype)
 
-    def step(unit: Split, inputs: tuple) -> tuple:
+    def step(unit: Split, inputs: tuple, small: Array) -> tuple:
         # Word-line voltages for 1 V on each row: not symmetric, otherwise split in the same way.
-        (small, diagonal), d, out = inputs
+        diagonal, d, out = inputs
         w, kept = unit
         drawn = _small_product(small, w) + small * kept + diagonal[:, None] * w
         w, kept = w - d[:, None] * drawn, kept - d * diagonal * kept
         return Split(w, kept), (out @ w + out * kept, w @ signs + kept * signs)
 
     start = Split(jnp.zeros((rows, rows), dtype), jnp.ones(rows, dtype))
-    return lax.scan(step, start, (ahead, segment, out))[1]
+    return scan(step, start, (ahead.diagonal, segment, out), ahead.small)[1]
 
 
 def _cell_currents(chains: Chains, w: Lines) -> Lines:
