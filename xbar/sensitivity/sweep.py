@@ -1,6 +1,6 @@
 """One sweep over the columns of an array: how its cells answer inputs, and each other.
 
-The array is eliminated from its open end as in `xbar.solvers.column_sweep` (same symbols: `X_j`
+The array is eliminated from its open end as in `xbar.solvers.elimination` (same symbols: `X_j`
 what arrives in front of the segments left of column j, `D_j` those segments), and walked back from
 the source. For 1 V on each row, and for 1 A drawn from each word-line node of column j itself,
 
@@ -26,9 +26,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-from xbar.solvers.admittance import Passage, seen_through
+from xbar.solvers.admittance import Passage
 from xbar.solvers.base import Problem, default_rtol
 from xbar.solvers.bit_line import Alone, alone
+from xbar.solvers.elimination import eliminated
 from xbar.solvers.lines import product
 
 Squares = Float[Array, "cols rows rows"]
@@ -60,26 +61,12 @@ class Walked(NamedTuple):
 
 def sweep(problem: Problem) -> Swept:
     """Eliminate the array column by column, from the open end to the source."""
-    rows, cols = problem.g.shape
     dtype = problem.g.dtype
     word, bit = problem.segments()
     lines = alone(problem.g.T, bit.T)
     admittance, out = problem.g.T[:, :, None] * lines.voltage, problem.g.T * lines.reach
     share = ADMITTANCE_SHARE[dtype.name]
-    tolerance = jnp.asarray(share * default_rtol(None, dtype) / cols, dtype)
-
-    def step(before: tuple[Array, Array], inputs: tuple) -> tuple:
-        last, seen = before
-        own, resistance = inputs
-        new = own + last
-        # To first order, with the diagonal of X in place of all of it.
-        shrink = 1 - jnp.diagonal(last) * resistance
-        start = last + shrink[:, None] * (new - seen) * shrink
-        ahead, passage = seen_through(new, resistance, start, tolerance)
-        return (ahead, new), passage
-
-    nothing = jnp.zeros((rows, rows), dtype)
-    _, passage = lax.scan(step, (nothing, nothing), (admittance, word.T), reverse=True)
+    passage = eliminated(admittance, word.T, share * default_rtol(None, dtype))
     return Swept(lines, admittance, out, passage, word.T)
 
 

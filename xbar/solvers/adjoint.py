@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Bool, Float, Int
 
 from xbar.crossbar import Wires
@@ -92,20 +93,35 @@ def _matrix(
     return solver.transfer(state, problem_of(g, wires))
 
 
-@_matrix.defjvp
 def _matrix_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple:
     state, g, wires = primals
+    values, structure = jax.tree.flatten((g, wires))
+    changes = jax.tree.leaves(tuple(tangents[1:]), is_leaf=_is_zero)
+    # What does not change is left out: its derivative would be computed, and be zero.
+    live = [k for k, change in enumerate(changes) if not _is_zero(change)]
 
-    def found(g: Float[Array, "rows cols"], wires: Wires) -> tuple:
+    def found(*moving: Array) -> tuple:
+        every = list(values)
+        for k, value in zip(live, moving, strict=True):
+            every[k] = value
+        g, wires = jax.tree.unflatten(structure, every)
         if solver.own_transfer is not None:
             return solver.own_transfer(problem_of(g, wires))
         cells = _cells(solver, state, g, wires, unit_drives(g))
         return transfer_from(cells.i_cell), jnp.all(cells.ok)
 
-    (matrix, ok), (d_matrix, _) = jax.jvp(found, (g, wires), tuple(tangents[1:]))
+    at, along = tuple(values[k] for k in live), tuple(changes[k] for k in live)
+    (matrix, ok), (d_matrix, _) = jax.jvp(found, at, along)
     # Nobody looks at the status of a derivative, so one that missed its tolerance becomes NaN.
     d_matrix = jnp.where(ok, d_matrix, jnp.nan)
     return (matrix, ok), (d_matrix, np.zeros((), jax.dtypes.float0))
+
+
+_matrix.defjvp(_matrix_jvp, symbolic_zeros=True)
+
+
+def _is_zero(tangent: Any) -> bool:
+    return isinstance(tangent, SymbolicZero)
 
 
 def _respond(

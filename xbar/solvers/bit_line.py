@@ -71,6 +71,14 @@ class Chains(NamedTuple):
     lower: Lines  # 1
 
 
+class Cells(NamedTuple):
+    """Every bit line by itself: ``C = beside + diag(own)``."""
+
+    beside: Squares  # cell voltages [V] per volt on the other word-line nodes
+    own: Lines  # and on their own
+    reach: Lines  # c
+
+
 @jax.custom_jvp
 def columns_of(g: Lines, below: Lines) -> Columns:
     """What each bit line does.
@@ -137,6 +145,15 @@ def chains_of(g: Lines, below: Lines) -> Chains:
     """
     own, reach, impedance, length = _along(g, below)
     return Chains(g * own, g * reach, g * jnp.exp(length), g * impedance * jnp.exp(-length))
+
+
+def cells_of(g: Lines, below: Lines) -> Cells:
+    """The same of the cells themselves, with few exponentials; for lines that are not too long."""
+    own, reach, impedance, length = _along(g, below)
+    up, down = jnp.exp(length), impedance * jnp.exp(-length)
+    i, k = jnp.arange(g.shape[1])[:, None], jnp.arange(g.shape[1])
+    mutual = jnp.where(i < k, up[:, :, None] * down[:, None, :], down[:, :, None] * up[:, None, :])
+    return Cells(jnp.where(i == k, 0, -g[:, None, :] * mutual), own, reach)
 
 
 def _along(g: Lines, below: Lines) -> tuple[Lines, Lines, Lines, Lines]:

@@ -1,33 +1,16 @@
 """Direct elimination column by column: the same work whatever the wire resistance.
 
-Looking right from the word-line nodes of column j, the array is an admittance `Y_j` (rows x rows)
-with sources: the row currents that arrive at column j are ``I_j = Y_j w_j + h_j``, where `w_j` are
-the word-line node voltages. With `S_j` column j seen from its own word-line nodes
-(`xbar.solvers.bit_line`), `e_j` the drives of its cells and `D_j` the diagonal of the word-line
-segments left of it (`D_0` with the sources), and starting from nothing at the open end,
-
-    Y_j = S_j + G_{j+1}           X_j = (I + Y_j D_j)^-1           G_j = X_j Y_j
-    h_j = S_j e_j + p_{j+1}       p_j = X_j h_j
-
-`G_j` and `p_j` are the same admittance and sources seen from left of the segment
-(`xbar.solvers.admittance`). Walking back from the sources, where ``w_{-1} = 0``,
-
-    w_j = w_{j-1} - D_j (G_j w_{j-1} + p_j) = X_j^T w_{j-1} - D_j p_j
-
-and the cell currents of column j are ``S_j (w_j + e_j)``. For plain inputs on the rows there is no
-`p`, and the walk starts from them instead.
+The equations are those of `xbar.solvers.elimination`.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
-from xbar.solvers.admittance import Passage, seen_through
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
@@ -43,27 +26,17 @@ from xbar.solvers.base import (
     transfer_by_cells,
 )
 from xbar.solvers.batching import per_array, repaired
-from xbar.solvers.bit_line import Columns, columns_of
+from xbar.solvers.elimination import Sweep, factored, transfer_of
 from xbar.solvers.lines import product
-from xbar.solvers.loops import scan
 from xbar.solvers.mild_sweep import mild_transfer
-from xbar.solvers.sweep_check import lying, transfer_ok, turned, voltages_from
+from xbar.solvers.own_transfer import own_transfer
+from xbar.solvers.sweep_check import lying, turned, voltages_from
 
 # Each refinement costs one more sweep of matrix-vector products; the last one measures the error.
 REFINEMENTS = 2
-# Share of the tolerance that the errors of all columns' admittances may take together.
-ADMITTANCE_SHARE = 0.01
 # Up to this many drives a refinement costs little beside the factors and shows the error of each;
 # of more, one random combination is checked first.
 MANY = 8
-
-
-class _Sweep(NamedTuple):
-    """Per column, from the driven end."""
-
-    column: Columns
-    passage: Passage  # X_j
-    segment: Float[Array, "steps side"]  # diagonal of D_j
 
 
 class ColumnSweep(AbstractSolver):
@@ -85,24 +58,24 @@ class ColumnSweep(AbstractSolver):
     def __check_init__(self):
         check_rtol("ColumnSweep", self.rtol)
 
-    def factor(self, problem: Problem) -> _Sweep:
+    def factor(self, problem: Problem) -> Sweep:
         """Admittances of every column, from the open end to the source."""
         rtol = default_rtol(self.rtol, problem.g.dtype)
-        return per_array(lambda problem: _factor(lying(problem), rtol))(problem)
+        return per_array(lambda problem: factored(lying(problem), rtol))(problem)
 
-    def cell_voltages(self, state: _Sweep, problem: Problem, e: Voltages) -> Answer:
+    def cell_voltages(self, state: Sweep, problem: Problem, e: Voltages) -> Answer:
         """Sweep for each drive, and refine on the residual of the cell equation if need be."""
         rtol = default_rtol(self.rtol, e.dtype)
         return per_array(partial(_cell_voltages, rtol=rtol))(state, problem, e)
 
-    def transfer(self, state: _Sweep, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+    def transfer(self, state: Sweep, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Where the drop is mild by `xbar.solvers.mild_sweep`; else by the sweep, then repaired."""
         rtol = default_rtol(self.rtol, problem.g.dtype)
 
         # Branches find the factors anew: what is handed to a branch has to be there in any case,
         # and is copied. So `state` goes unused, and the compiler leaves it out.
         def direct(problem: Problem) -> tuple[Array, Array]:
-            found = per_array(partial(_transfer, rtol=rtol))(self.factor(problem), problem)
+            found = per_array(partial(_transfer, rtol=rtol))(problem)
             return repaired(found[1], found, by_cells, problem)
 
         def by_cells(problem: Problem) -> tuple[Array, Array]:
@@ -113,56 +86,17 @@ class ColumnSweep(AbstractSolver):
 
     @property
     def own_transfer(self) -> Callable[[Problem], tuple[Transfer, Bool[Array, ""]]]:
-        """The sweep for any drop without repairs, to be differentiated as it stands."""
-
-        def own(problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
-            rtol = default_rtol(self.rtol, problem.g.dtype)
-            return _transfer(_factor(lying(problem), rtol), problem, rtol)
-
-        return own
+        """The sweeps without repairs, with a derivative of their own."""
+        return lambda problem: own_transfer(problem, default_rtol(self.rtol, problem.g.dtype))
 
 
-def _factor(problem: Problem, rtol: float) -> _Sweep:
-    rows, cols = problem.g.shape
-    dtype = problem.g.dtype
-    word, bit = problem.segments()
-    segment, column = word.T, columns_of(problem.g.T, bit.T)
-    tolerance = jnp.asarray(ADMITTANCE_SHARE * rtol / cols, dtype)
-
-    def step(before: tuple[Array, Array], resistance: Array, own: Array) -> tuple:
-        last, admittance = before
-        new = own + last
-        # To first order, with the diagonal of X in place of all of it.
-        shrink = 1 - jnp.diagonal(last) * resistance
-        start = last + shrink[:, None] * (new - admittance) * shrink
-        ahead, passage = seen_through(new, resistance, lax.stop_gradient(start), tolerance)
-        return (ahead, new), passage
-
-    nothing = jnp.zeros((rows, rows), dtype)
-    _, passage = scan(step, (nothing, nothing), segment, column.admittance, reverse=True)
-    return _Sweep(column, passage, segment)
-
-
-def _transfer(state: _Sweep, problem: Problem, rtol: float) -> tuple[Array, Bool[Array, ""]]:
-    """Transfer matrix, checked on one random input by its cell voltages and their residual."""
+def _transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
     flat = lying(problem)
-    rows, dtype = flat.g.shape[0], flat.g.dtype
-    signs = probe(rows, dtype)
-
-    def walk(word: tuple, inputs: tuple) -> tuple:
-        # Word-line voltages for 1 V on each row, and for the probe.
-        unit, mixed = word
-        column, passage = inputs
-        unit, mixed = passage.backwards(unit), lax.stop_gradient(passage).backwards(mixed)
-        return (unit, mixed), (product(column.out, unit), product(column.admittance, mixed))
-
-    start = jnp.eye(rows, dtype=dtype), signs
-    _, (matrix, i_cell) = lax.scan(walk, start, (state.column, state.passage))
-    ok = transfer_ok(*lax.stop_gradient((flat, matrix, i_cell.T)), signs, rtol)
+    matrix, ok = transfer_of(factored(flat, rtol), flat, rtol)
     return (matrix if flat is problem else turned(matrix)), ok
 
 
-def _cell_voltages(state: _Sweep, problem: Problem, e: Voltages, rtol: float) -> Answer:
+def _cell_voltages(state: Sweep, problem: Problem, e: Voltages, rtol: float) -> Answer:
     flat = lying(problem)
     e = e if flat is problem else turned(e)
 
@@ -194,7 +128,7 @@ def _ok(problem: Problem, e: Voltages, u: Voltages, rtol: float) -> Bool[Array, 
     return jnp.full(len(e), (mixed <= rtol * least) | jnp.all(e == 0))
 
 
-def _pass(sweep: _Sweep, problem: Problem, e: Voltages) -> Voltages:
+def _pass(sweep: Sweep, problem: Problem, e: Voltages) -> Voltages:
     """Cell voltages of each drive: gather the sources leftwards, then walk to the right."""
     drives = jnp.moveaxis(e, (0, 1, 2), (2, 1, 0))  # (cols, rows, n)
 

@@ -24,9 +24,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from xbar.solvers.admittance import Passage
 from xbar.solvers.base import Problem, Transfer, probe
 from xbar.solvers.batching import chosen
-from xbar.solvers.bit_line import Chains, chains_of
+from xbar.solvers.bit_line import Cells, Chains, cells_of, chains_of
 from xbar.solvers.lines import product, running_sum
 from xbar.solvers.loops import scan
 from xbar.solvers.sweep_check import lying, transfer_ok, turned
@@ -37,6 +38,7 @@ SHARE = 0.3
 ONE_PRODUCT, TWO_PRODUCTS, NOT_MILD = 0, 1, 2
 
 Lines = Float[Array, "cols rows"]
+Squares = Float[Array, "cols rows rows"]
 
 
 class Split(NamedTuple):
@@ -44,6 +46,24 @@ class Split(NamedTuple):
 
     small: Float[Array, "*cols rows rows"]
     diagonal: Float[Array, "*cols rows"]
+
+
+class Answers(NamedTuple):
+    """How an array that was swept answers, per column from the driven end."""
+
+    passage: Passage  # X_j, less its part on the diagonal
+    lost: Lines  # X_j = passage - diag(lost)
+    u: Squares  # cell voltages for 1 V on each row (cols, inputs, rows) [V]
+    beside: Squares  # C of the bit line by itself, less its diagonal
+    own: Lines  # C = beside + diag(own)
+    reach: Lines  # its c
+
+
+class _Swept(NamedTuple):
+    chains: Chains
+    segment: Lines
+    level: Int[Array, ""]
+    ahead: Split
 
 
 def mild_transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
@@ -57,6 +77,28 @@ def mild_transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, 
         T, and whether the drop is mild enough and T passed its check.
     """
     flat = lying(problem)
+    swept = _swept(flat, rtol)
+    matrix, mixed = _walk(swept)
+    return (matrix if flat is problem else turned(matrix)), _ok(swept, flat, matrix, mixed, rtol)
+
+
+def mild_answers(flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""], Answers]:
+    """The same for an array that has at least as many columns as rows, with what it came from."""
+    swept = _swept(flat, rtol)
+    cells = cells_of(flat.g.T, flat.segments()[1].T)
+    matrix, mixed, change, u = _walk(swept, cells)
+    passage = Passage(change, jnp.ones(len(change), change.dtype))
+    answers = Answers(passage, swept.segment * swept.ahead.diagonal, u, *cells)
+    return matrix, _ok(swept, flat, matrix, mixed, rtol), answers
+
+
+def is_mild(flat: Problem, rtol: float) -> Bool[Array, ""]:
+    """Whether the drop of an array with at least as many columns as rows is mild enough."""
+    word, bit = flat.segments()
+    return mildness(chains_of(flat.g.T, bit.T), word.T, rtol) < NOT_MILD
+
+
+def _swept(flat: Problem, rtol: float) -> _Swept:
     word, bit = flat.segments()
     chains, segment = chains_of(flat.g.T, bit.T), word.T
     level = mildness(chains, segment, rtol)
@@ -66,10 +108,12 @@ def mild_transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, 
         return Split(jnp.zeros((cols, rows, rows), segment.dtype), jnp.zeros_like(segment))
 
     ahead = chosen(level, [_by_one_product, _by_two_products, none], chains, segment)
-    matrix, mixed = _walk(ahead, segment, chains.out)
-    i_cell = _cell_currents(chains, mixed).T
-    ok = transfer_ok(flat, matrix, i_cell, probe(flat.g.shape[0], flat.g.dtype), rtol)
-    return (matrix if flat is problem else turned(matrix)), ok & (level < NOT_MILD)
+    return _Swept(chains, segment, level, ahead)
+
+
+def _ok(swept: _Swept, flat: Problem, matrix: Array, mixed: Lines, rtol: float) -> Bool[Array, ""]:
+    i_cell, signs = _cell_currents(swept.chains, mixed).T, probe(flat.g.shape[0], flat.g.dtype)
+    return transfer_ok(flat, matrix, i_cell, signs, rtol) & (swept.level < NOT_MILD)
 
 
 def mildness(chains: Chains, segment: Lines, rtol: float) -> Int[Array, ""]:
@@ -145,21 +189,30 @@ def _seen_through(new: Split, d: Array, start: Split, newton: bool) -> Split:
     return Split(found, diagonal + rest - diagonal * d * rest)
 
 
-def _walk(ahead: Split, segment: Lines, out: Lines) -> tuple[Transfer, Lines]:
-    """From the sources on: the transfer matrix, and all word-line voltages for the probe."""
+def _walk(swept: _Swept, cells: Cells | None = None) -> tuple:
+    """From the sources on: T, and all word-line voltages for the probe.
+
+    With the bit lines' cells, also `Answers.passage.change` and cell voltages for 1 V on each row.
+    """
+    (small, diagonal), segment, out = swept.ahead, swept.segment, swept.chains.out
     rows, dtype = segment.shape[1], segment.dtype
     signs = probe(rows, dtype)
 
-    def step(unit: Split, inputs: tuple, small: Array) -> tuple:
+    def step(unit: Split, held: tuple, sliced: tuple) -> tuple:
         # Word-line voltages for 1 V on each row: not symmetric, otherwise split in the same way.
-        diagonal, d, out = inputs
+        (diagonal, d, out, own), (small, beside) = held, sliced
         w, kept = unit
         drawn = _small_product(small, w) + small * kept + diagonal[:, None] * w
         w, kept = w - d[:, None] * drawn, kept - d * diagonal * kept
-        return Split(w, kept), (out @ w + out * kept, w @ signs + kept * signs)
+        found = out @ w + out * kept, w @ signs + kept * signs
+        if beside is not None:
+            u = own[:, None] * w + _small_product(beside, w) + beside * kept
+            found = *found, -d[:, None] * small, u.T + jnp.diag(own * kept)
+        return Split(w, kept), found
 
     start = Split(jnp.zeros((rows, rows), dtype), jnp.ones(rows, dtype))
-    return scan(step, start, (ahead.diagonal, segment, out), ahead.small)[1]
+    own, beside = (None, None) if cells is None else (cells.own, cells.beside)
+    return scan(step, start, (diagonal, segment, out, own), (small, beside))[1]
 
 
 def _cell_currents(chains: Chains, w: Lines) -> Lines:
