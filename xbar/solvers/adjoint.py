@@ -112,8 +112,9 @@ def _matrix_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tupl
 
     at, along = tuple(values[k] for k in live), tuple(changes[k] for k in live)
     (matrix, ok), (d_matrix, _) = jax.jvp(found, at, along)
-    # Nobody looks at the status of a derivative, so one that missed its tolerance becomes NaN.
-    d_matrix = jnp.where(ok, d_matrix, jnp.nan)
+    # Nobody looks at the status of a derivative, so one that missed its tolerance becomes NaN: by a
+    # factor, which reverse mode has too, where a choice of NaN would become a gradient of zero.
+    d_matrix = d_matrix * jnp.where(ok, 1, jnp.nan).astype(d_matrix.dtype)
     return (matrix, ok), (d_matrix, np.zeros((), jax.dtypes.float0))
 
 

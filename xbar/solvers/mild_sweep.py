@@ -1,6 +1,6 @@
 """The sweep over columns where word lines feel each other little: transfer matrices, faster.
 
-The equations are those of `xbar.solvers.column_sweep`. Where the drop is mild, the admittances are
+The equations are those of `xbar.solvers.elimination`. Where the drop is mild, the admittances are
 nearly diagonal, `Y = O + diag(y)` with entries of `O` some thousandths of those of `y`. What such
 matrices do to each other's diagonals is elementwise work; only the product of two small parts is a
 matrix product, and so small that float32 holds it to float64's digits. Per column, for an
