@@ -15,9 +15,9 @@ wrong choice near the crossover costs little.
 import numpy as np
 
 # Measured on one core, float64 [s]: per set, per entry of K, u and l looked up, per operation.
-UPDATE = 9.4e-6, 1.7e-8, 3.5e-11
-RESOLVE = 1.2e-4, 3.1e-11
-COUPLING = 8.5e-4, 4.2e-11
+UPDATE = 9.7e-6, 1.6e-8, 3.7e-11
+RESOLVE = 1.3e-4, 2.0e-11
+COUPLING = 7.7e-4, 4.2e-11
 
 
 def update_terms(shape: tuple[int, ...], k: int) -> tuple[int, ...]:
