@@ -96,9 +96,9 @@ def _matrix(
 def _matrix_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple:
     state, g, wires = primals
     values, structure = jax.tree.flatten((g, wires))
-    changes = jax.tree.leaves(tuple(tangents[1:]), is_leaf=_is_zero)
+    changes = jax.tree.leaves(tuple(tangents[1:]), is_leaf=is_zero)
     # What does not change is left out: its derivative would be computed, and be zero.
-    live = [k for k, change in enumerate(changes) if not _is_zero(change)]
+    live = [k for k, change in enumerate(changes) if not is_zero(change)]
 
     def found(*moving: Array) -> tuple:
         every = list(values)
@@ -121,7 +121,8 @@ def _matrix_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tupl
 _matrix.defjvp(_matrix_jvp, symbolic_zeros=True)
 
 
-def _is_zero(tangent: Any) -> bool:
+def is_zero(tangent: Any) -> bool:
+    """Whether a derivative rule's input does not change at all."""
     return isinstance(tangent, SymbolicZero)
 
 

@@ -26,7 +26,7 @@ from xbar.solvers.base import (
     transfer_by_cells,
 )
 from xbar.solvers.batching import per_array, repaired
-from xbar.solvers.elimination import Sweep, factored, transfer_of
+from xbar.solvers.elimination import Sweep, factored, walked
 from xbar.solvers.lines import product
 from xbar.solvers.mild_sweep import mild_transfer
 from xbar.solvers.own_transfer import own_transfer
@@ -92,7 +92,7 @@ class ColumnSweep(AbstractSolver):
 
 def _transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
     flat = lying(problem)
-    matrix, ok = transfer_of(factored(flat, rtol), flat, rtol)
+    matrix, ok, _ = walked(factored(flat, rtol), flat, rtol)
     return (matrix if flat is problem else turned(matrix)), ok
 
 

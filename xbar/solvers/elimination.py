@@ -83,12 +83,6 @@ def eliminated(own: Squares, segment: Lines, allowed: float) -> Passage:
     return scan(step, (nothing, nothing), segment, own, reverse=True)[1]
 
 
-def transfer_of(sweep: Sweep, flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
-    """Transfer matrix of the swept array, and whether it is right."""
-    matrix, ok, _ = walked(sweep, flat, rtol)
-    return matrix, ok
-
-
 def walked(sweep: Sweep, flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""], Squares]:
     """Walk the columns for 1 V on each row.
 

@@ -22,10 +22,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Bool, Float
 
 from xbar.crossbar import Wires
+from xbar.solvers.adjoint import is_zero
 from xbar.solvers.base import Problem, Transfer, problem_of
 from xbar.solvers.batching import chosen, per_array
 from xbar.solvers.bit_line import alone
@@ -69,8 +69,8 @@ def _transfer_jvp(rtol: float, primals: tuple, tangents: tuple) -> tuple:
     g, wires = primals
     dg, dwires = tangents
     matrix, ok, answers = _found(rtol, g, wires)
-    dg = jnp.zeros_like(g) if _is_zero(dg) else dg
-    if all(map(_is_zero, jax.tree.leaves(dwires, is_leaf=_is_zero))):
+    dg = jnp.zeros_like(g) if is_zero(dg) else dg
+    if all(map(is_zero, jax.tree.leaves(dwires, is_leaf=is_zero))):
         series = None
     else:
         series = -g.T[:, None, :] * _drop_change(g, wires, dwires, answers.u)
@@ -116,7 +116,7 @@ def _drop_change(g: Array, wires: Wires, dwires: Any, u: Squares) -> Squares:
     """Change of the voltage lost on the way to each cell, its current kept (cols, inputs, rows)."""
     i_cell = g * jnp.moveaxis(u, 0, 2)
     along = jax.tree.map(
-        lambda x, dx: jnp.zeros_like(x) if _is_zero(dx) else dx, wires, dwires, is_leaf=_is_zero
+        lambda x, dx: jnp.zeros_like(x) if is_zero(dx) else dx, wires, dwires, is_leaf=is_zero
     )
     _, change = jax.jvp(lambda wires: drop_of(wires, g)(i_cell), (wires,), (along,))
     return jnp.moveaxis(change, 2, 0)
@@ -145,7 +145,3 @@ def _response(answers: Answers, problem: Problem, dg: Lines, more: Squares | Non
 
     parts = answers.passage, answers.lost, segment, pushed, out
     return lax.scan(walk, nothing, parts)[1] + past
-
-
-def _is_zero(tangent: Any) -> bool:
-    return isinstance(tangent, SymbolicZero)
