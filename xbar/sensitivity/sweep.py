@@ -28,7 +28,7 @@ from jaxtyping import Float
 
 from xbar.solvers.admittance import Passage
 from xbar.solvers.base import Problem, default_rtol
-from xbar.solvers.bit_line import Alone, alone
+from xbar.solvers.bit_line import Alone, Columns, alone
 from xbar.solvers.elimination import eliminated
 from xbar.solvers.lines import product
 
@@ -66,7 +66,7 @@ def sweep(problem: Problem) -> Swept:
     lines = alone(problem.g.T, bit.T)
     admittance, out = problem.g.T[:, :, None] * lines.voltage, problem.g.T * lines.reach
     share = ADMITTANCE_SHARE[dtype.name]
-    passage = eliminated(admittance, word.T, share * default_rtol(None, dtype))
+    passage, _ = eliminated(Columns(admittance, out), word.T, share * default_rtol(None, dtype))
     return Swept(lines, admittance, out, passage, word.T)
 
 

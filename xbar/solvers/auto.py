@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool
 
+from xbar.solvers import lean_sweep
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
@@ -38,6 +39,12 @@ from xbar.solvers.tiles import tiled_transfer
 
 # Memory that the sweep may take for its factors; larger arrays stay with CG.
 MAX_FALLBACK_BYTES = 2**31
+# Where they take more than this, a few inputs are repaired in less memory (`lean_sweep`).
+MAX_IDLE_BYTES = 3 * 2**23
+FEW_INPUTS = 4
+# Where that repair takes long, CG is tried up to so many times its limit: real circuits take far
+# fewer steps than the bound.
+PATIENCE = 16
 # Where factoring and one pass over all inputs takes less than CG on each (benchmarks/log.md).
 MANY_INPUTS = 24
 # Where a sweep over columns takes as long as dividing and conquering, whose compilation takes
@@ -69,13 +76,16 @@ class Auto(AbstractSolver):
         digits = jnp.log(
             2 / (MARGIN[problem.g.dtype.name] * default_rtol(self.rtol, problem.g.dtype))
         )
-        return jnp.sqrt(largest_eigenvalue) * digits / 2 <= CG().limit(problem)
+        limit = CG().limit(problem) * (PATIENCE if lean_sweep.in_blocks(problem) else 1)
+        return jnp.sqrt(largest_eigenvalue) * digits / 2 <= limit
 
     def cell_voltages(self, state: Bool[Array, ""], problem: Problem, e: Voltages) -> Answer:
         """Try CG where it is worth it, then repair what is left."""
         direct = ColumnSweep(self.rtol)
 
         def solve_directly(problem: Problem, e: Voltages) -> Answer:
+            if len(e) <= FEW_INPUTS and _factor_bytes(problem) > MAX_IDLE_BYTES:
+                return lean_sweep.cell_voltages(problem, e, default_rtol(self.rtol, e.dtype))
             return direct.cell_voltages(direct.factor(problem), problem, e)
 
         fits = _sweep_fits(problem)
@@ -120,5 +130,9 @@ class Auto(AbstractSolver):
 
 
 def _sweep_fits(problem: Problem) -> bool:
+    return 1.5 * _factor_bytes(problem) <= MAX_FALLBACK_BYTES
+
+
+def _factor_bytes(problem: Problem) -> int:
     rows, cols = sorted(problem.g.shape)
-    return 3 * cols * rows**2 * problem.g.dtype.itemsize <= MAX_FALLBACK_BYTES
+    return 2 * cols * rows**2 * problem.g.dtype.itemsize

@@ -54,6 +54,21 @@ class Columns(NamedTuple):
     out: Lines  # g c: output current [A] per volt on each word-line node
 
 
+class ThinColumns(NamedTuple):
+    """Every bit line by itself, in numbers per node; of one line, matrices become vectors."""
+
+    g: Lines
+    own: Lines  # C_ii
+    node: Lines  # impedance of each node [ohm]
+    length: Lines  # logarithm of the voltage lost up to each node
+
+    @property
+    def admittance(self) -> Array:
+        """`S` as in `Columns`, made when asked for."""
+        impedance = _impedance(self.node, self.length)
+        return self.g[..., :, None] * _voltage(self.g, self.own, impedance)
+
+
 class Alone(NamedTuple):
     """How every bit line by itself answers its word-line nodes, and currents into its own."""
 
@@ -124,13 +139,34 @@ def alone(g: Lines, below: Lines) -> Alone:
         g: conductances, a bit line per row (cols, rows) [S].
         below: resistance of the segment below each cell, sense included (cols, rows) [ohm].
     """
-    rows = g.shape[1]
     own, reach, node, length = _along(g, below)
-    i, k = jnp.arange(rows)[:, None], jnp.arange(rows)
-    apart = length[:, :, None] - length[:, None, :]
+    impedance = _impedance(node, length)
+    return Alone(_voltage(g, own, impedance), impedance, reach)
+
+
+def thin_columns_of(g: Lines, below: Lines) -> ThinColumns:
+    """As `columns_of`, without matrices.
+
+    Args:
+        g: conductances, a bit line per row (cols, rows) [S].
+        below: resistance of the segment below each cell, sense included (cols, rows) [ohm].
+    """
+    own, _, node, length = _along(g, below)
+    return ThinColumns(g, own, node, length)
+
+
+def _impedance(node: Array, length: Array) -> Array:
+    """`K` from numbers per node."""
+    i, k = jnp.arange(node.shape[-1])[:, None], jnp.arange(node.shape[-1])
+    apart = length[..., :, None] - length[..., None, :]
     share = jnp.exp(jnp.where(i < k, apart, -apart))
-    impedance = jnp.where(i < k, node[:, None, :], node[:, :, None]) * share
-    return Alone(jnp.where(i == k, own[:, :, None], -g[:, None, :] * impedance), impedance, reach)
+    return jnp.where(i < k, node[..., None, :], node[..., :, None]) * share
+
+
+def _voltage(g: Array, own: Array, impedance: Array) -> Array:
+    """`C` from numbers per node and `K`."""
+    i, k = jnp.arange(g.shape[-1])[:, None], jnp.arange(g.shape[-1])
+    return jnp.where(i == k, own[..., :, None], -g[..., None, :] * impedance)
 
 
 def chains_of(g: Lines, below: Lines) -> Chains:

@@ -26,11 +26,18 @@ from xbar.solvers.base import (
     transfer_by_cells,
 )
 from xbar.solvers.batching import per_array, repaired
-from xbar.solvers.elimination import Sweep, factored, walked
-from xbar.solvers.lines import product
+from xbar.solvers.elimination import (
+    Sweep,
+    driven,
+    drives_of,
+    factored,
+    gathered,
+    voltages_of,
+    walked,
+)
 from xbar.solvers.mild_sweep import mild_transfer
 from xbar.solvers.own_transfer import own_transfer
-from xbar.solvers.sweep_check import lying, turned, voltages_from
+from xbar.solvers.sweep_check import lying, turned
 
 # Each refinement costs one more sweep of matrix-vector products; the last one measures the error.
 REFINEMENTS = 2
@@ -98,11 +105,32 @@ def _transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]
 
 def _cell_voltages(state: Sweep, problem: Problem, e: Voltages, rtol: float) -> Answer:
     flat = lying(problem)
+    return refined(problem, e, rtol, lambda e: one_pass(state, flat, e))
+
+
+def refined(
+    problem: Problem,
+    e: Voltages,
+    rtol: float,
+    swept: Callable[[Voltages], Voltages],
+    *,
+    dear: bool = False,
+) -> Answer:
+    """Sweep for each drive, and refine on the residual of the cell equation if need be.
+
+    Args:
+        problem: the array.
+        e: drives (n, rows, cols) [V].
+        rtol: bound on the error of every current, relative to the largest.
+        swept: cell voltages for drives, both of the array as it lies.
+        dear: a sweep costs more than to bound the error of each drive by its residual.
+    """
+    flat = lying(problem)
     e = e if flat is problem else turned(e)
 
     def improve(carry: tuple) -> tuple:
         u, _, passes = carry
-        change = _pass(state, flat, flat.residual(e, u))
+        change = swept(flat.residual(e, u))
         u = u + change
         ok = relative_change(flat.g, u, change) <= rtol
         return u, ok, passes + 1
@@ -110,8 +138,11 @@ def _cell_voltages(state: Sweep, problem: Problem, e: Voltages, rtol: float) -> 
     def unfinished(carry: tuple) -> Bool[Array, ""]:
         return ~jnp.all(carry[1]) & (carry[2] <= REFINEMENTS)
 
-    u, n = _pass(state, flat, e), len(e)
-    ok = _ok(flat, e, u, rtol) if n > MANY else jnp.zeros(n, bool)
+    u, n = swept(e), len(e)
+    if dear:
+        ok = error_bound(flat.g, u, flat.residual(e, u)) <= rtol
+    else:
+        ok = _ok(flat, e, u, rtol) if n > MANY else jnp.zeros(n, bool)
     u, ok, _ = lax.while_loop(unfinished, improve, (u, ok, jnp.ones((), int)))
     return Answer(u if flat is problem else turned(u), ok, jnp.zeros(e.shape[0], int))
 
@@ -128,24 +159,9 @@ def _ok(problem: Problem, e: Voltages, u: Voltages, rtol: float) -> Bool[Array, 
     return jnp.full(len(e), (mixed <= rtol * least) | jnp.all(e == 0))
 
 
-def _pass(sweep: Sweep, problem: Problem, e: Voltages) -> Voltages:
+def one_pass(sweep: Sweep, problem: Problem, e: Voltages) -> Voltages:
     """Cell voltages of each drive: gather the sources leftwards, then walk to the right."""
-    drives = jnp.moveaxis(e, (0, 1, 2), (2, 1, 0))  # (cols, rows, n)
-
-    def gather(pushed: Array, inputs: tuple) -> tuple:
-        column, passage, drive = inputs
-        pushed = passage.forwards(product(column.admittance, drive) + pushed)
-        return pushed, pushed
-
+    drives = drives_of(e)
     nothing = jnp.zeros_like(drives[0])
-    parts = sweep.column, sweep.passage, drives
-    _, pushed = lax.scan(gather, nothing, parts, reverse=True)
-
-    def walk(word: Array, inputs: tuple) -> tuple:
-        column, passage, segment, drive, pushed = inputs
-        word = passage.backwards(word) - segment[:, None] * pushed
-        return word, product(column.admittance, word + drive)
-
-    parts = sweep.column, sweep.passage, sweep.segment, drives, pushed
-    _, i_cell = lax.scan(walk, nothing, parts)
-    return voltages_from(problem, e, jnp.moveaxis(i_cell, (0, 1, 2), (2, 1, 0)))
+    pushed = gathered(sweep, drives, nothing)
+    return voltages_of(problem, e, driven(sweep, drives, pushed, nothing)[1])

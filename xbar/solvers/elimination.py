@@ -25,14 +25,17 @@ from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from xbar.solvers.admittance import Passage, seen_through
-from xbar.solvers.base import Problem, Transfer, probe
-from xbar.solvers.bit_line import Columns, columns_of
+from xbar.solvers.base import Problem, Transfer, Voltages, probe
+from xbar.solvers.bit_line import Columns, ThinColumns, columns_of, thin_columns_of
 from xbar.solvers.lines import product
 from xbar.solvers.loops import scan
-from xbar.solvers.sweep_check import transfer_ok
+from xbar.solvers.sweep_check import transfer_ok, voltages_from
 
 Squares = Float[Array, "cols rows rows"]
+Square = Float[Array, "rows rows"]
 Lines = Float[Array, "cols rows"]
+Drives = Float[Array, "cols rows n"]
+Nodes = Float[Array, "rows n"]
 
 # Share of the tolerance that the errors of all columns' admittances may take together.
 ADMITTANCE_SHARE = 0.01
@@ -41,46 +44,102 @@ ADMITTANCE_SHARE = 0.01
 class Sweep(NamedTuple):
     """Per column, from the driven end."""
 
-    column: Columns
+    column: Columns | ThinColumns
     passage: Passage  # X_j
     segment: Lines  # diagonal of D_j
 
 
-def factored(problem: Problem, rtol: float) -> Sweep:
+def factored(problem: Problem, rtol: float, *, thin: bool = False) -> Sweep:
     """Every column of an array that has at least as many columns as rows.
 
     Args:
         problem: the array.
         rtol: bound on the error of every current, relative to the largest.
+        thin: keep one matrix per column, not two.
     """
     word, bit = problem.segments()
-    segment, column = word.T, columns_of(problem.g.T, bit.T)
-    passage = eliminated(column.admittance, segment, ADMITTANCE_SHARE * rtol)
+    segment = word.T
+    column = (thin_columns_of if thin else columns_of)(problem.g.T, bit.T)
+    passage, _ = eliminated(column, segment, ADMITTANCE_SHARE * rtol)
     return Sweep(column, passage, segment)
 
 
-def eliminated(own: Squares, segment: Lines, allowed: float) -> Passage:
+def eliminated(
+    column: Columns | ThinColumns, segment: Lines, allowed: float, behind: Square | None = None
+) -> tuple[Passage, Square]:
     """What each column and all behind it let through, from the open end on.
 
     Args:
-        own: admittance of each column by itself, `S_j` [S].
+        column: each column by itself.
         segment: diagonals of `D_j` [ohm].
         allowed: error of ``D G`` of all columns together.
+        behind: admittance `G` of what comes after the last of these columns [S]; None for nothing.
+
+    Returns:
+        X of each column, and G of the first.
     """
     cols, rows = segment.shape
     tolerance = jnp.asarray(allowed / cols, segment.dtype)
 
-    def step(before: tuple[Array, Array], resistance: Array, own: Array) -> tuple:
+    def step(
+        before: tuple[Array, Array], resistance: Array, column: Columns | ThinColumns
+    ) -> tuple:
         last, admittance = before
-        new = own + last
+        new = column.admittance + last
         # To first order, with the diagonal of X in place of all of it.
         shrink = 1 - jnp.diagonal(last) * resistance
         start = last + shrink[:, None] * (new - admittance) * shrink
         ahead, passage = seen_through(new, resistance, lax.stop_gradient(start), tolerance)
         return (ahead, new), passage
 
-    nothing = jnp.zeros((rows, rows), segment.dtype)
-    return scan(step, (nothing, nothing), segment, own, reverse=True)[1]
+    first = jnp.zeros((rows, rows), segment.dtype) if behind is None else behind
+    (ahead, _), passage = scan(step, (first, first), segment, column, reverse=True)
+    return passage, ahead
+
+
+def gathered(sweep: Sweep, drives: Drives, behind: Nodes) -> Drives:
+    """The sources `p_j` of each column and all behind it, for drives `e_j` of its cells.
+
+    Args:
+        sweep: the factors.
+        drives: voltages in series with the cells (cols, rows, n) [V].
+        behind: sources of what comes after the last of these columns (rows, n) [A].
+    """
+
+    def step(pushed: Array, inputs: tuple) -> tuple:
+        column, passage, drive = inputs
+        pushed = passage.forwards(product(column.admittance, drive) + pushed)
+        return pushed, pushed
+
+    return lax.scan(step, behind, (sweep.column, sweep.passage, drives), reverse=True)[1]
+
+
+def driven(sweep: Sweep, drives: Drives, pushed: Drives, word: Nodes) -> tuple[Nodes, Drives]:
+    """Word-line voltages behind these columns, and their cell currents.
+
+    Args:
+        sweep: the factors.
+        drives: voltages in series with the cells (cols, rows, n) [V].
+        pushed: what was `gathered` of them [A].
+        word: word-line voltages in front of the first of these columns (rows, n) [V].
+    """
+
+    def step(word: Array, inputs: tuple) -> tuple:
+        column, passage, segment, drive, pushed = inputs
+        word = passage.backwards(word) - segment[:, None] * pushed
+        return word, product(column.admittance, word + drive)
+
+    return lax.scan(step, word, (sweep.column, sweep.passage, sweep.segment, drives, pushed))
+
+
+def drives_of(e: Voltages) -> Drives:
+    """Drives (n, rows, cols) by columns (cols, rows, n)."""
+    return jnp.moveaxis(e, (0, 1, 2), (2, 1, 0))
+
+
+def voltages_of(problem: Problem, e: Voltages, i_cell: Drives) -> Voltages:
+    """Cell voltages from cell currents by columns (cols, rows, n)."""
+    return voltages_from(problem, e, jnp.moveaxis(i_cell, (0, 1, 2), (2, 1, 0)))
 
 
 def walked(sweep: Sweep, flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""], Squares]:
