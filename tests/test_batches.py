@@ -172,6 +172,7 @@ def test_large_arrays_are_refined_from_float32(monkeypatch):
         assert np.max(np.abs(off)) <= 1e-10 * np.max(np.abs(problem.g * exact.u))
 
 
+@pytest.mark.slow
 def test_a_solver_drive_by_drive_gives_the_same_matrix():
     array = xb.Crossbar(conductances(rows=11, cols=10), WIRES)
     expected = xb.transfer(array, xb.Dense())

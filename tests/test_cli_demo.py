@@ -102,6 +102,7 @@ def test_wrong_calls_get_one_line_and_touch_nothing(call, tmp_path, monkeypatch,
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_users_own_network_and_data(tmp_path, monkeypatch, capsys):
     files(tmp_path)
     monkeypatch.chdir(tmp_path)

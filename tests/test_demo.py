@@ -93,6 +93,7 @@ def test_every_accuracy_follows_from_the_file_alone(finished):
     assert np.max(np.abs(v - expected)) <= 1e-9 * np.max(np.abs(expected))
 
 
+@pytest.mark.slow
 def test_a_loaded_run_gives_the_same_voltages_and_accuracy(finished):
     out, summary, _ = finished
     run = load_run(out)

@@ -84,7 +84,10 @@ def test_forward_mode_equals_reverse_mode(solver):
     assert abs(forward - backward @ along) <= 1e-11 * np.sum(np.abs(backward * along))
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    "solver",
+    [name if name == "cg" else pytest.param(name, marks=pytest.mark.slow) for name in SOLVERS],
+)
 def test_hessian(solver):
     g, wires, v_in = inputs(1)
     solver = SOLVERS[solver]
@@ -119,6 +122,7 @@ def test_sensitivity_is_a_product_of_two_cell_voltages():
     assert np.max(np.abs(jacobian - expected)) <= 1e-9 * np.max(np.abs(expected))
 
 
+@pytest.mark.slow
 def test_gradient_through_a_batch_of_transfers():
     rng = np.random.default_rng(3)
     g = jnp.asarray(rng.uniform(1e-6, 1e-4, (3, 5, 4)))
@@ -132,6 +136,7 @@ def test_gradient_through_a_batch_of_transfers():
     np.testing.assert_allclose(slope(g), one_by_one, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_float32_gradient():
     ours, _ = ravel_pytree(gradient_of(circuits.cast(inputs(), jnp.float32), None)[0])
     exact, _ = ravel_pytree(gradient_of(inputs(), None)[0])

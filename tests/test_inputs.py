@@ -79,6 +79,9 @@ WRONG_KIND = {
 }
 
 
+solve_inside_jit = jax.jit(xb.solve)
+
+
 def assert_one_sentence(error):
     text = str(error.value)
     assert "\n" not in text
@@ -127,7 +130,7 @@ def test_bad_values_are_marked_without_throw_and_nan_inside_jit(case):
     array = xb.Crossbar(g, xb.Wires(**wires))
     marked = xb.solve(array, v_in, throw=False)
     assert marked.result != xb.RESULTS.successful
-    inside = jax.jit(lambda v: xb.solve(array, v))(v_in)
+    inside = solve_inside_jit(array, v_in)
     for sol in (marked, inside):
         for numbers in (sol.i_out, sol.v_word, sol.v_bit, sol.i_cell, sol.kcl_residual):
             assert np.all(np.isnan(numbers))

@@ -103,7 +103,7 @@ def test_accuracy_of_a_stack_marks_only_the_failed_entry(dtype):
     np.testing.assert_allclose(got, [1, np.nan, 2 / 3], rtol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_digits_are_learnt_by_eight_seeds_at_once(dtype):
     digits = load_digits()
     keys = jax.random.split(jax.random.key(0), 8)

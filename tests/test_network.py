@@ -376,6 +376,7 @@ def study_network(mapping="unipolar", r=1.0, sizes=(64, 50, 20, 8, 10)):
     return Network.from_weights(weights, biases, calibration=x, wires=wires, mapping=mapping), x
 
 
+@pytest.mark.slow
 def test_check_2_wires_tell_stuck_on_from_stuck_off():
     base, x = study_network(r=0.0)
     mask = Circle((0.5, 0.5), 0.2)
@@ -427,6 +428,7 @@ def mean_errors(net, x, layer, faults, n=24, seed=0):
     return rms(run(keys), healthy).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [0, 2])
 def test_check_3_unequal_pairs_are_worse_than_equal_ones(layer):
     net, x = study_network(sizes=(24, 20, 12, 10))
@@ -442,6 +444,7 @@ def test_check_3_unequal_pairs_are_worse_than_equal_ones(layer):
     assert by_column.mean() > 1.5 * max(on.mean(), off.mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [0, 2])
 @mappings
 def test_check_4_one_sided_stuck_on_is_worse_than_stuck_off(mapping, layer, record_property):

@@ -50,7 +50,7 @@ def test_cells_and_every_part_of_the_wires(r, mild, shape):
     agree(ours, exact, 1e-10)
 
 
-@pytest.mark.parametrize("r", [1.0, 1e4])
+@pytest.mark.parametrize("r", [1.0, pytest.param(1e4, marks=pytest.mark.slow)])
 def test_forward_mode_and_second_derivatives(r):
     array, weights = array_of(r, (3, 4)), weights_of((3, 4))
     along = jnp.asarray(np.random.default_rng(2).standard_normal((3, 4)))
@@ -71,7 +71,7 @@ def test_forward_mode_and_second_derivatives(r):
     agree(ours, exact, 1e-9)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float64, jnp.float32])
+@pytest.mark.parametrize("dtype", [jnp.float64, pytest.param(jnp.float32, marks=pytest.mark.slow)])
 def test_the_array_of_the_study(dtype):
     """65x100 at 1 ohm: products of small parts in float32 leave float64 its digits."""
     rng = np.random.default_rng(3)
@@ -86,6 +86,7 @@ def test_the_array_of_the_study(dtype):
     agree(gradient(dtype, None).g, by_cells.g, 1e-10 if dtype == jnp.float64 else 1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_of_mild_and_severe_arrays():
     arrays = [array_of(r, seed=k) for k, r in enumerate((1.0, 1e4, 5.0))]
     gradient = jax.grad(partial(loss, solver=xb.ColumnSweep(), weights=weights_of(SHAPE)))

@@ -105,6 +105,7 @@ def samples(told):
     return Told(*map(jnp.asarray, (v, said[:, :3], y, test_v, said[:, 3:])))
 
 
+@pytest.mark.slow
 def test_told_nothing_is_the_common_corrector():
     nothing, starts = samples(0), jax.random.split(KEY, 2)
     got = read_told(nothing, starts, (6,), 60, HOW)
@@ -152,6 +153,7 @@ def ageing_samples():
     return Aged(*map(jnp.asarray, parts)), jax.tree.map(lambda x: x[0], corrector)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("renormalise", [False, True])
 @pytest.mark.parametrize("replay", [False, True])
 def test_without_updates_what_follows_is_frozen(replay, renormalise):
@@ -204,6 +206,7 @@ def test_an_update_costs_one_pass_forwards_and_two_back():
     assert multiply_adds(280, 25, 20) == 3 * 280 * 25 * 20
 
 
+@pytest.mark.slow
 def test_an_aged_network_starts_as_the_broken_one_and_keeps_its_stuck_pairs():
     model = MLP.init(KEY, (5, 4, 3))
     x = np.abs(np.random.default_rng(0).normal(size=(6, 5)))

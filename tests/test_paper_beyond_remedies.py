@@ -39,6 +39,7 @@ def mapped(network, x):
     return xb.Network.from_weights(network.weights, network.biases, calibration=x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_moving_neurons_leaves_the_healthy_ideal_circuit_alone(layer):
     x = images()

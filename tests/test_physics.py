@@ -49,7 +49,9 @@ def test_transfer_is_positive_and_superposes(seed, regime):
     assert np.max(np.abs(t @ circuit.v_in - sol.i_out)) <= 1e-10 * scale
 
 
-@pytest.mark.parametrize("shape", [(6, 5), (5, 6), (5, 5)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(6, 5), (5, 6), pytest.param((5, 5), marks=pytest.mark.slow)], ids=str
+)
 def test_transfer_holds_the_currents_of_unit_inputs(shape):
     """Tall arrays are driven from their columns, wide and square ones from their rows."""
     circuit = circuits.random_circuit(np.random.default_rng(6), *shape, "severe")
@@ -95,7 +97,13 @@ def test_vanishing_wires_approach_the_ideal_array():
     assert errors[3] == 0
 
 
-@pytest.mark.parametrize("solver", [xb.Dense(), xb.CG(), xb.ColumnSweep(), None])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        None,
+        *(pytest.param(s, marks=pytest.mark.slow) for s in (xb.Dense(), xb.CG(), xb.ColumnSweep())),
+    ],
+)
 def test_jit_and_vmap_equal_the_plain_call(solver):
     rng = np.random.default_rng(10)
     batch = [circuits.random_circuit(rng, 4, 3, "severe") for _ in range(4)]

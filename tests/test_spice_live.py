@@ -80,7 +80,9 @@ def test_all_shapes_of_defects(shape, stuck):
 
 
 @pytest.mark.parametrize(("regime", "rtol"), [("mild", 2e-6), ("severe", 1e-5)])
-@pytest.mark.parametrize("shape", [(5, 8), (32, 32)], ids=["5x8", "32x32"])
+@pytest.mark.parametrize(
+    "shape", [(5, 8), pytest.param((32, 32), marks=pytest.mark.slow)], ids=["5x8", "32x32"]
+)
 def test_float32(shape, regime, rtol):
     rng = np.random.default_rng(17)
     circuit = random_circuit(rng, *shape, regime)

@@ -89,6 +89,7 @@ def test_what_two_processes_began_one_finishes(alone, tmp_path):
     assert_equal_tables(numbers(out), expected)
 
 
+@pytest.mark.slow
 def test_a_folder_that_the_first_cannot_use_stops_all(alone, tmp_path):
     file, _ = alone
     (tmp_path / "out").mkdir()

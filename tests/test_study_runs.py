@@ -122,6 +122,7 @@ def test_random_numbers_follow_from_coordinates_not_from_the_rest_of_the_sweep(t
     assert len(np.unique(data, axis=0)) == 3 * len(a)
 
 
+@pytest.mark.slow
 def test_chunks_change_no_table(tiny, tmp_path):
     file, out = tiny
     study = read_study(file)
@@ -365,6 +366,7 @@ def test_intervals_are_over_seeds_whose_circuits_are_averaged_first():
     assert interval(np.array([np.nan]), np.array([0])).n == 0
 
 
+@pytest.mark.slow
 def test_an_own_network_with_everything_swept(tmp_path):
     """One seed, so no interval; its network reads with tanh, which its file says."""
     rng = np.random.default_rng(2)
@@ -413,6 +415,7 @@ def test_an_own_network_with_everything_swept(tmp_path):
     assert model.activation == "tanh"
 
 
+@pytest.mark.slow
 def test_a_study_in_single_precision(tmp_path):
     text = 'seeds = 1\ndata.file = "data.npz"\nnetwork.hidden = [3]\nrun.precision = "float32"\n'
     file = write_tiny(tmp_path, text)

@@ -95,7 +95,7 @@ def small_disk(tmp_path):
     ("free", "kept", "results"),
     [
         pytest.param(0, (0, 0), False, id="nothing fits", marks=pytest.mark.slow),
-        pytest.param(150_000, (1, 17), False, id="some shards"),
+        pytest.param(150_000, (1, 17), False, id="some shards", marks=pytest.mark.slow),
         pytest.param(450_000, (18, 18), False, id="no results file", marks=pytest.mark.slow),
         pytest.param(10**6, (18, 18), True, id="no figures", marks=pytest.mark.slow),
     ],

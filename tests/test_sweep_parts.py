@@ -174,6 +174,11 @@ def test_gradient_through_tiles_equals_that_of_the_sweep():
             assert np.max(np.abs(ours - theirs)) <= 1e-9 * np.max(np.abs(theirs))
 
 
+def in_jit(solver):
+    """Transfer matrix and whether it is right, compiled with what is monkeypatched by now."""
+    return jax.jit(lambda problem: solver.transfer(solver.factor(problem), problem))
+
+
 def test_default_uses_tiles_for_large_arrays_and_checks_them(monkeypatch):
     from xbar.solvers import auto
 
@@ -182,13 +187,13 @@ def test_default_uses_tiles_for_large_arrays_and_checks_them(monkeypatch):
     problem = problem_of(array.g, array.wires)
     expected = xb.transfer(array, xb.Dense())
     monkeypatch.setattr(auto, "TILED_SIDE", 4)
-    found, ok = solver.transfer(solver.factor(problem), problem)
+    found, ok = in_jit(solver)(problem)
     assert ok
     assert np.max(np.abs(found - expected)) <= 1e-11 * np.max(expected)
     # Wrong tiles are found out, and repaired.
     monkeypatch.setattr(auto, "tiled_transfer", lambda problem: 1.001 * tiled_transfer(problem))
-    assert not solver.own_transfer(problem)[1]
-    found, ok = solver.transfer(solver.factor(problem), problem)
+    assert not jax.jit(solver.own_transfer)(problem)[1]
+    found, ok = in_jit(solver)(problem)
     assert ok
     assert np.max(np.abs(found - expected)) <= 1e-11 * np.max(expected)
 
@@ -206,7 +211,7 @@ def test_wrong_columns_are_found_out_and_repaired(monkeypatch):
         return ahead, admittance.Passage((1 + 1e-7) * passage.change, passage.kept)
 
     monkeypatch.setattr(elimination, "seen_through", imprecise)
-    assert not solver.own_transfer(problem)[1]
-    found, ok = solver.transfer(solver.factor(problem), problem)
+    assert not jax.jit(solver.own_transfer)(problem)[1]
+    found, ok = in_jit(solver)(problem)
     assert ok
     assert np.max(np.abs(found - expected)) <= 1e-10 * np.max(expected)

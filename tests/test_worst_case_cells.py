@@ -60,6 +60,7 @@ def test_the_map_of_all_cells_is_every_fault_solved_anew():
         np.testing.assert_allclose(MAPS[kind][cell], expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_slopes_of_wires_are_those_of_the_derivative_rule():
     wires = NET.layers[0].wires
     found = wire_slopes(baseline(NET, X, LABELS))
@@ -81,6 +82,7 @@ def test_slopes_of_wires_are_those_of_the_derivative_rule():
             assert largest > 0
 
 
+@pytest.mark.slow
 def test_greedy_with_one_cell_is_the_maximum_of_the_map():
     found = greedy_cells(NET, X, LABELS, 1)
     kind, cell = worst_of(MAPS, np.ones(len(G), bool))

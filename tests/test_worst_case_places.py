@@ -102,6 +102,7 @@ def test_voltages_with_a_cold_soft_fault_are_those_with_the_fault(layer):
     assert jnp.abs(hard - healthy).max() > 1e-2 * jnp.abs(healthy).max()
 
 
+@pytest.mark.slow
 def test_the_loss_is_differentiable_by_centre_radius_and_angle():
     target = TARGETS[0]
 
@@ -135,6 +136,7 @@ ASCENT = Ascent(screened=12, starts=6, steps=25)
 DEFECTS = (Defect("circle", StuckPair("on"), 0.15), Defect("scratch", StuckPair("off"), 0.15))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_what_is_reported_is_the_loss_with_the_exact_mask_solved_anew(layer):
     target, defect = TARGETS[layer], DEFECTS[layer]

@@ -68,6 +68,7 @@ def test_cells_in_a_row_are_the_cells_of_the_arrays():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_many_networks_solved_are_each_network_solved():
     rng = np.random.default_rng(0)
     g = jnp.asarray(rng.uniform(1e-6, 1e-4, (19, len(G))))  # more than a block, and not a multiple
