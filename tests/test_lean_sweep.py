@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.solvers import auto, lean_sweep
+from xbar.solvers import lean_sweep
 from xbar.solvers.base import problem_of, unit_drives
 
 WAYS = {
@@ -59,7 +59,7 @@ def test_the_default_repairs_a_few_inputs_of_a_large_array_by_it(monkeypatch, in
         called.append(rtol)
         return cell_voltages(problem, e, rtol)
 
-    monkeypatch.setattr(auto, "MAX_IDLE_BYTES", 1000)
+    monkeypatch.setattr(lean_sweep, "MAX_IDLE_BYTES", 100_000)
     monkeypatch.setattr(lean_sweep, "cell_voltages", counted)
     circuit = circuits.random_circuit(np.random.default_rng(5), 24, 20, "extreme")
     problem = problem_of(circuit.array().g, circuit.array().wires)
@@ -71,6 +71,15 @@ def test_the_default_repairs_a_few_inputs_of_a_large_array_by_it(monkeypatch, in
     dense = xb.Dense()
     expected = problem.g * dense.cell_voltages(dense.factor(problem), problem, e).u
     assert np.max(np.abs(problem.g * answer.u - expected)) <= 1e-10 * np.max(np.abs(expected))
+
+
+def test_cg_gets_more_room_where_the_repair_takes_long(monkeypatch):
+    """10 mS cells behind 1 kohm: past CG's bound on its steps, within 16 times its limit."""
+    problem = problem_of(jnp.full((24, 20), 1e-2), xb.Wires(1e3, 1e3))
+    assert not xb.Auto().factor(problem)
+    monkeypatch.setattr(lean_sweep, "MAX_IDLE_BYTES", 1000)
+    assert xb.Auto().factor(problem)
+    assert not xb.Auto().factor(problem_of(problem.g * 1e4, problem.wires))
 
 
 def test_large_arrays_idle_below_what_the_c_library_hands_out_again():

@@ -6,7 +6,7 @@ nothing but the transfer matrix, and that of a large array by far the fastest. S
 
 - a few inputs: `CG`, unless its bound on the steps, from the largest eigenvalue of ``A = I + drop .
   g`` (at most ``max(A 1)``, since A has no negative entries), is past its limit; whatever misses
-  the tolerance goes to `ColumnSweep`;
+  the tolerance goes to `ColumnSweep`, in large arrays to its lean form (`xbar.solvers.lean_sweep`);
 - more than `MANY_INPUTS` inputs at once, or the transfer matrix of an array of up to `TILED_SIDE`
   cells on its shorter side: `ColumnSweep`;
 - the transfer matrix of a larger one: tiles, checked on one random input by the first rule;
@@ -34,13 +34,12 @@ from xbar.solvers.base import (
 )
 from xbar.solvers.batching import repaired
 from xbar.solvers.cg import CG, MARGIN
-from xbar.solvers.column_sweep import ColumnSweep
+from xbar.solvers.column_sweep import ColumnSweep, factor_bytes
 from xbar.solvers.tiles import tiled_transfer
 
 # Memory that the sweep may take for its factors; larger arrays stay with CG.
 MAX_FALLBACK_BYTES = 2**31
-# Where they take more than this, a few inputs are repaired in less memory (`lean_sweep`).
-MAX_IDLE_BYTES = 3 * 2**23
+# Up to so many are repaired in less memory where the sweep's factors are large (`lean_sweep`).
 FEW_INPUTS = 4
 # Where that repair takes long, CG is tried up to so many times its limit: real circuits take far
 # fewer steps than the bound.
@@ -84,7 +83,7 @@ class Auto(AbstractSolver):
         direct = ColumnSweep(self.rtol)
 
         def solve_directly(problem: Problem, e: Voltages) -> Answer:
-            if len(e) <= FEW_INPUTS and _factor_bytes(problem) > MAX_IDLE_BYTES:
+            if len(e) <= FEW_INPUTS and lean_sweep.is_worth_it(problem):
                 return lean_sweep.cell_voltages(problem, e, default_rtol(self.rtol, e.dtype))
             return direct.cell_voltages(direct.factor(problem), problem, e)
 
@@ -130,9 +129,4 @@ class Auto(AbstractSolver):
 
 
 def _sweep_fits(problem: Problem) -> bool:
-    return 1.5 * _factor_bytes(problem) <= MAX_FALLBACK_BYTES
-
-
-def _factor_bytes(problem: Problem) -> int:
-    rows, cols = sorted(problem.g.shape)
-    return 2 * cols * rows**2 * problem.g.dtype.itemsize
+    return 1.5 * factor_bytes(problem) <= MAX_FALLBACK_BYTES

@@ -29,15 +29,13 @@ from xbar.solvers.batching import per_array, repaired
 from xbar.solvers.elimination import (
     Sweep,
     driven,
-    drives_of,
     factored,
     gathered,
-    voltages_of,
     walked,
 )
 from xbar.solvers.mild_sweep import mild_transfer
 from xbar.solvers.own_transfer import own_transfer
-from xbar.solvers.sweep_check import lying, turned
+from xbar.solvers.sweep_check import lying, turned, voltages_from
 
 # Each refinement costs one more sweep of matrix-vector products; the last one measures the error.
 REFINEMENTS = 2
@@ -105,11 +103,12 @@ def _transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]
 
 def _cell_voltages(state: Sweep, problem: Problem, e: Voltages, rtol: float) -> Answer:
     flat = lying(problem)
-    return refined(problem, e, rtol, lambda e: one_pass(state, flat, e))
+    return refined(problem, flat, e, rtol, lambda e: one_pass(state, flat, e))
 
 
 def refined(
     problem: Problem,
+    flat: Problem,
     e: Voltages,
     rtol: float,
     swept: Callable[[Voltages], Voltages],
@@ -120,12 +119,12 @@ def refined(
 
     Args:
         problem: the array.
+        flat: the same as it is swept.
         e: drives (n, rows, cols) [V].
         rtol: bound on the error of every current, relative to the largest.
-        swept: cell voltages for drives, both of the array as it lies.
+        swept: cell voltages for drives, both of `flat`.
         dear: a sweep costs more than to bound the error of each drive by its residual.
     """
-    flat = lying(problem)
     e = e if flat is problem else turned(e)
 
     def improve(carry: tuple) -> tuple:
@@ -161,7 +160,13 @@ def _ok(problem: Problem, e: Voltages, u: Voltages, rtol: float) -> Bool[Array, 
 
 def one_pass(sweep: Sweep, problem: Problem, e: Voltages) -> Voltages:
     """Cell voltages of each drive: gather the sources leftwards, then walk to the right."""
-    drives = drives_of(e)
+    drives = e.T  # (cols, rows, n)
     nothing = jnp.zeros_like(drives[0])
     pushed = gathered(sweep, drives, nothing)
-    return voltages_of(problem, e, driven(sweep, drives, pushed, nothing)[1])
+    return voltages_from(problem, e, driven(sweep, drives, pushed, nothing)[1].T)
+
+
+def factor_bytes(problem: Problem) -> int:
+    """Memory of the two matrices per column that `factor` keeps."""
+    rows, cols = sorted(problem.g.shape)
+    return 2 * cols * rows**2 * problem.g.dtype.itemsize

@@ -25,11 +25,11 @@ from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from xbar.solvers.admittance import Passage, seen_through
-from xbar.solvers.base import Problem, Transfer, Voltages, probe
+from xbar.solvers.base import Problem, Transfer, probe
 from xbar.solvers.bit_line import Columns, ThinColumns, columns_of, thin_columns_of
 from xbar.solvers.lines import product
 from xbar.solvers.loops import scan
-from xbar.solvers.sweep_check import transfer_ok, voltages_from
+from xbar.solvers.sweep_check import transfer_ok
 
 Squares = Float[Array, "cols rows rows"]
 Square = Float[Array, "rows rows"]
@@ -130,16 +130,6 @@ def driven(sweep: Sweep, drives: Drives, pushed: Drives, word: Nodes) -> tuple[N
         return word, product(column.admittance, word + drive)
 
     return lax.scan(step, word, (sweep.column, sweep.passage, sweep.segment, drives, pushed))
-
-
-def drives_of(e: Voltages) -> Drives:
-    """Drives (n, rows, cols) by columns (cols, rows, n)."""
-    return jnp.moveaxis(e, (0, 1, 2), (2, 1, 0))
-
-
-def voltages_of(problem: Problem, e: Voltages, i_cell: Drives) -> Voltages:
-    """Cell voltages from cell currents by columns (cols, rows, n)."""
-    return voltages_from(problem, e, jnp.moveaxis(i_cell, (0, 1, 2), (2, 1, 0)))
 
 
 def walked(sweep: Sweep, flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""], Squares]:

@@ -21,22 +21,20 @@ from jaxtyping import Float
 from xbar.solvers.base import Answer, Problem, Voltages
 from xbar.solvers.batching import per_array
 from xbar.solvers.bit_line import ThinColumns, thin_columns_of
-from xbar.solvers.column_sweep import one_pass, refined
+from xbar.solvers.column_sweep import factor_bytes, one_pass, refined
 from xbar.solvers.elimination import (
     ADMITTANCE_SHARE,
     Square,
     Sweep,
     driven,
-    drives_of,
     eliminated,
     factored,
     gathered,
-    voltages_of,
 )
-from xbar.solvers.sweep_check import lying
+from xbar.solvers.sweep_check import lying, voltages_from
 
-# For the matrices of all columns; with what else there is, a solve stays below 32 MiB.
-MAX_BYTES = 3 * 2**23
+# For what a repair keeps of all columns; with what else there is, a solve stays below 32 MiB.
+MAX_IDLE_BYTES = 3 * 2**23
 
 BlocksOfLines = Float[Array, "blocks width rows"]
 BlocksOfDrives = Float[Array, "blocks width rows n"]
@@ -54,10 +52,14 @@ class Blocks(NamedTuple):
         return Sweep(self.column, passage, self.segment), ahead
 
 
+def is_worth_it(problem: Problem) -> bool:
+    """Whether two matrices per column are too much."""
+    return factor_bytes(problem) > MAX_IDLE_BYTES
+
+
 def in_blocks(problem: Problem) -> bool:
-    """Whether an array is too large for one matrix per column, so that a repair takes long."""
-    rows, cols = sorted(problem.g.shape)
-    return cols * rows**2 * problem.g.dtype.itemsize > MAX_BYTES
+    """Whether one matrix per column is too much, so that a repair takes long."""
+    return factor_bytes(problem) / 2 > MAX_IDLE_BYTES
 
 
 def cell_voltages(problem: Problem, e: Voltages, rtol: float) -> Answer:
@@ -75,7 +77,7 @@ def cell_voltages(problem: Problem, e: Voltages, rtol: float) -> Answer:
 def _at_once(problem: Problem, e: Voltages, rtol: float) -> Answer:
     flat = lying(problem)
     sweep = factored(flat, rtol, thin=True)
-    return refined(problem, e, rtol, lambda e: one_pass(sweep, flat, e))
+    return refined(problem, flat, e, rtol, lambda e: one_pass(sweep, flat, e))
 
 
 def _by_blocks(problem: Problem, e: Voltages, rtol: float) -> Answer:
@@ -89,10 +91,10 @@ def _by_blocks(problem: Problem, e: Voltages, rtol: float) -> Answer:
     allowed = ADMITTANCE_SHARE * rtol * width / cols
 
     def swept(e: Voltages) -> Voltages:
-        i_cell = _pass(blocks, _cut(drives_of(e), width), allowed)
-        return voltages_of(flat, e, i_cell.reshape(-1, *i_cell.shape[2:])[:cols])
+        i_cell = _pass(blocks, _cut(e.T, width), allowed)
+        return voltages_from(flat, e, i_cell.reshape(-1, *i_cell.shape[2:])[:cols].T)
 
-    return refined(problem, e, rtol, swept, dear=True)
+    return refined(problem, flat, e, rtol, swept, dear=True)
 
 
 def _cut(by_columns: Array, width: int) -> Array:
