@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -290,6 +291,30 @@ def test_a_ctrl_c_that_python_dropped_stops_at_the_next_chunk():
     with pytest.raises(KeyboardInterrupt):
         work()
     assert done == [1]
+
+
+def test_a_dropped_ctrl_c_prints_no_traceback_but_other_failures_do(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: told.append(dropped.exc_type))
+    interrupt = Interrupt()
+
+    class Dropping:  # what is raised in here, Python prints and drops
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    class Failing:
+        def __del__(self):
+            raise OSError
+
+    def work():
+        with interrupt.watched():
+            [Failing(), Dropping()].clear()
+
+    hook = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert told == [OSError]
+    assert sys.unraisablehook is hook
 
 
 def test_results_as_arrays_with_named_axes(tiny):
