@@ -12,8 +12,8 @@ from pathlib import Path
 
 from marked import marked, put  # beside this script
 
-from xbar.data.runs import load_run
-from xbar.data.store import StoreError
+from xbar.io.runs import load_run
+from xbar.io.store import StoreError
 
 FIGURE = Path("benchmarks/figures/demo_accuracy.png")
 

@@ -28,9 +28,9 @@ sys.path.insert(0, str(HERE.parent))
 import xbar as xb  # noqa: E402
 from benchmarks.speed.machine import processor  # noqa: E402
 from xbar import spice  # noqa: E402
-from xbar.data.digits import load_digits  # noqa: E402
-from xbar.defects import StuckPair, random_mask  # noqa: E402
-from xbar.network import Network  # noqa: E402
+from xbar.devices import StuckPair, random_mask  # noqa: E402
+from xbar.io.digits import load_digits  # noqa: E402
+from xbar.nn import Network  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 SIZES = ((16, 16), (32, 32), (64, 64), (65, 100))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.mapping import Pairs, Window
-from xbar.network import Layer, Network, Readout
+from xbar.devices.mapping import Pairs, Window
+from xbar.nn import Layer, Network, Readout
 from xbar.spice import SpiceError, array_netlist, find_ngspice, network_netlist
 
 COMMITTED = Path(__file__).parent / "data" / "ngspice"

@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 
 from xbar import cli
-from xbar.data.digits import Dataset
-from xbar.data.runs import load_run
-from xbar.mlp import MLP
-from xbar.studies import progress, run_demo
-from xbar.studies.demo import DemoConfig
-from xbar.studies.errors import UsageError
-from xbar.studies.progress import Stages
+from xbar.io.digits import Dataset
+from xbar.io.runs import load_run
+from xbar.learn.mlp import MLP
+from xbar.run import progress, run_demo
+from xbar.run.demo import DemoConfig
+from xbar.run.errors import UsageError
+from xbar.run.progress import Stages
 
 RNG = np.random.default_rng(1)
 CENTRES = 3 * np.eye(3, 4)

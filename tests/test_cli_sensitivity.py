@@ -11,17 +11,17 @@ import pytest
 from study_cases import quiet_console, write_tiny
 
 from xbar import cli
-from xbar.data.circuits import network_from
-from xbar.data.runs import load_run
-from xbar.data.store import read_results
-from xbar.mlp import accuracy
-from xbar.studies import read_study, run_study
-from xbar.studies.errors import UsageError
-from xbar.studies.sensitivity import placed, stages
-from xbar.studies.sensitivity.config import SensitivityConfig
-from xbar.studies.sensitivity.findings import yielded
-from xbar.studies.sensitivity.run import run
-from xbar.studies.sensitivity.tables import as_csv, ranked
+from xbar.io.circuits import network_from
+from xbar.io.runs import load_run
+from xbar.io.store import read_results
+from xbar.learn.mlp import accuracy
+from xbar.run import read_study, run_study
+from xbar.run.errors import UsageError
+from xbar.run.sensitivity import placed, stages
+from xbar.run.sensitivity.config import SensitivityConfig
+from xbar.run.sensitivity.findings import yielded
+from xbar.run.sensitivity.run import run
+from xbar.run.sensitivity.tables import as_csv, ranked
 
 SMALL = SensitivityConfig(
     cells=3, rates=(0.0, 0.05), samples=5, places=6, starts=3, steps=4, pooled=2, ngspice_s=0

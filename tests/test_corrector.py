@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from xbar.corrector import (
+from xbar.learn.corrector import (
     Corrector,
     accuracy,
     nearest_neighbour_accuracy,
@@ -18,7 +18,7 @@ from xbar.corrector import (
     predict,
     train_correctors,
 )
-from xbar.mlp import MLP
+from xbar.learn.mlp import MLP
 
 DTYPES = ["float32", "float64"]
 KINDS = [(8,), (), None]
@@ -82,7 +82,9 @@ def test_one_circuit_of_many_trains_as_if_alone(hidden, dtype):
 def test_cutting_circuits_into_chunks_changes_nothing(monkeypatch):
     voltages, labels = circuits(5)
     whole = train_correctors(voltages, labels, keys(5), steps=20)
-    monkeypatch.setattr("xbar.corrector.CHUNK", 2 * 150 * 28)  # two circuits at a time, one left
+    monkeypatch.setattr(
+        "xbar.learn.corrector.CHUNK", 2 * 150 * 28
+    )  # two circuits at a time, one left
     cut = train_correctors(voltages, labels, keys(5), steps=20)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(cut), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-10)
@@ -272,8 +274,8 @@ def test_wrong_training_says_so(changed, message):
 
 
 def test_import_loads_nothing_heavy():
-    unwanted = ["sklearn", "matplotlib", "h5py", "xbar.data"]
-    code = f"import sys, xbar.corrector; print([m for m in {unwanted} if m in sys.modules])"
+    unwanted = ["sklearn", "matplotlib", "h5py", "xbar.io"]
+    code = f"import sys, xbar.learn.corrector; print([m for m in {unwanted} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert out.stdout.strip() == "[]"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbar.defects import Ageing, Drift, Wear
-from xbar.mapping import Pairs, Window
+from xbar.devices import Ageing, Drift, Wear
+from xbar.devices.mapping import Pairs, Window
 
 KEY = jax.random.key(3)
 WINDOW = Window(1e-6, 1e-4)

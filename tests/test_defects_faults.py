@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xbar.defects import (
+from xbar.devices import (
     PUBLISHED_RATES,
     Circle,
     ColumnLines,
@@ -18,7 +18,7 @@ from xbar.defects import (
     StuckUnequal,
     inject,
 )
-from xbar.mapping import Pairs, Window
+from xbar.devices.mapping import Pairs, Window
 
 KEY = jax.random.key(7)
 WINDOW = Window(1e-6, 1e-4)

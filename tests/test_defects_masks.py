@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xbar.defects import (
+from xbar.devices import (
     SHAPES,
     Checkerboard,
     Circle,
@@ -22,8 +22,8 @@ from xbar.defects import (
     Scattered,
     random_mask,
 )
-from xbar.defects.masks import cell_centres
-from xbar.defects.shapes import EDGE
+from xbar.devices.masks import cell_centres
+from xbar.devices.shapes import EDGE
 
 KEY = jax.random.key(3)
 SIZES = [(1, 1), (9, 10), (65, 50), (7, 1)]

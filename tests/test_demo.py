@@ -11,13 +11,13 @@ from rich.console import Console
 
 import xbar as xb
 from xbar import cli
-from xbar.corrector import predict
-from xbar.data.runs import load_run
-from xbar.data.store import read_results
-from xbar.studies import chunks, run_demo
-from xbar.studies.demo import DemoConfig
-from xbar.studies.errors import UsageError
-from xbar.studies.folder import RunFolder
+from xbar.io.runs import load_run
+from xbar.io.store import read_results
+from xbar.learn.corrector import predict
+from xbar.run import chunks, run_demo
+from xbar.run.demo import DemoConfig
+from xbar.run.errors import UsageError
+from xbar.run.folder import RunFolder
 
 
 def quiet_console() -> Console:

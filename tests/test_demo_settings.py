@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xbar.defects import StuckMinus, StuckPair, StuckPlus, StuckUnequal
-from xbar.studies import references
-from xbar.studies.demo import DemoConfig
-from xbar.studies.faults import make_fault, stuck_value
-from xbar.studies.figures import _against
-from xbar.studies.plan import Plan
-from xbar.studies.readers import corrector_parameters
-from xbar.studies.software import compute_software, load
-from xbar.studies.toml import checked, study_from, write_study
+from xbar.devices import StuckMinus, StuckPair, StuckPlus, StuckUnequal
+from xbar.run import references
+from xbar.run.demo import DemoConfig
+from xbar.run.faults import make_fault, stuck_value
+from xbar.run.figures import _against
+from xbar.run.plan import Plan
+from xbar.run.readers import corrector_parameters
+from xbar.run.software import compute_software, load
+from xbar.run.toml import checked, study_from, write_study
 
 
 @pytest.mark.parametrize(

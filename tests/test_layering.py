@@ -22,19 +22,18 @@ XBAR = Path(__file__).resolve().parents[1] / "xbar"
 OUTER = {
     "__main__",
     "cli",
-    "corrector",
-    "data",
+    "io",
     "paper",
     "plots",
+    "run",
     "sensitivity",
     "spice",
-    "studies",
 }
-CIRCUIT = {"crossbar", "solution", "solvers", "solve", "mapping", "defects", "network"}
-KNOW_NO_CIRCUIT = {"corrector", "mlp", "plots"}
+CIRCUIT = {"circuit", "solvers", "solve", "nn"}
+KNOW_NO_CIRCUIT = {"devices", "learn", "plots"}
 # `import xbar` must load none of these.
 HEAVY = ["h5py", "jinja2", "matplotlib", "sklearn", "typer"]
-HEAVY_PARTS = ["cli", "data", "paper", "plots", "spice", "studies"]
+HEAVY_PARTS = ["cli", "io", "paper", "plots", "run", "spice"]
 
 MAX_FILE, MAX_FUNCTION = 400, 60  # lines
 
@@ -308,8 +307,8 @@ LONG = "def f():\n" + "    x = 1\n" * MAX_FUNCTION
 BROKEN = {
     "inner-absolute": (
         inner_imports_outer,
-        {"network": "from toy.data import load", "data": "load = 1"},
-        ["toy.network:1 imports toy.data"],
+        {"nn": "from toy.io import load", "io": "load = 1"},
+        ["toy.nn:1 imports toy.io"],
     ),
     "inner-in-function": (
         inner_imports_outer,
@@ -318,8 +317,8 @@ BROKEN = {
     ),
     "inner-unlisted-module-for-typing": (
         inner_imports_outer,
-        {"new": "if TYPE_CHECKING:\n    import toy.studies.config", "studies/config": ""},
-        ["toy.new:2 imports toy.studies.config"],
+        {"new": "if TYPE_CHECKING:\n    import toy.run.config", "run/config": ""},
+        ["toy.new:2 imports toy.run.config"],
     ),
     "inner-through-the-root": (
         inner_imports_outer,
@@ -328,8 +327,8 @@ BROKEN = {
     ),
     "circuit-from-corrector": (
         circuit_where_none_is_known,
-        {"corrector": "from . import mlp, network", "mlp": "", "network": ""},
-        ["toy.corrector:1 imports toy.network"],
+        {"learn": "from . import mlp, nn", "mlp": "", "nn": ""},
+        ["toy.learn:1 imports toy.nn"],
     ),
     "circuit-from-plots": (
         circuit_where_none_is_known,
@@ -339,22 +338,22 @@ BROKEN = {
     "outer-from-sensitivity": (
         outer_from_sensitivity,
         {
-            "sensitivity/a": "from toy.sensitivity import b\nfrom toy.studies import c",
+            "sensitivity/a": "from toy.sensitivity import b\nfrom toy.run import c",
             "sensitivity/b": "def f():\n    from toy import plots",
-            "studies": "c = 1",
+            "run": "c = 1",
             "plots": "",
         },
-        ["toy.sensitivity.a:2 imports toy.studies", "toy.sensitivity.b:2 imports toy.plots"],
+        ["toy.sensitivity.a:2 imports toy.run", "toy.sensitivity.b:2 imports toy.plots"],
     ),
     "paper-from-studies": (
         paper_from_outside,
         {
-            "studies": "from toy.paper import run",
+            "run": "from toy.paper import run",
             "paper": "",
             "cli/paper": "from toy.paper import run",
             "cli/demo": "def f():\n    import toy.paper",
         },
-        ["toy.cli.demo:2 imports toy.paper", "toy.studies:1 imports toy.paper"],
+        ["toy.cli.demo:2 imports toy.paper", "toy.run:1 imports toy.paper"],
     ),
     "cycle-of-two": (
         import_cycles,
@@ -373,8 +372,8 @@ BROKEN = {
     ),
     "import-loads": (
         import_side_effects,
-        {"__init__": "import h5py\nfrom . import data", "data": ""},
-        ["loads h5py", "loads toy.data"],
+        {"__init__": "import h5py\nfrom . import io", "io": ""},
+        ["loads h5py", "loads toy.io"],
     ),
     "import-sets-x64": (
         import_side_effects,
@@ -422,8 +421,8 @@ SOUND = {
     "s/c": 'from .base import B\nclass C(B):\n    "Doc."\nX = 1\n"""Doc."""',
     "s/base": "from ..a import f\nclass B: pass",
     "corrector": "from . import mlp",
-    "data": "import h5py\nfrom .s import C",
-    "cli": "import toy\nfrom . import data, corrector",
+    "io": "import h5py\nfrom .s import C",
+    "cli": "import toy\nfrom . import io, corrector",
     "mlp": "",
 }
 

@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xbar.corrector import Corrector, DiagonalHead, predict, train_correctors
-from xbar.data.circuits import corrector_fields, corrector_from
-from xbar.data.store import StoreError
-from xbar.data.user import read_network
-from xbar.studies import CorrectorSettings, DefectSettings, Study, StudyError
-from xbar.studies.circuits import hits
-from xbar.studies.plan import Plan
-from xbar.studies.toml import checked
+from xbar.io.circuits import corrector_fields, corrector_from
+from xbar.io.store import StoreError
+from xbar.io.user import read_network
+from xbar.learn.corrector import Corrector, DiagonalHead, predict, train_correctors
+from xbar.run import CorrectorSettings, DefectSettings, Study, StudyError
+from xbar.run.circuits import hits
+from xbar.run.plan import Plan
+from xbar.run.toml import checked
 
 
 def voltages(n=60, outputs=10):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from xbar.mapping import WINDOWS, Pairs, Window, map_weights, weights_of
+from xbar.devices.mapping import WINDOWS, Pairs, Window, map_weights, weights_of
 
 SCHEMES = ["unipolar", "balanced"]
 weight_matrices = hnp.arrays(

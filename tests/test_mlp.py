@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xbar.data.digits import load_digits, split_many
-from xbar.mlp import ACTIVATIONS, MLP, accuracy, cross_entropy, fit, fit_many
+from xbar.io.digits import load_digits, split_many
+from xbar.learn.mlp import ACTIVATIONS, MLP, accuracy, cross_entropy, fit, fit_many
 
 SIZES = (64, 50, 20, 8, 10)
 PHI = {

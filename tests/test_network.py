@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xbar.crossbar import Wires
-from xbar.defects import (
+from xbar.circuit.crossbar import Wires
+from xbar.devices import (
     Circle,
     Everywhere,
     RowLines,
@@ -19,9 +19,9 @@ from xbar.defects import (
     StuckUnequal,
     random_mask,
 )
-from xbar.mapping import Window
-from xbar.network import Network, Readout, volts_per_unit
-from xbar.network.build import per_layer, unpack_mlp
+from xbar.devices.mapping import Window
+from xbar.nn import Network, Readout, volts_per_unit
+from xbar.nn.build import per_layer, unpack_mlp
 from xbar.solve import solve
 from xbar.solvers import CG, Dense, Ideal
 

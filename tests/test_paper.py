@@ -12,14 +12,14 @@ from paper_cases import TINY, tiny_data
 from study_cases import finish as finished
 from study_cases import quiet_console, xbar
 
-from xbar.data.store import read_results
+from xbar.io.store import read_results
 from xbar.paper import recovery, sensitivity
 from xbar.paper.experiment import Claim, Experiment, Findings, column
 from xbar.paper.report import write_paper
 from xbar.paper.run import run
 from xbar.paper.settings import FULL, QUICK
 from xbar.paper.tables import over_seeds
-from xbar.studies.errors import UsageError
+from xbar.run.errors import UsageError
 
 
 class Counted:

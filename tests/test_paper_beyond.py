@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xbar as xb
-from xbar.corrector import predict, train_correctors
-from xbar.defects import StuckPair
-from xbar.mlp import MLP
+from xbar.devices import StuckPair
+from xbar.learn.corrector import predict, train_correctors
+from xbar.learn.mlp import MLP
 from xbar.paper.beyond.aged import aged
 from xbar.paper.beyond.bench import by_class, evenly, first_of, keys
 from xbar.paper.beyond.curves import compared, word
@@ -21,8 +21,8 @@ from xbar.paper.beyond.mixes_findings import ALL, SINGLE, WITHOUT
 from xbar.paper.beyond.pools import Pools, members, pooled
 from xbar.paper.beyond.told import Told, one_hot, read_told, reference_voltages
 from xbar.paper.settings import FULL, QUICK
+from xbar.run.devices import How, local_mesh
 from xbar.statistics import Interval
-from xbar.studies.devices import How, local_mesh
 
 KEY = jax.random.key(0)
 HOW = How(local_mesh(), 2)

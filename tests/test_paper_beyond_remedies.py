@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xbar as xb
-from xbar.defects import StuckPair
-from xbar.mlp import MLP
+from xbar.devices import StuckPair
+from xbar.learn.mlp import MLP
 from xbar.paper.beyond.remapping import Places, importance, permuted, places
 from xbar.paper.beyond.repaired import match
 from xbar.paper.beyond.retraining import retrain, without

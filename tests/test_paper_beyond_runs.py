@@ -7,7 +7,7 @@ import pytest
 from paper_cases import TINY, tiny_data
 from study_cases import quiet_console
 
-from xbar.data.store import read_results
+from xbar.io.store import read_results
 from xbar.paper.beyond import ageing, images, mixes, remedies, told
 from xbar.paper.beyond.ageing_findings import FROZEN, NEW, RENORMALISED, UNCORRECTED
 from xbar.paper.beyond.remedies_findings import HEALTHY

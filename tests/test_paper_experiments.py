@@ -5,8 +5,8 @@ import pytest
 from paper_cases import TINY, tiny_data
 from study_cases import quiet_console
 
-from xbar.data.runs import load_run
-from xbar.data.store import read_results
+from xbar.io.runs import load_run
+from xbar.io.store import read_results
 from xbar.paper import options, referee, sizes, stuck, transfer
 from xbar.paper.referee_findings import find
 from xbar.paper.run import run

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xbar.defects import PLACEMENTS, Scratch, placed_mask, random_mask
-from xbar.defects.masks import cell_centres
+from xbar.devices import PLACEMENTS, Scratch, placed_mask, random_mask
+from xbar.devices.masks import cell_centres
 
 SIZE = (60, 60)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.corrector import Corrector, train_correctors
-from xbar.data.circuits import (
+from xbar.devices.mapping import Window
+from xbar.io.circuits import (
     corrector_fields,
     corrector_from,
     mlp_fields,
@@ -18,11 +18,11 @@ from xbar.data.circuits import (
     network_fields,
     network_from,
 )
-from xbar.data.runs import load_run
-from xbar.data.store import Field, StoreError, read_results, write_results
-from xbar.mapping import Window
-from xbar.mlp import MLP
-from xbar.network import Network
+from xbar.io.runs import load_run
+from xbar.io.store import Field, StoreError, read_results, write_results
+from xbar.learn.corrector import Corrector, train_correctors
+from xbar.learn.mlp import MLP
+from xbar.nn import Network
 
 
 def network(seed):

@@ -11,9 +11,9 @@ from sensitivity_cases import SIZES, inputs, labels, network, solved
 
 import xbar as xb
 from xbar import sensitivity as sens
-from xbar.mapping import Pairs
-from xbar.mlp import cross_entropy
-from xbar.network import Readout
+from xbar.devices.mapping import Pairs
+from xbar.learn.mlp import cross_entropy
+from xbar.nn import Readout
 from xbar.sensitivity.column_gradient import column_gradient, pulled_pairs
 from xbar.sensitivity.sweep import sweep
 from xbar.solvers.base import problem_of

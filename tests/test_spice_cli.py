@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from xbar import spice as api
 from xbar.cli.spice import spice
-from xbar.data import runs
-from xbar.data.store import StoreError
-from xbar.defects import Everywhere, StuckPlus
-from xbar.studies.errors import UsageError
+from xbar.devices import Everywhere, StuckPlus
+from xbar.io import runs
+from xbar.io.store import StoreError
+from xbar.run.errors import UsageError
 
 HEALTHY, IMAGES = small_network("relu", open_loop_gain=1e3)
 DEFECTIVE = HEALTHY.with_fault(1, Everywhere(), StuckPlus("on"))
@@ -109,7 +109,7 @@ def test_verify(options):
 @needs_ngspice
 def test_verify_exits_1_when_they_disagree(monkeypatch):
     """xbar's own network is given another wire than the one that is exported."""
-    from xbar.network import Network
+    from xbar.nn import Network
 
     transfers = Network.transfers
 

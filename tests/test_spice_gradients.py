@@ -8,7 +8,7 @@ from spice_cases import needs_ngspice, small_network
 
 import xbar as xb
 from xbar import spice
-from xbar.network import Layer
+from xbar.nn import Layer
 
 pytestmark = needs_ngspice
 

@@ -13,10 +13,10 @@ from spice_cases import needs_ngspice, small_network
 
 import xbar as xb
 from xbar import spice
-from xbar.data.digits import load_digits
-from xbar.defects import SHAPES, StuckPair, inject, random_mask
-from xbar.mapping import Pairs, Window
-from xbar.network import Network
+from xbar.devices import SHAPES, StuckPair, inject, random_mask
+from xbar.devices.mapping import Pairs, Window
+from xbar.io.digits import load_digits
+from xbar.nn import Network
 
 pytestmark = needs_ngspice
 

@@ -10,7 +10,7 @@ from spice_cases import small_network
 
 import xbar as xb
 from xbar import spice
-from xbar.network import Layer
+from xbar.nn import Layer
 
 RNG = np.random.default_rng(5)
 CIRCUIT = random_circuit(RNG, 4, 3, "mild")

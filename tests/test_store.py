@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from xbar.data.store import Field, StoreError, published, read_results, write_results
+from xbar.io.store import Field, StoreError, published, read_results, write_results
 
 
 @pytest.fixture

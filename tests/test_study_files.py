@@ -7,7 +7,7 @@ import pytest
 from study_cases import TINY, write_tiny
 
 from xbar import cli
-from xbar.studies import (
+from xbar.run import (
     CircuitSettings,
     CorrectorSettings,
     DefectSettings,
@@ -18,8 +18,8 @@ from xbar.studies import (
     read_study,
     write_study,
 )
-from xbar.studies.plan import Plan
-from xbar.studies.toml import checked, study_from
+from xbar.run.plan import Plan
+from xbar.run.toml import checked, study_from
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

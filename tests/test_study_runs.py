@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 from study_cases import CIRCUITS, assert_same, numbers, quiet_console, write_tiny
 
-from xbar.corrector import train_correctors
-from xbar.data.merge import verify_results
-from xbar.data.runs import load_run
-from xbar.data.store import StoreError
-from xbar.defects import random_mask
-from xbar.mlp import accuracy
-from xbar.studies import CircuitSettings, DefectSettings, Study, chunks, labelled, read_study
-from xbar.studies.engine import run_study
-from xbar.studies.errors import UsageError
-from xbar.studies.faults import make_fault
-from xbar.studies.folder import RunFolder
-from xbar.studies.interrupt import Interrupt
-from xbar.studies.plan import Plan, row_keys
-from xbar.studies.progress import Stages
-from xbar.studies.tables import interval
+from xbar.devices import random_mask
+from xbar.io.merge import verify_results
+from xbar.io.runs import load_run
+from xbar.io.store import StoreError
+from xbar.learn.corrector import train_correctors
+from xbar.learn.mlp import accuracy
+from xbar.run import CircuitSettings, DefectSettings, Study, chunks, labelled, read_study
+from xbar.run.engine import run_study
+from xbar.run.errors import UsageError
+from xbar.run.faults import make_fault
+from xbar.run.folder import RunFolder
+from xbar.run.interrupt import Interrupt
+from xbar.run.plan import Plan, row_keys
+from xbar.run.progress import Stages
+from xbar.run.tables import interval
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_shards_of_another_study_are_not_taken(tiny, tmp_path):
 def test_a_finished_study_is_shown_and_left_alone(tiny, monkeypatch):
     file, out = tiny
     before = {f: f.stat().st_mtime_ns for f in out.iterdir()}
-    monkeypatch.setattr("xbar.studies.engine.load", stopped)  # not even its data are read
+    monkeypatch.setattr("xbar.run.engine.load", stopped)  # not even its data are read
     start = time.perf_counter()
     summary = run(file, out)
     assert time.perf_counter() - start < 1

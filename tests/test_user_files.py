@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from xbar.data.store import StoreError
-from xbar.data.user import read_dataset, read_network
-from xbar.mlp import MLP
+from xbar.io.store import StoreError
+from xbar.io.user import read_dataset, read_network
+from xbar.learn.mlp import MLP
 
 RNG = np.random.default_rng(0)
 NETWORK = {

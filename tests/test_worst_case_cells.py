@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.mlp import MLP
-from xbar.network import Network
+from xbar.learn.mlp import MLP
+from xbar.nn import Network
 from xbar.sensitivity import losses
 from xbar.sensitivity.all_cells import (
     conductances,

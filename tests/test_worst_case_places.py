@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.defects import (
+from xbar.devices import (
     PLACEMENTS,
     Circle,
     ColumnLines,
@@ -20,9 +20,9 @@ from xbar.defects import (
     inject,
     placed_mask,
 )
-from xbar.mapping import Pairs, Window
-from xbar.mlp import MLP, accuracy
-from xbar.network import Network
+from xbar.devices.mapping import Pairs, Window
+from xbar.learn.mlp import MLP, accuracy
+from xbar.nn import Network
 from xbar.sensitivity import losses
 from xbar.sensitivity.one_layer import OneLayer
 from xbar.sensitivity.smooth_masks import blend, membership, with_smooth_fault

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xbar as xb
-from xbar.mlp import MLP, accuracy
-from xbar.network import Network
+from xbar.learn.mlp import MLP, accuracy
+from xbar.nn import Network
 from xbar.sensitivity.all_cells import (
     conductances,
     places_of,

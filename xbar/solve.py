@@ -9,9 +9,8 @@ from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from xbar.checks import as_real, is_concrete
-from xbar.crossbar import Crossbar
-from xbar.solution import Solution
-from xbar.solvers import RESULTS, AbstractSolver, Auto
+from xbar.circuit import RESULTS, Crossbar, Solution
+from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.adjoint import cells, matrix
 from xbar.solvers.base import Problem, Voltages, problem_of
 

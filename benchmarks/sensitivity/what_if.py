@@ -26,8 +26,8 @@ from benchmarks.sensitivity.timing import Times, in_turn
 from benchmarks.sensitivity.update_cost import solved_anew
 from benchmarks.speed.machine import description
 from xbar import sensitivity as sens
-from xbar.data.digits import load_digits, split
-from xbar.mlp import MLP, fit
+from xbar.io.digits import load_digits, split
+from xbar.learn.mlp import MLP, fit
 
 RESULTS = Path(__file__).parents[1] / "results"
 SPICE = Path(__file__).parents[1] / "spice_speed.csv"

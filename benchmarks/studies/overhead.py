@@ -19,9 +19,9 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
-from xbar.data.runs import load_run
-from xbar.data.store import commit
-from xbar.studies import (
+from xbar.io.runs import load_run
+from xbar.io.store import commit
+from xbar.run import (
     CorrectorSettings,
     DataSettings,
     DefectSettings,
@@ -29,10 +29,10 @@ from xbar.studies import (
     Study,
     run_study,
 )
-from xbar.studies.chunks import Work
-from xbar.studies.plan import Plan
-from xbar.studies.software import load
-from xbar.studies.toml import checked
+from xbar.run.chunks import Work
+from xbar.run.plan import Plan
+from xbar.run.software import load
+from xbar.run.toml import checked
 
 LAYERS, SHAPES, SEEDS = (0, 1, 2, 3), ("circle", "row"), 5
 

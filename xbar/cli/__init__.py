@@ -1,4 +1,4 @@
-"""The command line. One file per command; what they compute is in `xbar.studies`."""
+"""The command line. One file per command; what they compute is in `xbar.run`."""
 
 import sys
 from importlib.metadata import version
@@ -48,8 +48,8 @@ app.add_typer(spice, name="spice")
 
 def main() -> None:
     """Run the command line; every foreseeable mistake is one line on stderr and exit code 2."""
-    from xbar.data.store import StoreError
-    from xbar.studies.errors import UsageError
+    from xbar.io.store import StoreError
+    from xbar.run.errors import UsageError
 
     try:
         arguments = sys.argv[1:]

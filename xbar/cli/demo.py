@@ -81,9 +81,9 @@ def demo(
     import jax
     from rich.console import Console
 
-    from xbar.data.user import read_dataset, read_network
-    from xbar.studies.demo import DemoConfig
-    from xbar.studies.run_demo import run
+    from xbar.io.user import read_dataset, read_network
+    from xbar.run.demo import DemoConfig
+    from xbar.run.run_demo import run
 
     jax.config.update("jax_enable_x64", True)
     with failing(ValueError):

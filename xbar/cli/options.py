@@ -15,7 +15,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew in the 
 @contextmanager
 def failing(*kinds: type[Exception]) -> Iterator[None]:
     """Errors of these kinds are the user's to put right: one line, exit code 2, no traceback."""
-    from xbar.studies.errors import UsageError
+    from xbar.run.errors import UsageError
 
     try:
         yield

@@ -57,9 +57,9 @@ def sensitivity(
     # Imported here: --help should not wait for JAX.
     from rich.console import Console
 
-    from xbar.studies.errors import UsageError
-    from xbar.studies.sensitivity.config import SensitivityConfig
-    from xbar.studies.sensitivity.run import run
+    from xbar.run.errors import UsageError
+    from xbar.run.sensitivity.config import SensitivityConfig
+    from xbar.run.sensitivity.run import run
 
     if source is None and (circuit or defective):
         option = "--circuit" if circuit else "--defective"

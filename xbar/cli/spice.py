@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 if TYPE_CHECKING:
-    from xbar.network import Layer, Network
+    from xbar.nn import Layer, Network
     from xbar.spice import Report
 
 spice = typer.Typer(
@@ -58,7 +58,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a stored circuit as a SPICE netlist."""
-    from xbar.studies.errors import UsageError
+    from xbar.run.errors import UsageError
 
     if subckt and layer is None:
         raise UsageError("--subckt: got no --layer, needs one: a subcircuit is one array")
@@ -67,7 +67,7 @@ def export(
     if out is None:
         typer.echo(text, nl=False)
         return
-    from xbar.data.store import write_text
+    from xbar.io.store import write_text
 
     try:
         write_text(out, text)
@@ -91,8 +91,8 @@ def verify(
     """Solve a stored circuit with xbar and with ngspice; exit 1 when they disagree."""
     from rich.console import Console
 
+    from xbar.run.errors import UsageError
     from xbar.spice import SpiceError, find_ngspice, verify_layer, verify_network
-    from xbar.studies.errors import UsageError
 
     try:
         program = find_ngspice(ngspice)
@@ -117,9 +117,9 @@ def _choose(source: Path, layer: int | None, circuit: int, images: slice, health
     import jax
     import numpy as np
 
-    from xbar.data.runs import load_run
-    from xbar.data.store import StoreError
-    from xbar.studies.errors import UsageError
+    from xbar.io.runs import load_run
+    from xbar.io.store import StoreError
+    from xbar.run.errors import UsageError
 
     jax.config.update("jax_enable_x64", True)
     name = "healthy" if healthy else "defective"

@@ -42,19 +42,19 @@ def study(
     # Imported here: --help should not wait for JAX.
     from rich.console import Console
 
-    from xbar.studies.errors import UsageError
-    from xbar.studies.toml import read_study
+    from xbar.run.errors import UsageError
+    from xbar.run.toml import read_study
 
     asked = read_study(file)
     if dry_run:
-        from xbar.studies.estimate import show_estimate
+        from xbar.run.estimate import show_estimate
 
         show_estimate(asked, file.parent, Console())
         return
     if out is None:
         raise UsageError("--out: got none, needs a folder for results")
-    from xbar.studies.engine import run_study
-    from xbar.studies.processes import join
+    from xbar.run.engine import run_study
+    from xbar.run.processes import join
 
     together = join(coordinator, processes, process_id)
     run_study(asked, out, Console(), overwrite=overwrite, beside=file.parent, processes=together)

@@ -6,13 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from xbar.data.runs import Run
-from xbar.data.store import Field
-from xbar.mlp import MLP
+from xbar.io.runs import Run
+from xbar.io.store import Field
+from xbar.learn.mlp import MLP
 from xbar.paper.experiment import column
 from xbar.paper.lab import Lab
 from xbar.paper.tables import over_seeds, where
-from xbar.studies.config import CircuitSettings, DefectSettings, StoreSettings
+from xbar.run.config import CircuitSettings, DefectSettings, StoreSettings
 
 PRECISION = 1e-9  # of a network's output voltages, relative to the largest; arrays hold 1e-10
 RATIOS = (0.0, 1e-5, 1e-4, 5e-4)  # wire resistance per segment over R_on

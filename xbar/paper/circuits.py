@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from xbar.data.runs import Run
-from xbar.data.store import Field
+from xbar.io.runs import Run
+from xbar.io.store import Field
 from xbar.paper.experiment import column
 from xbar.paper.lab import Lab
-from xbar.studies.config import CorrectorSettings, DefectSettings
-from xbar.studies.plan import AXES
-from xbar.studies.tables import quantities
+from xbar.run.config import CorrectorSettings, DefectSettings
+from xbar.run.plan import AXES
+from xbar.run.tables import quantities
 
 CORRECTOR = "corrected"  # the paper's corrector of about 300 parameters: 10-14-10 has 304
 NEIGHBOURS = "nearest neighbours"

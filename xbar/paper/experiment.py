@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.data.store import Field
+from xbar.io.store import Field
 from xbar.paper.lab import Lab
 
 Tables = dict[str, dict[str, Field]]

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from xbar.data.digits import Dataset
-from xbar.data.runs import Run, load_run
-from xbar.data.shards import read_shard, write_shard
-from xbar.data.store import StoreError
+from xbar.io.digits import Dataset
+from xbar.io.runs import Run, load_run
+from xbar.io.shards import read_shard, write_shard
+from xbar.io.store import StoreError
 from xbar.paper.settings import Settings
-from xbar.studies.chunks import Measure
-from xbar.studies.config import NetworkSettings, RunSettings, StoreSettings, Study
-from xbar.studies.devices import How, local_mesh
-from xbar.studies.engine import fingerprint, run_study
-from xbar.studies.folder import RunFolder
-from xbar.studies.progress import Stages
+from xbar.run.chunks import Measure
+from xbar.run.config import NetworkSettings, RunSettings, StoreSettings, Study
+from xbar.run.devices import How, local_mesh
+from xbar.run.engine import fingerprint, run_study
+from xbar.run.folder import RunFolder
+from xbar.run.progress import Stages
 
 # Seeds' circuits in a chunk. A multiple of the seeds, so that sweeps of different sizes have chunks
 # of the same few sizes, each of which is compiled once.
@@ -52,7 +52,7 @@ class Lab:
         """A study with the settings' seeds and network, which stores no voltages.
 
         Args:
-            changes: fields of `xbar.studies.Study`, in whose place they come.
+            changes: fields of `xbar.run.Study`, in whose place they come.
         """
         study = Study(
             seed=self.settings.seed,

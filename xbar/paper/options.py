@@ -10,7 +10,7 @@ from xbar.paper.circuits import CORRECTOR, circuit_table, main_corrector
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
 from xbar.paper.options_findings import DEFAULT, draw, find
-from xbar.studies.config import (
+from xbar.run.config import (
     CircuitSettings,
     CorrectorSettings,
     DefectSettings,

@@ -8,10 +8,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from xbar.data.runs import Run, load_run
+from xbar.io.runs import Run, load_run
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
 from xbar.paper.referee_findings import draw, find
+from xbar.run.config import DefectSettings, StoreSettings
+from xbar.run.progress import Advance
 from xbar.spice import (
     NgspiceMissing,
     NgspiceTooOld,
@@ -22,8 +24,6 @@ from xbar.spice import (
 )
 from xbar.spice.layers import input_volts
 from xbar.spice.ngspice import Ngspice
-from xbar.studies.config import DefectSettings, StoreSettings
-from xbar.studies.progress import Advance
 
 # Some systems count processor time in steps of 0.01 s, and small circuits take less.
 LEAST_SECONDS = 0.1

@@ -7,12 +7,12 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from xbar.data.store import read_results, write_text
+from xbar.io.store import read_results, write_text
 from xbar.paper.experiment import Claim, Experiment, Shown
 from xbar.paper.store import COST
 from xbar.paper.verdicts import RULE
 from xbar.plots import save
-from xbar.studies.report import inline
+from xbar.run.report import inline
 
 
 def write_paper(out: Path, experiments: Sequence[Experiment]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def write_paper(out: Path, experiments: Sequence[Experiment]) -> dict[str, Any]:
     sections = [_section(out, experiment, results) for experiment in experiments]
     claims = [claim for section in sections for claim in section["claims"]]
     referee = next((s["sentences"][0] for s in sections if s["kind"] == "referee"), "no referee")
-    loader = ChoiceLoader([PackageLoader("xbar.paper"), PackageLoader("xbar.studies")])
+    loader = ChoiceLoader([PackageLoader("xbar.paper"), PackageLoader("xbar.run")])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     text = environment.get_template("paper.html.j2").render(
         sections=sections,

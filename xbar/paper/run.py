@@ -10,17 +10,17 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from xbar.data.digits import Dataset
+from xbar.io.digits import Dataset
 from xbar.paper.compiled import compiled_once
 from xbar.paper.experiment import Experiment
 from xbar.paper.lab import Lab
 from xbar.paper.registry import EXPERIMENTS
 from xbar.paper.settings import Settings
 from xbar.paper.store import has_part, merge_parts, write_part, write_tables
-from xbar.studies.engine import fingerprint
-from xbar.studies.folder import RunFolder
-from xbar.studies.interrupt import Interrupt
-from xbar.studies.progress import Stages
+from xbar.run.engine import fingerprint
+from xbar.run.folder import RunFolder
+from xbar.run.interrupt import Interrupt
+from xbar.run.progress import Stages
 
 
 def run(

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from xbar.defects import SHAPES
+from xbar.devices import SHAPES
 from xbar.paper.beyond.settings import BEYOND_QUICK, BeyondSettings
 
 ALL_SHAPES = tuple(SHAPES)
@@ -25,7 +25,7 @@ class Settings:
         seed: of all randomness.
         seeds: repetitions: split, base network, places and correctors of each their own.
         hidden: hidden layers of the base network.
-        shapes: of defects, keys of `xbar.defects.SHAPES`.
+        shapes: of defects, keys of `xbar.devices.SHAPES`.
         coverages: severities, shares of the array; each shape takes those that fit it.
         coverage: the one severity where severity is not the question.
         placements: places of each defect in each seed's circuit, in the sweep over severities.
@@ -40,7 +40,7 @@ class Settings:
         option_shapes: of the circuits for options that the paper leaves open.
         option_seeds: at most so many of the seeds there.
         wires: resistances of wire segments [ohm].
-        windows: device windows, keys of `xbar.mapping.WINDOWS`.
+        windows: device windows, keys of `xbar.devices.mapping.WINDOWS`.
         activations: of the networks beside ReLU.
         referee_images: that ngspice solves in each circuit; one with the largest array.
         beyond: of the experiments that go beyond the paper.

@@ -8,9 +8,9 @@ from xbar.paper.lab import Lab
 from xbar.paper.sizes_figures import by_parameters, each_circuit
 from xbar.paper.tables import Rows, difference, over_seeds, percent, share, where
 from xbar.paper.verdicts import decide, inside, spread
+from xbar.run.config import CorrectorSettings, DefectSettings
+from xbar.run.readers import corrector_parameters
 from xbar.statistics import Interval
-from xbar.studies.config import CorrectorSettings, DefectSettings
-from xbar.studies.readers import corrector_parameters
 
 AXES = ("layer", "seed", "shape", "coverage", "placement")
 LOW, HIGH = 0.4, 0.8  # uncorrected accuracy of circuits with something to repair
@@ -38,7 +38,7 @@ def correctors(steps: int) -> tuple[CorrectorSettings, ...]:
     """All correctors, from the smallest.
 
     Minibatches only for the largest, where all samples at once would take most of the time; by
-    `xbar.corrector`'s measurements they cost small ones up to five points.
+    `xbar.learn.corrector`'s measurements they cost small ones up to five points.
     """
     return (
         CorrectorSettings(name=BIAS, bias_only=True, steps=steps),

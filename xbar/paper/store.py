@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xbar.data.store import (
+from xbar.io.store import (
     Field,
     StoreError,
     opened_results,

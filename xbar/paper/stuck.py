@@ -10,8 +10,8 @@ from xbar.paper.circuits import CORRECTOR, circuit_table, main_corrector
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
 from xbar.paper.stuck_findings import draw, find
-from xbar.studies.chunks import Batch
-from xbar.studies.config import CircuitSettings, DefectSettings
+from xbar.run.chunks import Batch
+from xbar.run.config import CircuitSettings, DefectSettings
 
 AXES = ("layer", "seed", "mapping", "shape", "coverage", "fault", "stuck", "placement")
 KINDS = (

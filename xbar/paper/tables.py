@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from xbar.run.tables import interval
 from xbar.statistics import Interval, t_interval
-from xbar.studies.tables import interval
 
 Rows = Mapping[str, np.ndarray]
 

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from xbar.data.runs import Run
-from xbar.mlp import accuracy
+from xbar.io.runs import Run
+from xbar.learn.mlp import accuracy
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
 from xbar.paper.transfer_findings import ALL, EQUAL, draw, find
-from xbar.studies.config import CorrectorSettings, DefectSettings, StoreSettings
-from xbar.studies.readers import Labelled, correct
+from xbar.run.config import CorrectorSettings, DefectSettings, StoreSettings
+from xbar.run.readers import Labelled, correct
 
 MINIBATCH = 256  # of the labelled voltages of all circuits in a pool
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from xbar.mapping import Pairs
-from xbar.mlp import accuracy
-from xbar.network import Network
+from xbar.devices.mapping import Pairs
+from xbar.learn.mlp import accuracy
+from xbar.nn import Network
 from xbar.sensitivity.baseline import FaultMap
 from xbar.sensitivity.losses import Loss, loss_of
 

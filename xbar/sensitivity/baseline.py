@@ -7,13 +7,13 @@ import jax
 from jaxtyping import Array, Float, Int
 
 from xbar.checks import is_concrete
-from xbar.mapping import Pairs
-from xbar.mlp import accuracy
-from xbar.network import Network
+from xbar.circuit import RESULTS
+from xbar.devices.mapping import Pairs
+from xbar.learn.mlp import accuracy
+from xbar.nn import Network
 from xbar.sensitivity.inputs import cells_of, conductances, labelled, layer_index
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response, response
-from xbar.solvers import RESULTS
 
 
 @final

@@ -17,10 +17,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, Int
 
-from xbar.crossbar import Crossbar
+from xbar.circuit import RESULTS, Crossbar
 from xbar.sensitivity.sweep import Swept, Walked, sweep, walk
 from xbar.solve import legal_problem
-from xbar.solvers import RESULTS
 
 # Bytes that K of all cells may take: arrays of up to 11,500 cells in float64.
 MAX_BYTES = 2**30

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float, Int
 
-from xbar.crossbar import Crossbar
+from xbar.circuit import Crossbar
 from xbar.sensitivity.baseline import (
     Baseline,
     FaultMap,

@@ -21,8 +21,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from xbar.checks import is_concrete
-from xbar.mlp import accuracy
-from xbar.network import Layer, Network
+from xbar.circuit import RESULTS
+from xbar.learn.mlp import accuracy
+from xbar.nn import Layer, Network
 from xbar.sensitivity.column_gradient import (
     Slopes,
     column_gradient,
@@ -33,7 +34,7 @@ from xbar.sensitivity.inputs import labelled
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.sweep import sweep
 from xbar.solve import legal_problem
-from xbar.solvers import RESULTS, AbstractSolver, Auto
+from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.auto import TILED_SIDE
 from xbar.solvers.base import Problem
 from xbar.solvers.lines import BIT, WORD, running_sum

@@ -8,7 +8,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from xbar.checks import checked, finite_from_0, is_concrete
-from xbar.network import Network
+from xbar.nn import Network
 
 
 def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"], Array]:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from xbar.mlp import cross_entropy
-from xbar.network import Network
+from xbar.learn.mlp import cross_entropy
+from xbar.nn import Network
 
 Loss = str | Callable[[Array, Array], Array]
 """A key of `LOSSES`, or a function of voltages (n, classes) [V] and labels (n,), returning ()."""

@@ -6,9 +6,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from xbar.mapping import Pairs
-from xbar.mlp import accuracy
-from xbar.network import Layer, Network
+from xbar.devices.mapping import Pairs
+from xbar.learn.mlp import accuracy
+from xbar.nn import Layer, Network
 from xbar.sensitivity.inputs import layer_index
 from xbar.sensitivity.losses import Loss, loss_of
 

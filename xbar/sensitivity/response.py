@@ -20,10 +20,9 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from xbar.checks import is_concrete
-from xbar.crossbar import Crossbar, Wires
+from xbar.circuit import RESULTS, Crossbar, Wires
 from xbar.sensitivity.sweep import sweep, walk
 from xbar.solve import legal_problem
-from xbar.solvers import RESULTS
 from xbar.solvers.base import Problem, default_rtol, largest_current, problem_of
 from xbar.solvers.sweep_check import turned
 

@@ -2,7 +2,7 @@
 
     m = sigmoid(level / temperature)        g = (1 - m) g_healthy + m g_stuck
 
-`level` is the mask's own (see `xbar.defects.masks`): for circle, ring, rows, columns, scratch and
+`level` is the mask's own (see `xbar.devices.masks`): for circle, ring, rows, columns, scratch and
 checkerboard the distance to the nearest edge in array sides, so the temperature is the width of the
 soft edge there. As it goes to 0, m becomes the mask. All numbers of these masks then have
 derivatives: centre, radius, angle, width, phase. `RowLines` and `ColumnLines` have none, since a
@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import checked, finite_above_0
-from xbar.defects import AbstractFault, AbstractMask
-from xbar.defects.masks import cell_centres
-from xbar.mapping import Pairs, Window
-from xbar.network import Network
+from xbar.devices import AbstractFault, AbstractMask
+from xbar.devices.mapping import Pairs, Window
+from xbar.devices.masks import cell_centres
+from xbar.nn import Network
 from xbar.sensitivity.inputs import layer_index
 
 

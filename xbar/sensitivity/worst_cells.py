@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from xbar.network import Network
+from xbar.nn import Network
 from xbar.sensitivity.all_cells import (
     conductances,
     solve_all,

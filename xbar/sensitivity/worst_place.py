@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import checked
-from xbar.defects import PLACEMENTS, AbstractFault, inject, placed_mask
+from xbar.devices import PLACEMENTS, AbstractFault, inject, placed_mask
 from xbar.sensitivity.one_layer import OneLayer
 from xbar.sensitivity.smooth_masks import blend, membership
 
@@ -67,7 +67,7 @@ class Places(NamedTuple):
     """Places of a defect with what each does, by the exact mask.
 
     Args:
-        positions: of `xbar.defects.placed_mask`, (n, dims).
+        positions: of `xbar.devices.placed_mask`, (n, dims).
         loss: of the data set, (n,); NaN where the array could not be solved.
         accuracy: share of the images read right, (n,).
     """
@@ -87,7 +87,7 @@ class Defect:
     """What lies at the place: a shape of some size, and what it does to the pairs.
 
     Args:
-        shape: a key of `xbar.defects.PLACEMENTS`.
+        shape: a key of `xbar.devices.PLACEMENTS`.
         coverage: share of the array, None for the study's own.
         fault: what happens to the pairs.
         key: JAX key, for faults that draw; the draw is the same at every place.
@@ -110,7 +110,7 @@ class Defect:
 
 
 def random_places(target: OneLayer, defect: Defect, key: PRNGKeyArray, count: int) -> Places:
-    """A defect at random places, as `xbar.defects.random_mask` draws them.
+    """A defect at random places, as `xbar.devices.random_mask` draws them.
 
     Args:
         target: the layer within its network.
@@ -228,7 +228,7 @@ def place(target: OneLayer, defect: Defect, positions: Positions) -> Places:
     Args:
         target: the layer within its network.
         defect: what lies there.
-        positions: as for `xbar.defects.placed_mask`, (n, dims).
+        positions: as for `xbar.devices.placed_mask`, (n, dims).
 
     Returns:
         The places.

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.defects import StuckCells
+from xbar.devices import StuckCells
 
 
 class Rates(NamedTuple):

@@ -1,7 +1,6 @@
 """Solvers: how the cell voltages of an array are found. `Auto` is the default."""
 
 from xbar.solvers.auto import Auto as Auto
-from xbar.solvers.base import RESULTS as RESULTS
 from xbar.solvers.base import AbstractSolver as AbstractSolver
 from xbar.solvers.cg import CG as CG
 from xbar.solvers.column_sweep import ColumnSweep as ColumnSweep

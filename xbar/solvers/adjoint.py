@@ -27,7 +27,7 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Bool, Float, Int
 
-from xbar.crossbar import Wires
+from xbar.circuit import Wires
 from xbar.solvers.base import (
     AbstractSolver,
     Problem,

@@ -18,24 +18,11 @@ import jax.numpy as jnp
 from jax import Array, lax, random
 from jaxtyping import Bool, Float, Int
 
-from xbar.crossbar import Wires
+from xbar.circuit import Wires
 from xbar.solvers.drop import Drop, drop_of
 
 Voltages = Float[Array, "n rows cols"]
 Transfer = Float[Array, "cols rows"]
-
-
-class RESULTS(eqx.Enumeration):
-    """How a solve ended; each member's text is the sentence that an error shows."""
-
-    successful = ""
-    invalid_conductance = "Conductances must be finite and >= 0 [S]."
-    invalid_wires = "Wire resistances must be finite and >= 0 [ohm]."
-    invalid_input = "Input voltages must be finite [V]."
-    wires_not_zero = "solver: Ideal() needs every wire at 0 ohm, got wires with resistance."
-    tolerance_missed = (
-        "solver: the currents missed their tolerance; use the default solver, or a larger rtol."
-    )
 
 
 class Problem(eqx.Module):

@@ -14,7 +14,7 @@ import equinox as eqx
 from jax import Array
 from jaxtyping import Float
 
-from xbar.crossbar import Wires
+from xbar.circuit import Wires
 from xbar.solvers.lines import BIT, WORD, Blocks, Cells, Matrix, Sums, line_of
 
 

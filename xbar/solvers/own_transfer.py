@@ -24,7 +24,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
-from xbar.crossbar import Wires
+from xbar.circuit import Wires
 from xbar.solvers.adjoint import is_zero
 from xbar.solvers.base import Problem, Transfer, problem_of
 from xbar.solvers.batching import chosen, per_array

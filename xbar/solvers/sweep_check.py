@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
-from xbar.crossbar import Wires
+from xbar.circuit import Wires
 from xbar.solvers.base import Problem, Voltages, error_bound, largest_current, problem_of
 from xbar.solvers.lines import product
 

@@ -27,8 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from xbar.checks import is_concrete
-from xbar.crossbar import Crossbar
-from xbar.network import Layer, Network
+from xbar.circuit import Crossbar
+from xbar.nn import Layer, Network
 from xbar.spice.netlist import (
     Lines,
     Nodes,

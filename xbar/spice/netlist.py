@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xbar.checks import is_concrete
-from xbar.crossbar import Crossbar
+from xbar.circuit import Crossbar
 from xbar.spice.text import comment, identifier, number
 
 Lines = list[str]

@@ -6,10 +6,8 @@ from typing import Any, NamedTuple, cast
 import jax.numpy as jnp
 import numpy as np
 
-from xbar.crossbar import Crossbar
-from xbar.network import LayerVoltages, Network
-from xbar.solution import Solution
-from xbar.solvers import RESULTS
+from xbar.circuit import RESULTS, Crossbar, Solution
+from xbar.nn import LayerVoltages, Network
 from xbar.spice.layers import Chain, chain_netlist, input_volts, sources
 from xbar.spice.netlist import Nodes, Values, array_netlist, nodes_of, ports, values_of
 from xbar.spice.ngspice import Ngspice, Readings, run_netlist

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from xbar.crossbar import Crossbar
-from xbar.network import Layer, LayerVoltages, Network
-from xbar.solution import Solution
+from xbar.circuit import Crossbar, Solution
+from xbar.nn import Layer, LayerVoltages, Network
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 from xbar.spice.layers import Chain, input_volts

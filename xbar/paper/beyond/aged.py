@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.defects import Ageing, StuckPair
-from xbar.defects.ageing import T0
-from xbar.mapping import Pairs
-from xbar.network import Layer, Network
+from xbar.devices import Ageing, StuckPair
+from xbar.devices.ageing import T0
+from xbar.devices.mapping import Pairs
+from xbar.nn import Layer, Network
 from xbar.paper.beyond.bench import Bench, keys
 from xbar.paper.beyond.solved import solve, stacked
 from xbar.paper.lab import Lab

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.corrector import Corrector
-from xbar.data.store import Field
-from xbar.defects.ageing import NU, NU_SPREAD, RATE, T0
-from xbar.mlp import accuracy
+from xbar.devices.ageing import NU, NU_SPREAD, RATE, T0
+from xbar.io.store import Field
+from xbar.learn.corrector import Corrector
+from xbar.learn.mlp import accuracy
 from xbar.paper.beyond.aged import aged_voltages, times
 from xbar.paper.beyond.ageing_findings import (
     BROKEN,
@@ -29,8 +29,8 @@ from xbar.paper.beyond.bench import Bench, benches, evenly, keys
 from xbar.paper.beyond.following import BUFFER, UPDATES, Aged, follow, frozen, multiply_adds
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
-from xbar.studies.config import CorrectorSettings
-from xbar.studies.readers import Labelled, Read, correct
+from xbar.run.config import CorrectorSettings
+from xbar.run.readers import Labelled, Read, correct
 
 HIDDEN_UNITS = 14
 MINIBATCH = 64

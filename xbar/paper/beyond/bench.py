@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from xbar.data.circuits import mlp_from
-from xbar.data.runs import Run
-from xbar.mlp import MLP
+from xbar.io.circuits import mlp_from
+from xbar.io.runs import Run
+from xbar.learn.mlp import MLP
 from xbar.paper.lab import Lab
-from xbar.studies.config import DefectSettings, StoreSettings
-from xbar.studies.devices import How
-from xbar.studies.readers import Labelled
+from xbar.run.config import DefectSettings, StoreSettings
+from xbar.run.devices import How
+from xbar.run.readers import Labelled
 
 OUTPUT, HIDDEN = "output layer", "hidden layer"
 SHAPE = "circle"
@@ -68,7 +68,7 @@ class Bench:
 
     @cached_property
     def healthy(self) -> dict[str, Any]:
-        """The healthy networks, stacked, as `xbar.data.circuits.network_of` takes one of them."""
+        """The healthy networks, stacked, as `xbar.io.circuits.network_of` takes one of them."""
         return _rows(self.run.read("healthy"), self.run.table["healthy"][self.rows])
 
     @property

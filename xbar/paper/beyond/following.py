@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from xbar.corrector import Corrector, normalisation
-from xbar.mlp import MLP, accuracy, cross_entropy
+from xbar.learn.corrector import Corrector, normalisation
+from xbar.learn.mlp import MLP, accuracy, cross_entropy
 
 # Chosen on 8 other seeds (settings.seed 1) by images that train: half of them labelled, half in the
 # place of the test images. Circuits that start with a defective output layer, eight times over

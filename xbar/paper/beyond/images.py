@@ -5,14 +5,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from xbar.corrector import nearest_neighbour_accuracy
-from xbar.mlp import accuracy
+from xbar.learn.corrector import nearest_neighbour_accuracy
+from xbar.learn.mlp import accuracy
 from xbar.paper.beyond.bench import Bench, benches, by_class, evenly, first_of, keys
 from xbar.paper.beyond.images_findings import NEAREST, draw, find
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
-from xbar.studies.config import CorrectorSettings
-from xbar.studies.readers import NEIGHBOURS, Labelled, correct, corrector_parameters
+from xbar.run.config import CorrectorSettings
+from xbar.run.readers import NEIGHBOURS, Labelled, correct, corrector_parameters
 
 MINIBATCH = 64  # where there are more; a third of the time, and no measurable cost at these sizes
 

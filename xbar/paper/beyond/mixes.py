@@ -32,8 +32,8 @@ from xbar.paper.beyond.pools import (
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
 from xbar.paper.settings import Settings
-from xbar.studies.config import CorrectorSettings
-from xbar.studies.readers import Labelled, correct
+from xbar.run.config import CorrectorSettings
+from xbar.run.readers import Labelled, correct
 
 LARGE_UNITS = 143  # 3,013 parameters
 

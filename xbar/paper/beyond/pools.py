@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from xbar.mlp import accuracy
+from xbar.learn.mlp import accuracy
 from xbar.paper.beyond.bench import by_class, evenly, keys
 from xbar.paper.lab import Lab
-from xbar.studies.config import CorrectorSettings, DefectSettings, StoreSettings
-from xbar.studies.readers import Labelled, correct
+from xbar.run.config import CorrectorSettings, DefectSettings, StoreSettings
+from xbar.run.readers import Labelled, correct
 
 HIDDEN_UNITS = 14  # the paper's corrector of about 300 parameters: 10-14-10 has 304
 MINIBATCH = 256  # of the labelled voltages of all circuits in a pool

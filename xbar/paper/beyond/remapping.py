@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 
 from xbar.activations import ACTIVATIONS
-from xbar.mlp import MLP
+from xbar.learn.mlp import MLP
 
 ROUNDS = 50  # far more than it ever takes: each lowers the sum or is the last
 

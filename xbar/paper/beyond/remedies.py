@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from xbar.data.store import Field
-from xbar.mlp import MLP, accuracy
+from xbar.io.store import Field
+from xbar.learn.mlp import MLP, accuracy
 from xbar.paper.beyond.bench import Bench, benches, evenly, keys
 from xbar.paper.beyond.following import multiply_adds
 from xbar.paper.beyond.remapping import Places, importance, permuted, places
@@ -30,8 +30,8 @@ from xbar.paper.beyond.repaired import array_remedies, match, remapped_voltages
 from xbar.paper.beyond.retraining import retrain
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
-from xbar.studies.config import CorrectorSettings
-from xbar.studies.readers import correct, corrector_parameters
+from xbar.run.config import CorrectorSettings
+from xbar.run.readers import correct, corrector_parameters
 
 MINIBATCH = 64
 

@@ -9,13 +9,13 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from xbar.defects import StuckPair, random_mask
-from xbar.mlp import MLP
-from xbar.network import Network
+from xbar.devices import StuckPair, random_mask
+from xbar.learn.mlp import MLP
+from xbar.nn import Network
 from xbar.paper.beyond.bench import SHAPE, Bench, keys
 from xbar.paper.beyond.solved import solve, stacked
 from xbar.paper.lab import Lab
-from xbar.studies.circuits import limits, map_network
+from xbar.run.circuits import limits, map_network
 
 
 def remapped_voltages(

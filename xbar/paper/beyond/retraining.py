@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from xbar.mlp import MLP, fit_many
+from xbar.learn.mlp import MLP, fit_many
 
 
 def without(model: MLP, layer: int, hit: Bool[Array, "*n inputs_1 outputs"]) -> MLP:

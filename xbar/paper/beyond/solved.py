@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.data.circuits import network_of
-from xbar.network import Network
+from xbar.io.circuits import network_of
+from xbar.nn import Network
 from xbar.paper.beyond.bench import Bench
 from xbar.paper.lab import Lab
-from xbar.studies.circuits import with_words
-from xbar.studies.devices import How, in_blocks, one_by_one
+from xbar.run.circuits import with_words
+from xbar.run.devices import How, in_blocks, one_by_one
 
 BLOCK = 32  # networks in a call: compiling takes far longer than the few that fill up the last
 

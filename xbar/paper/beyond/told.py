@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from xbar.corrector import LEARNING_RATE, WEIGHT_DECAY, normalisation
-from xbar.mlp import MLP, fit
+from xbar.learn.corrector import LEARNING_RATE, WEIGHT_DECAY, normalisation
+from xbar.learn.mlp import MLP, fit
 from xbar.paper.beyond.bench import evenly, keys
 from xbar.paper.beyond.pools import (
     HIDDEN_UNITS,
@@ -34,7 +34,7 @@ from xbar.paper.beyond.told_findings import (
 )
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
-from xbar.studies.devices import How, in_blocks
+from xbar.run.devices import How, in_blocks
 
 
 class Told(NamedTuple):
@@ -61,8 +61,8 @@ def read_told(
 ) -> Int[Array, "seeds tests m"]:
     """Train a corrector of each seed on what it reads and is told, and let it read the tests.
 
-    logits = head([(v - mean) / std, told]); with nothing told it is `xbar.corrector`'s corrector,
-    trained from the same key in the same way.
+    logits = head([(v - mean) / std, told]); with nothing told it is the corrector of
+    `xbar.learn.corrector`, trained from the same key in the same way.
 
     Args:
         samples: what trains and what is read.

@@ -1,0 +1,44 @@
+"""What solving an array returns."""
+
+import equinox as eqx
+from jax import Array
+from jaxtyping import Float, Int
+
+
+class RESULTS(eqx.Enumeration):
+    """How a solve ended; each member's text is the sentence that an error shows."""
+
+    successful = ""
+    invalid_conductance = "Conductances must be finite and >= 0 [S]."
+    invalid_wires = "Wire resistances must be finite and >= 0 [ohm]."
+    invalid_input = "Input voltages must be finite [V]."
+    wires_not_zero = "solver: Ideal() needs every wire at 0 ohm, got wires with resistance."
+    tolerance_missed = (
+        "solver: the currents missed their tolerance; use the default solver, or a larger rtol."
+    )
+
+
+class Solution(eqx.Module):
+    """Node voltages and currents of one array; `n` is there where the inputs were (rows, n).
+
+    Attributes:
+        i_out: current of each column into its amplifier's virtual ground (cols,) or (cols, n) [A].
+        v_word: word-line node voltages (rows, cols) or (rows, cols, n) [V].
+        v_bit: bit-line node voltages, same shape [V].
+        i_cell: cell currents from word line to bit line, same shape [A].
+        p_total: power taken from the drivers, () or (n,) [W].
+        result: `RESULTS.successful`, or why the numbers are not to be trusted.
+        kcl_residual: largest ``|g (v_word - v_bit) - i_cell|`` relative to the largest cell
+            current, the worst of the n inputs; the node voltages are the running sums of `i_cell`
+            along the lines, so Kirchhoff's current law holds by construction.
+        steps: iterations that the solver took for each input, () or (n,); 0 for direct methods.
+    """
+
+    i_out: Float[Array, "cols *n"]
+    v_word: Float[Array, "rows cols *n"]
+    v_bit: Float[Array, "rows cols *n"]
+    i_cell: Float[Array, "rows cols *n"]
+    p_total: Float[Array, "*n"]
+    result: RESULTS
+    kcl_residual: Float[Array, ""]
+    steps: Int[Array, "*n"]

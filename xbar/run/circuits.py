@@ -1,0 +1,254 @@
+"""Circuits of a study, from where they stand on its axes to their voltages. No physics of its own.
+
+A healthy circuit is solved once, every array of it; a circuit with one broken layer needs that one
+array solved anew, and the healthy transfer matrices do the rest.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from xbar.circuit import Wires
+from xbar.devices import inject, random_mask
+from xbar.devices.mapping import Pairs, Window
+from xbar.io.circuits import network_fields, network_of
+from xbar.io.store import Field
+from xbar.nn import Network
+from xbar.run.devices import How, in_blocks, one_by_one
+from xbar.run.faults import make_fault, stuck_value, window_of
+from xbar.run.plan import Plan, Table, row_keys
+from xbar.run.software import Given
+
+Arrays = dict[str, Any]
+
+
+def solve_healthy(
+    plan: Plan, rows: Table, weights: Arrays, parts: Mapping[str, Any], given: Given, how: How
+) -> Arrays:
+    """Map software networks to arrays and solve every one of them.
+
+    Args:
+        plan: of the study.
+        rows: of the table of healthy circuits, all of one mapping.
+        weights: of each row's software network, `weights_0`, `biases_0`, ...
+        parts: "base" and "labelled" of each row: which images scale and which are read.
+        given: the data.
+        how: where.
+
+    Returns:
+        By name, leading with the rows: `network` (a tree as `network_fields` has it), `transfer_0`,
+        ... [S], `volts` (rows, labelled, classes) [V].
+    """
+    windows = np.array([limits(name) for name in rows["window"]])
+    circuits = {
+        "weights": weights,
+        "g": windows,
+        "r": rows["wire_ohm"],
+        "base": parts["base"],
+        "labelled": parts["labelled"],
+    }
+    asked = plan.study.circuit
+    static = (str(rows["mapping"][0]), given.activation, asked.gain, asked.rail)
+    return _solve_healthy(circuits, given.images, *static, how)
+
+
+@partial(jax.jit, static_argnames=("mapping", "activation", "gain", "rail", "how"))
+def _solve_healthy(
+    circuits: Arrays,
+    images: Array,
+    mapping: str,
+    activation: str,
+    gain: float | None,
+    rail: float | None,
+    how: How,
+) -> Arrays:
+    def one(row: Arrays, images: Array) -> Arrays:
+        network = map_network(
+            row["weights"],
+            row["g"],
+            row["r"],
+            images[row["base"]],
+            mapping,
+            activation,
+            gain=gain,
+            rail=rail,
+        )
+        transfers = network.transfers()
+        volts = network.apply(transfers, images[row["labelled"]])
+        matrices = {f"transfer_{k}": t for k, t in enumerate(transfers)}
+        return {"network": network, "volts": volts, **matrices}
+
+    found = in_blocks(one_by_one(one), circuits, images, how)
+    return {**found, "network": bare(network_fields(found["network"]))}
+
+
+def map_network(
+    weights: Arrays,
+    window: Any,
+    wire_ohm: Any,
+    base: Array,
+    mapping: str,
+    activation: str,
+    *,
+    gain: float | None,
+    rail: float | None,
+) -> Network:
+    """A software network on arrays, as every study maps it.
+
+    Args:
+        weights: `weights_0`, `biases_0`, ...
+        window: smallest and largest conductance, (2,) [S].
+        wire_ohm: of every segment, () [ohm].
+        base: images that set the scales, (n, features).
+        mapping: "unipolar" or "balanced".
+        activation: between the layers.
+        gain: open-loop gain of the amplifiers; None is ideal.
+        rail: they clip at -rail and +rail [V]; None is never.
+
+    Returns:
+        The network, healthy.
+    """
+    layers = range(len(weights) // 2)
+    return Network.from_weights(
+        [weights[f"weights_{k}"] for k in layers],
+        [weights[f"biases_{k}"] for k in layers],
+        activation=activation,
+        window=Window(window[0], window[1]),
+        mapping=mapping,
+        wires=Wires(word_line=wire_ohm, bit_line=wire_ohm),
+        calibration=base,
+        open_loop_gain=np.inf if gain is None else gain,
+        v_min=None if rail is None else -rail,
+        v_max=rail,
+    )
+
+
+def bare(tree: Any) -> Any:
+    """The numbers of a tree of fields; its words are left out."""
+    if isinstance(tree, Field):
+        return jnp.asarray(tree.values)
+    return {name: bare(item) for name, item in tree.items() if not isinstance(item, str)}
+
+
+def with_words(tree: Arrays, activation: str) -> Arrays:
+    """Put back the words that `bare` left out."""
+    last = f"layer_{sum(name.startswith('layer_') for name in tree) - 1}"
+    return {
+        name: {**item, "activation": "none" if name == last else activation}
+        if name.startswith("layer_")
+        else item
+        for name, item in tree.items()
+    }
+
+
+def hits(plan: Plan, rows: Table, shape: tuple[int, int]) -> np.ndarray:
+    """Which pairs of the broken layer are hit, (rows, inputs + 1, outputs)."""
+    keys = row_keys(plan, "defect", rows)
+    found = np.zeros((len(keys), *shape), bool)
+    kinds = list(zip(rows["shape"].tolist(), rows["bias_row"].tolist(), strict=True))
+    for name, bias in sorted(set(kinds)):
+        chosen = np.array([kind == (name, bias) for kind in kinds])
+        inside = np.asarray(_hits(name, shape, bias == "with", keys, rows["coverage"]))
+        found[chosen] = inside[chosen]
+    return found
+
+
+@partial(jax.jit, static_argnames=("name", "shape", "bias_row"))
+def _hits(name: str, shape: tuple[int, int], bias_row: bool, keys: Array, coverage: Array) -> Array:
+    def one(key: Array, coverage: Array) -> Array:
+        return random_mask(name, key, coverage).mask(shape, include_bias_row=bias_row)
+
+    return jax.vmap(one)(keys, coverage)
+
+
+def break_pairs(
+    plan: Plan, rows: Table, g_plus: Any, g_minus: Any, hit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Conductances with the defect of each row in them, plus and minus cells [S].
+
+    Args:
+        plan: of the study.
+        rows: of its table, all with the same layer broken.
+        g_plus: healthy plus cells of that layer, (rows, inputs + 1, outputs) [S].
+        g_minus: healthy minus cells [S].
+        hit: which pairs are hit.
+
+    Returns:
+        Plus and minus cells [S].
+    """
+    keys = row_keys(plan, "fault", rows)
+    windows = np.array([limits(name) for name in rows["stuck_window"]])
+    plus, minus = np.array(g_plus), np.array(g_minus)
+    faults = list(zip(rows["fault"].tolist(), rows["stuck"].tolist(), strict=True))
+    stuck = [stuck_value(*pair) for pair in faults]
+    modes = [
+        (f, s if isinstance(s, str) else "value") for (f, _), s in zip(faults, stuck, strict=True)
+    ]
+    g = np.array([0.0 if isinstance(s, str) else s for s in stuck])
+    for fault, mode in sorted(set(modes)):
+        chosen = np.array([pair == (fault, mode) for pair in modes])
+        found = _break_pairs(fault, mode, g_plus, g_minus, hit, keys, windows, g)
+        plus[chosen], minus[chosen] = (np.asarray(x)[chosen] for x in found)
+    return plus, minus
+
+
+@partial(jax.jit, static_argnames=("fault", "mode"))
+def _break_pairs(fault: str, mode: str, *circuits: Array) -> tuple[Array, Array]:
+    def one(plus: Array, minus: Array, hit: Array, key: Array, limits: Array, g: Array) -> Any:
+        kind = make_fault(fault, g if mode == "value" else mode)
+        pairs = inject(Pairs(plus, minus), hit, kind, Window(*limits), key)
+        return pairs.g_plus, pairs.g_minus
+
+    return jax.vmap(one)(*circuits)
+
+
+def solve_broken(
+    layer: int,
+    activation: str,
+    healthy: Arrays,
+    pairs: tuple[np.ndarray, np.ndarray],
+    labelled: Any,
+    images: Array,
+    how: How,
+) -> Array:
+    """Output voltages with other conductances in one layer, (rows, labelled, classes) [V].
+
+    Args:
+        layer: the layer whose array is solved.
+        activation: between the layers.
+        healthy: `network` and `transfer_0`, ... of each row, as `solve_healthy` gives them.
+        pairs: plus and minus cells of the layer, (rows, inputs + 1, outputs) [S].
+        labelled: images that each row reads, (rows, labelled).
+        images: all inputs.
+        how: where.
+
+    Returns:
+        Voltages; NaN where an array could not be solved within the solver's tolerance.
+    """
+    rows = {**healthy, "plus": pairs[0], "minus": pairs[1], "labelled": labelled}
+    return _solve_broken(rows, images, layer, activation, how)
+
+
+@partial(jax.jit, static_argnames=("layer", "activation", "how"))
+def _solve_broken(rows: Arrays, images: Array, layer: int, activation: str, how: How) -> Array:
+    def one(row: Arrays, images: Array) -> Array:
+        network = network_of(with_words(row["network"], activation))
+        pairs = Pairs(row["plus"], row["minus"])
+        network = eqx.tree_at(lambda net: net.layers[layer].pairs, network, pairs)
+        transfers = [row[f"transfer_{k}"] for k in range(len(network.layers))]
+        transfers[layer] = network.layers[layer].transfer()
+        return network.apply(transfers, images[row["labelled"]])
+
+    return in_blocks(one_by_one(one), rows, images, how)
+
+
+def limits(window: str) -> tuple[float, float]:
+    """Smallest and largest conductance of a window [S]."""
+    found = window_of(window)
+    return float(found.g_min), float(found.g_max)

@@ -1,0 +1,226 @@
+"""Which circuits a study has, and how they are cut into chunks. Both follow from the study alone.
+
+A circuit has one row in the table of its study: where it stands on each axis. Its random numbers
+come from the study's seed and its own coordinates (`CircuitKeys`), never from its row, so that
+other axis values or chunks leave them alone.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from xbar.devices import SHAPES
+from xbar.run.config import DefectSettings, Study, values
+
+# Seeds whose software networks are trained side by side.
+SEEDS_PER_CHUNK = 8
+
+AXES: dict[str, tuple[str, str]] = {
+    # of each column: unit, what it is
+    "layer": ("1", "layer that is broken, 0 the first"),
+    "seed": ("1", "repetition: split, base network, places, correctors"),
+    "window": ("1", "conductance window of the devices"),
+    "wire_ohm": ("ohm", "resistance of every wire segment"),
+    "mapping": ("1", "weights to pairs"),
+    "shape": ("1", "shape of the defect"),
+    "coverage": ("1", "share of the array that the shape covers"),
+    "fault": ("1", "what is stuck"),
+    "stuck": ("1", "where it is stuck: a word or a resistance in ohm"),
+    "stuck_window": ("1", "window that stuck values refer to"),
+    "bias_row": ("1", "whether the shape reaches over the bias row, with or without"),
+    "placement": ("1", "number of the place in this seed's circuit"),
+}
+BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits
+
+Table = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows that are computed, stored and resumed together.
+
+    Args:
+        kind: "software" (rows are seeds), "healthy" or "circuits".
+        number: counts the chunks of the kind.
+        first: first row.
+        count: how many rows.
+        size: rows that are computed: a last, shorter chunk is filled up, which saves compiling.
+        layer: the layer that is broken in these circuits; 0 for other kinds.
+    """
+
+    kind: str
+    number: int
+    first: int
+    count: int
+    size: int
+    layer: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its shard."""
+        return f"{self.kind}-{self.number:06d}"
+
+    @property
+    def rows(self) -> slice:
+        """In the table of its kind."""
+        return slice(self.first, self.first + self.count)
+
+    @property
+    def filled(self) -> np.ndarray:
+        """Rows that are computed, the last one repeated, (size,)."""
+        return self.first + np.minimum(np.arange(self.size), self.count - 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study laid out.
+
+    Args:
+        study: in its checked form.
+        sizes: units per layer of the base network.
+    """
+
+    study: Study
+    sizes: tuple[int, ...]
+
+    @property
+    def layers(self) -> int:
+        """Number of arrays in a circuit."""
+        return len(self.sizes) - 1
+
+    @cached_property
+    def table(self) -> Table:
+        """One row for each circuit, by column; sorted by layer, then by healthy circuit."""
+        rows = [row for block in self.study.defects for row in self._rows(block)]
+        columns = list(zip(*rows, strict=True))
+        table = {name: _column(column) for name, column in zip(AXES, columns, strict=True)}
+        table["healthy"] = self._healthy_of(table)
+        order = np.lexsort((np.arange(len(rows)), table["healthy"], table["layer"]))
+        return {name: column[order] for name, column in table.items()}
+
+    def _rows(self, block: DefectSettings) -> Iterator[tuple[Any, ...]]:
+        circuit = self.study.circuit
+        layers = (self.layers - 1,) if block.layer is None else values(block.layer)
+        places = range(block.placements)
+        bias = "with" if block.bias_row else "without"
+        for layer, seed, window, ohm, mapping in product(
+            layers,
+            range(self.study.seeds),
+            values(circuit.window),
+            values(circuit.wire_ohm),
+            values(circuit.mapping),
+        ):
+            for shape in values(block.shape):
+                covers = (SHAPES[shape].coverage,)
+                covers = covers if block.coverage is None else values(block.coverage)
+                for coverage, fault, place in product(covers, values(block.fault), places):
+                    drawn = "random" if fault.startswith("unequal") else "on"
+                    for stuck in (drawn,) if block.stuck is None else values(block.stuck):
+                        where = block.stuck_window or window
+                        base = (layer, seed, window, float(ohm), mapping)
+                        yield (*base, shape, float(coverage), fault, stuck, where, bias, place)
+
+    @cached_property
+    def healthy(self) -> Table:
+        """One row for each healthy circuit; those of one mapping follow each other."""
+        circuit = self.study.circuit
+        rows = [
+            (seed, window, float(ohm), mapping)
+            for mapping in values(circuit.mapping)
+            for seed in range(self.study.seeds)
+            for window, ohm in product(values(circuit.window), values(circuit.wire_ohm))
+        ]
+        columns = zip(BASE_AXES, zip(*rows, strict=True), strict=True)
+        return {name: _column(column) for name, column in columns}
+
+    def _healthy_of(self, table: Table) -> np.ndarray:
+        healthy = self.healthy
+        base = zip(*(healthy[name].tolist() for name in BASE_AXES), strict=True)
+        number = {row: n for n, row in enumerate(base)}
+        asked = zip(*(table[name].tolist() for name in BASE_AXES), strict=True)
+        return np.array([number[row] for row in asked])
+
+    @cached_property
+    def chunks(self) -> list[Chunk]:
+        """Everything that has to be computed, in an order in which it can be."""
+        software = _cut("software", 0, self.study.seeds, SEEDS_PER_CHUNK, 0)
+        found, size = list(software), self.study.run.chunk
+        for mapping in values(self.study.circuit.mapping):
+            rows = np.flatnonzero(self.healthy["mapping"] == mapping)
+            number = sum(chunk.kind == "healthy" for chunk in found)
+            found += _cut("healthy", int(rows[0]), len(rows), size, number)
+        for layer in np.unique(self.table["layer"]):
+            rows = np.flatnonzero(self.table["layer"] == layer)
+            number = sum(chunk.kind == "circuits" for chunk in found)
+            found += _cut("circuits", int(rows[0]), len(rows), size, number, int(layer))
+        return found
+
+    def of_kind(self, kind: str) -> list[Chunk]:
+        """The chunks of one kind."""
+        return [chunk for chunk in self.chunks if chunk.kind == kind]
+
+    @property
+    def circuits(self) -> int:
+        """Number of defective circuits."""
+        return len(self.table["layer"])
+
+    def keys(self, purpose: str, *coordinates: Any) -> Array:
+        """A key for each row of some coordinates; purposes do not share randomness.
+
+        Args:
+            purpose: what for, such as "defect".
+            coordinates: numbers or words, (n,) each.
+
+        Returns:
+            Keys, (n,).
+        """
+        root = jax.random.fold_in(jax.random.key(self.study.seed), zlib.crc32(purpose.encode()))
+        numbers = [_hashed(np.asarray(column)) for column in coordinates]
+        return _fold_all(root, jnp.asarray(np.stack(numbers, axis=-1)))
+
+
+def row_keys(plan: Plan, purpose: str, table: Mapping[str, np.ndarray]) -> Array:
+    """Keys of circuits: the same place for every window, wire, fault and coverage.
+
+    So what is compared along these axes is compared on the same places.
+    """
+    axes = ("seed", "layer", "shape", "placement")
+    return plan.keys(purpose, *(table[name] for name in axes))
+
+
+@jax.jit
+def _fold_all(root: Array, numbers: Array) -> Array:
+    def fold(row: Array) -> Array:
+        key = root
+        for number in row:
+            key = jax.random.fold_in(key, number)
+        return key
+
+    return jax.vmap(fold)(numbers)
+
+
+def _hashed(column: np.ndarray) -> np.ndarray:
+    if column.dtype.kind in "iu":
+        return column.astype(np.uint32)
+    return np.array([zlib.crc32(str(item).encode()) for item in column], np.uint32)
+
+
+def _column(items: Any) -> np.ndarray:
+    array = np.array(items)
+    return array.astype(np.str_) if array.dtype.kind in "OU" else array
+
+
+def _cut(
+    kind: str, first: int, count: int, size: int, number: int, layer: int = 0
+) -> Iterator[Chunk]:
+    size = min(size, count)
+    for k, start in enumerate(range(0, count, size)):
+        yield Chunk(kind, number + k, first + start, min(size, count - start), size, layer)

@@ -1,0 +1,279 @@
+"""The figures of `xbar sensitivity`, each with a caption that states what it shows."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbar import plots
+from xbar.run.report import Shown, share
+from xbar.run.sensitivity.config import KINDS
+from xbar.run.sensitivity.findings import predictions
+from xbar.run.sensitivity.placed import TRAINED_ON, WAYS
+
+Summary = Mapping[str, Any]
+Drawn = tuple[Any, Shown]
+
+
+class Scene:
+    """Arrays and findings in the forms that the figures take.
+
+    Args:
+        found: arrays by stage.
+        summary: what `findings` made of them.
+    """
+
+    def __init__(self, found: Mapping[str, Any], summary: Summary):
+        self.found, self.summary = found, summary
+        self.maps = found["maps"]
+        self.layers = [self.maps[f"layer_{k}"] for k in range(len(self.maps) - 1)]
+
+    def change(self, fault: str, kind: str, score: str = "loss") -> list[np.ndarray]:
+        """What a fault changes against the network without it, layer by layer."""
+        return [
+            layer[f"{fault}_{kind}"][score] - self.maps["healthy"][score] for layer in self.layers
+        ]
+
+
+def write_figures(folder: Path, found: Mapping[str, Any], summary: Summary) -> list[Shown]:
+    """Draw everything into the folder.
+
+    Args:
+        folder: the run's.
+        found: arrays by stage.
+        summary: the findings, and what the network is.
+
+    Returns:
+        The figures in the report's order.
+    """
+    scene, shown = Scene(found, summary), []
+    for draw in _DRAWN:
+        figure, entry = draw(scene)
+        plots.save(figure, folder / entry.file)
+        shown.append(entry)
+    return shown
+
+
+def _cell_map(kind: str) -> Callable[[Scene], Drawn]:
+    def draw(scene: Scene) -> Drawn:
+        change = scene.change("cell", kind)
+        cost = [-100 * a for a in scene.change("cell", kind, "accuracy")]
+        number = int(np.argmax([np.nanmax(c) for c in change]))
+        row, column = np.unravel_index(np.nanargmax(change[number]), change[number].shape)
+        share = scene.summary["single_faults"]["harmless_by_layer"][kind]
+        free = ", ".join(f"{100 * s:.0f} %" for s in share)
+        caption = (
+            f"The worst cell to be stuck-{kind} is in layer {number}, word line {row}, bit line "
+            f"{column}: the loss rises by {change[number][row, column]:.3f}, the accuracy falls "
+            f"by {cost[number][row, column]:.1f} points. Layer by layer, {free} of the cells cost "
+            "no accuracy when they alone are stuck. Every cell was changed exactly, all test "
+            "images read; the ring marks each layer's worst. Plus and minus cells take turns; the "
+            "last word line is the bias."
+        )
+        figure = plots.fault_maps_figure(change, f"change of the loss, cell stuck-{kind} [nat]")
+        title = f"What each cell does when it alone is stuck-{kind}"
+        return figure, Shown(f"cells_stuck_{kind}.png", title, caption)
+
+    return draw
+
+
+def _accuracy(scene: Scene) -> Drawn:
+    worst = [
+        np.fmax(*(-100 * scene.change("cell", kind, "accuracy")[k] for kind in KINDS))
+        for k in range(len(scene.layers))
+    ]
+    most = [float(np.nanmax(w)) for w in worst]
+    hard = [float(np.mean(w > 1)) for w in worst]
+    caption = (
+        "Accuracy lost by the worse of the two faults of each cell. Layer by layer, at most "
+        + ", ".join(f"{m:.1f}" for m in most)
+        + " points; "
+        + ", ".join(f"{100 * h:.1f} %" for h in hard)
+        + " of the cells cost more than one point."
+    )
+    figure = plots.fault_maps_figure(
+        worst, "accuracy lost, worse of stuck-on and stuck-off [points]"
+    )
+    return figure, Shown("accuracy_lost.png", "Accuracy that a single stuck cell costs", caption)
+
+
+def _lines(scene: Scene) -> Drawn:
+    def by_kind(fault: str) -> list[dict[str, np.ndarray]]:
+        changes = {f"stuck-{kind}": scene.change(fault, kind) for kind in KINDS}
+        return [{n: c[k] for n, c in changes.items()} for k in range(len(scene.layers))]
+
+    rows, columns = by_kind("row"), by_kind("column")
+    best = {
+        (name, k, fault): float(np.nanmax(values))
+        for name, layers in (("word", rows), ("bit", columns))
+        for k, kinds in enumerate(layers)
+        for fault, values in kinds.items()
+    }
+    (name, k, fault) = max(best, key=lambda key: best[key])
+    line = int(np.nanargmax((rows if name == "word" else columns)[k][fault]))
+    caption = (
+        f"All cells of a line stuck together. The worst is {name} line {line} of layer {k}, "
+        f"{fault}: the loss rises by {best[name, k, fault]:.2f}."
+    )
+    figure = plots.lines_figure(rows, columns, "change of the loss [nat]")
+    return figure, Shown("lines.png", "Whole word lines and bit lines", caption)
+
+
+def _wires(scene: Scene) -> Drawn:
+    # Per ohm and segment; the sum of both is what a bad spot of metal under a cell would do.
+    both = [layer["slope_word_line"] + layer["slope_bit_line"] for layer in scene.layers]
+    totals = [float(np.sum(b)) for b in both]
+    harm = ", ".join(f"{1e3 * t:+.2f}" for t in totals)
+    caption = (
+        "Derivative of the loss by the resistance of each cell's two wire segments, word line and "
+        f"bit line together. One ohm more on every segment of one layer changes the loss by {harm} "
+        "thousandths (layer 0 first), to first order."
+    )
+    figure = plots.fault_maps_figure(
+        [1e6 * b for b in both], "change of the loss per ohm, both segments [10⁻⁶ nat/Ω]"
+    )
+    return figure, Shown("wires.png", "Which wire segments matter", caption)
+
+
+def _scatter(scene: Scene) -> Drawn:
+    exact, predicted = [], []
+    for k, layer in enumerate(scene.layers):
+        exact.append({f"stuck-{n}": scene.change("cell", n)[k] for n in KINDS})
+        steps = {n: layer[f"g_{n}"] - layer["g"] for n in KINDS}
+        predicted.append({f"stuck-{n}": predictions(layer, steps[n])[0] for n in KINDS})
+    trust = scene.summary["trust"].values()
+    ranks = {n: [entry[n]["rank_correlation"] for entry in trust] for n in KINDS}
+    words = "; ".join(f"stuck-{n}: {', '.join(map(_number, ranks[n]))}" for n in KINDS)
+    caption = (
+        "First-order prediction of each single fault, slope times change of conductance, against "
+        f"the exact change. Spearman's rank correlation by layer: {words}. On the line, a "
+        "prediction is right; both axes are linear near 0."
+    )
+    figure = plots.scatter_figure(exact, predicted, "change of the loss [nat]")
+    return figure, Shown("trust.png", "How far gradients can be trusted", caption)
+
+
+def _growth(scene: Scene) -> Drawn:
+    entries = [entry["growing"] for entry in scene.summary["trust"].values()]
+    errors = {1: [e["first"] for e in entries], 2: [e["second"] for e in entries]}
+    full = [(e["first"][-1], e["second"][-1]) for e in entries]
+    better = [k for k, (one, two) in enumerate(full) if two is not None and one and two < one]
+    words = "no layer" if not better else "layer " + ", ".join(map(str, better))
+    small = ", ".join(_number(e["first"][0]) for e in entries)
+    caption = (
+        f"Error of the predicted change as a cell goes from its programmed conductance towards "
+        f"stuck-on. At {entries[0]['fraction'][0]:.0%} of the way the first order is off by "
+        f"{small} of the change (layer 0 first); at the full change the second order is better "
+        f"than the first in {words}. Above 1, predicting no change would be better. The second "
+        "derivative leaves out ReLUs that switch."
+    )
+    figure = plots.growth_figure(entries[0]["fraction"], errors)
+    return figure, Shown("trust_growth.png", "Where predictions fail", caption)
+
+
+def _places(scene: Scene) -> Drawn:
+    entries = list(scene.summary["places"].values())
+    random = [ways["random"]["test_accuracy"] for ways in scene.found["places"].values()]
+    worst = [{way: e["worst"][way]["test_accuracy"] for way in WAYS} for e in entries]
+    drops = [e["average"]["test_accuracy"] - e["test_accuracy"] for e in entries]
+    hardest = int(np.argmax(drops))
+    lost = [k for k, e in enumerate(entries) if "ascent" not in e["found_by"]]
+    search = (
+        "Gradient ascent found the worst place in every layer."
+        if not lost
+        else f"Gradient ascent missed the worst place in layer {', '.join(map(str, lost))}."
+    )
+    caption = (
+        f"The same defect, {scene.summary['defect']}, at other places. In layer {hardest} the "
+        f"worst place costs {100 * drops[hardest]:.1f} points more than the average one. {search} "
+        "Dots: random places with their mean. Places were searched by the loss on other images."
+    )
+    figure = plots.places_figure(random, worst)
+    return figure, Shown("places.png", "The worst place and the average one", caption)
+
+
+def _correctors(scene: Scene) -> Drawn:
+    tree, readers = scene.found["correctors"], scene.summary["correctors"]
+    average = {"uncorrected": tree["uncorrected"]["average"]} | {
+        f"trained on {name}": tree["average"][k] for k, name in enumerate(TRAINED_ON)
+    }
+    worst = {"uncorrected": float(tree["uncorrected"]["worst"])} | {
+        f"trained on {name}": float(tree["worst"][k]) for k, name in enumerate(TRAINED_ON)
+    }
+    rows = readers["trained_on"]
+    caption = (
+        f"In layer {readers['layer']}: a corrector trained on circuits with the defect at average "
+        f"places reads {share(rows['average places']['worst'])} at the worst place, one "
+        f"trained on the worst place itself {share(rows['the worst place']['worst'])}, one "
+        f"trained on both {share(rows['both']['worst'])}. Average places that test are not "
+        "those that train."
+    )
+    figure = plots.correctors_figure(average, worst)
+    return figure, Shown("correctors.png", "Does a corrector survive the worst place", caption)
+
+
+def _cells(scene: Scene) -> Drawn:
+    tree, cells = scene.found["cells"], scene.summary["cells"]
+    count, most = len(cells["greedy_all"]), max(cells["random"], key=int)
+    random = cells["random"][most]
+    caption = (
+        f"One cell alone leaves {share(cells['greedy_all'][0])}, {count} chosen greedily, each the "
+        f"worst on top of those before, {share(cells['greedy_all'][-1])}. Among cells of weights "
+        f"(bias rows left out), {count} leave {share(cells['greedy_weights'][-1])}, the {count} "
+        f"that are worst alone {share(cells['alone_weights'][-1])}. {most} at random leave "
+        f"{share(random['mean'])} on average and {share(random['lowest'])} at worst of "
+        f"{random['circuits']} circuits. Chosen by the loss on other images."
+    )
+    names = {
+        "greedy": "greedy_all",
+        "worst alone": "alone_all",
+        "greedy, no bias rows": "greedy_weights",
+        "worst alone, no bias rows": "alone_weights",
+    }
+    worst = {label: cells[name] for label, name in names.items()}
+    healthy = scene.summary["healthy"]["accuracy"]
+    random_tree = tree["random"]
+    figure = plots.cells_figure(worst, random_tree["count"], random_tree["accuracy"], healthy)
+    return figure, Shown("worst_cells.png", "The worst cells together", caption)
+
+
+def _yield(scene: Scene) -> Drawn:
+    tree, rows = scene.found["yields"], scene.summary["yield"]
+    holds = [row["rate"] for row in rows if row["mean_holds"]]
+    breaks = [row["rate"] for row in rows if not row["mean_holds"]]
+    parts = []
+    if holds:
+        parts.append(f"The solved mean lies where added effects put it at {_rates(holds)}")
+    if breaks:
+        parts.append(f"{'not at' if parts else 'The solved mean is off at'} {_rates(breaks)}")
+    caption = (
+        f"{'; '.join(parts)}. Dashed: effects of single faults added up, from the exact map. "
+        f"Solid: {tree['solved'].shape[1]} circuits at each rate, every array solved anew."
+    )
+    figure = plots.yield_figure(
+        tree["rate"], tree["predicted"].reshape(len(tree["rate"]), -1), tree["solved"]
+    )
+    return figure, Shown("yield.png", "Accuracy over circuits, by fault rate", caption)
+
+
+_DRAWN: tuple[Callable[[Scene], Drawn], ...] = (
+    *(_cell_map(kind) for kind in KINDS),
+    _accuracy,
+    _lines,
+    _wires,
+    _scatter,
+    _growth,
+    _places,
+    _correctors,
+    _cells,
+    _yield,
+)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"
+
+
+def _rates(rates: list[float]) -> str:
+    return ", ".join(f"{100 * rate:g} %" for rate in rates)

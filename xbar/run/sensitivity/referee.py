@@ -1,0 +1,66 @@
+"""ngspice on the worst single fault of each layer: does it agree, and what would all have taken."""
+
+import time
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from xbar import sensitivity as sens
+from xbar.run.sensitivity.config import KINDS, SensitivityConfig
+from xbar.run.sensitivity.source import Source
+from xbar.solve import solve
+from xbar.spice import SpiceError, find_ngspice
+from xbar.spice.layers import input_volts
+from xbar.spice.run import run_array
+from xbar.spice.verify import compare
+
+Arrays = dict[str, Any]
+# What became of a layer, by its number in `status`.
+STATUS = ("agrees", "disagrees", "no result", "left out", "no ngspice")
+
+
+def referee(source: Source, config: SensitivityConfig, kept: Arrays) -> Arrays:
+    """Solve each layer with its worst single fault in ngspice, for one image of the test part.
+
+    Returns:
+        For each layer: `status` (a place in `STATUS`), largest relative `error` and `seconds` of
+        writing, running and reading ngspice; NaN where there is none.
+    """
+    count = len(source.network.layers)
+    nothing = {"error": np.full(count, np.nan), "seconds": np.full(count, np.nan)}
+    if config.ngspice_s == 0:
+        return {"status": np.full(count, STATUS.index("left out")), **nothing}
+    try:
+        program = find_ngspice(None)
+    except SpiceError:
+        return {"status": np.full(count, STATUS.index("no ngspice")), **nothing}
+    rows = [_one(source, config, kept, number, program) for number in range(count)]
+    status, error, seconds = (np.array(column) for column in zip(*rows, strict=True))
+    return {"status": status, "error": error, "seconds": seconds}
+
+
+def _one(
+    source: Source, config: SensitivityConfig, kept: Arrays, number: int, program: Any
+) -> tuple[int, float, float]:
+    maps = kept[f"layer_{number}"]
+    losses = {kind: np.nan_to_num(maps[f"cell_{kind}"]["loss"], nan=-np.inf) for kind in KINDS}
+    kind = max(KINDS, key=lambda name: losses[name].max())
+    cell = np.unravel_index(np.argmax(losses[kind]), losses[kind].shape)
+    network = source.network
+    image = source.part("test")[0][:1]
+    broken = sens.with_cells(network, number, np.array([cell]), maps[f"g_{kind}"][cell])
+    volts = input_volts(network, image)
+    if number:
+        volts = network.layer_voltages(image)[number - 1]
+    layer = broken.layers[number]
+    array, v_in = layer.array(), np.asarray(layer.row_voltages(jnp.asarray(volts)))[0]
+    start = time.perf_counter()
+    try:
+        theirs = run_array(array, v_in, ngspice=program, timeout_s=float(config.ngspice_s))
+    except SpiceError:
+        return STATUS.index("no result"), np.nan, np.nan
+    seconds = time.perf_counter() - start
+    rows = compare(solve(array, v_in), theirs)
+    verdict = "agrees" if all(row.agrees for row in rows) else "disagrees"
+    return STATUS.index(verdict), max(row.error for row in rows), seconds

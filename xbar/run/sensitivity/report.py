@@ -1,0 +1,158 @@
+"""What a run leaves behind: results.h5, critical_cells.csv, figures, report.html, the summary."""
+
+import time
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from xbar.io.store import commit, write_results, write_text
+from xbar.run.folder import RunFolder
+from xbar.run.progress import Stages
+from xbar.run.report import share, write_report
+from xbar.run.sensitivity.config import SensitivityConfig
+from xbar.run.sensitivity.fields import groups
+from xbar.run.sensitivity.figures import write_figures
+from xbar.run.sensitivity.findings import findings
+from xbar.run.sensitivity.placed import WAYS
+from xbar.run.sensitivity.source import Source
+from xbar.run.sensitivity.tables import as_csv, ranked
+
+SHOWN = 20  # rows of the report's table
+
+
+def publish(
+    config: SensitivityConfig,
+    source: Source,
+    found: dict[str, Any],
+    folder: RunFolder,
+    stages: Stages,
+    settings: dict[str, Any],
+    start: float,
+) -> dict[str, Any]:
+    """Write everything but the summary.
+
+    Args:
+        config: what was asked.
+        source: the network and its images.
+        found: arrays by stage.
+        folder: where.
+        stages: times what is done.
+        settings: JSON-able, as in run.json.
+        start: when the process began [s].
+
+    Returns:
+        The summary.
+    """
+    out: Path = folder.path
+    with stages.stage("write results, tables, figures and report"):
+        write_results(out / "results.h5", groups(source, found), settings)
+        rows = ranked(found["maps"])
+        write_text(out / "critical_cells.csv", as_csv(rows))
+        images = len(source.parts["test"])
+        summary = {
+            "network": "-".join(map(str, source.sizes)),
+            "circuit": source.circuit,
+            "data": source.data,
+            "test_images": images,
+            "seed": config.seed,
+            "defect": config.defect(),
+            **findings(found, images),
+        }
+        figures = write_figures(out, found, summary)
+        summary["figures"] = [figure.file for figure in figures]
+    summary["stages_s"] = {name: round(s, 2) for name, s in stages.seconds.items()}
+    summary["wall_s"] = round(time.perf_counter() - start, 1)
+    more = {
+        "headlines": headlines(summary),
+        "rows": rows[:SHOWN],
+        "listed": len(rows),
+        "ways": WAYS,
+        "commit": commit(),
+    }
+    write_report(out, "sensitivity.html.j2", figures, summary, settings, **more)
+    return summary
+
+
+def show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
+    """Print the headline figures, and where everything is."""
+    table = Table("question", "answer")
+    for question, answer in headlines(summary):
+        table.add_row(question, answer)
+    console.print(table)
+    console.print(
+        f"{summary['circuit']}: a {summary['network']} network, {summary['test_images']} test "
+        f"images; {summary['wall_s']} s",
+        highlight=False,
+        markup=False,
+    )
+    files = ("report.html", "summary.json", "results.h5", "critical_cells.csv")
+    for name in (*files, *summary["figures"]):
+        console.print(f"  {folder.path / name}", highlight=False, soft_wrap=True)
+
+
+def headlines(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Questions and answers, in words."""
+    single, cells, readers = (summary[n] for n in ("single_faults", "cells", "correctors"))
+    worst, healthy = single["worst"], summary["healthy"]["accuracy"]
+    place = summary["places"][f"layer_{readers['layer']}"]
+    rows = readers["trained_on"]
+    where = f"layer {worst['layer']}, word line {worst['word_line']}, bit line {worst['bit_line']}"
+    found = [
+        ("accuracy as it is", share(healthy)),
+        (
+            "worst single fault",
+            f"{where} {worst['fault']}: loss {worst['loss_change']:+.3f}, accuracy "
+            f"{100 * worst['accuracy_change']:+.1f} points",
+        ),
+        (
+            "single faults that cost nothing",
+            f"{share(single['harmless_share'])} of {single['faults']:,}",
+        ),
+        (
+            f"{len(cells['greedy_weights'])} worst cells together",
+            f"{share(cells['greedy_all'][-1])}; outside bias rows "
+            f"{share(cells['greedy_weights'][-1])}",
+        ),
+        (
+            f"{summary['defect']}, layer {readers['layer']}",
+            f"average place {share(place['average']['test_accuracy'])}, worst place "
+            f"{share(place['test_accuracy'])}",
+        ),
+        (
+            "corrector at the worst place",
+            f"trained on average places {share(rows['average places']['worst'])}, on the worst "
+            f"place {share(rows['the worst place']['worst'])}",
+        ),
+    ]
+    holds = [row["rate"] for row in takewhile(lambda row: row["mean_holds"], summary["yield"])]
+    if holds:
+        found.append(
+            ("yield from the map", f"mean holds up to {100 * holds[-1]:g} % of stuck cells")
+        )
+    return [*found, ("ngspice", ngspice(summary["ngspice"]))]
+
+
+def ngspice(found: dict[str, Any]) -> str:
+    """The referee in words."""
+    status = set(found["status"])
+    if status <= {"left out", "no ngspice"}:
+        return f"not asked ({', '.join(sorted(status))})"
+    count = len(found["status"])
+    agree = found["status"].count("agrees")
+    text = f"agrees on the worst fault of {agree} of {count} layers"
+    if found["would_take_s"] is not None:
+        text += (
+            f"; one solve for each fault and image, {found['solves']:,} of them, would take it "
+            f"{_duration(found['would_take_s'])}"
+        )
+    return text
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("years", 365.25 * 86400), ("days", 86400), ("hours", 3600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

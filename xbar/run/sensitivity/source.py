@@ -1,0 +1,130 @@
+"""The network that is looked at, and its images: the demo's, or a circuit of a stored run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from xbar.io.circuits import network_fields, network_of
+from xbar.io.runs import load_run
+from xbar.nn import Network
+from xbar.run.circuits import bare, limits, map_network, with_words
+from xbar.run.demo import DemoConfig
+from xbar.run.errors import UsageError
+from xbar.run.plan import Chunk, Plan
+from xbar.run.software import compute_software, load
+
+PARTS = ("base", "corrector", "test")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network with the images that it reads.
+
+    Args:
+        network: healthy or defective.
+        images: all inputs, (images, features).
+        labels: their classes, (images,).
+        parts: indices of the images "base", "corrector" and "test".
+        data: name of the data set.
+        circuit: what the network is, in words.
+    """
+
+    network: Network
+    images: np.ndarray
+    labels: np.ndarray
+    parts: dict[str, np.ndarray]
+    data: str
+    circuit: str
+
+    def part(self, name: str) -> tuple[jax.Array, jax.Array]:
+        """Inputs and classes of a part, (n, features) and (n,)."""
+        chosen = self.parts[name]
+        return jnp.asarray(self.images[chosen]), jnp.asarray(self.labels[chosen])
+
+    def seen(self) -> tuple[jax.Array, jax.Array]:
+        """Images that worst cases are chosen by, as many as test: of the corrector part first.
+
+        So many because each number of images is compiled for; the base part fills up.
+        """
+        both = np.concatenate([self.parts["corrector"], self.parts["base"]])
+        chosen = both[: len(self.parts["test"])]
+        return jnp.asarray(self.images[chosen]), jnp.asarray(self.labels[chosen])
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units per layer."""
+        first = self.network.layers[0].pairs.shape[0] - 1
+        return (first, *(layer.pairs.shape[1] for layer in self.network.layers))
+
+    def tree(self) -> dict[str, Any]:
+        """Arrays that `of_tree` reads."""
+        stacked = jax.tree.map(lambda x: x[None], self.network)
+        network = jax.tree.map(lambda x: np.asarray(x)[0], bare(network_fields(stacked)))
+        return {"network": network, "images": self.images, "labels": self.labels, **self.parts}
+
+    @staticmethod
+    def of_tree(tree: dict[str, Any], activation: str, data: str, circuit: str) -> "Source":
+        """The source whose arrays these are."""
+        network = network_of(with_words(tree["network"], activation))
+        parts = {name: tree[name] for name in PARTS}
+        return Source(network, tree["images"], tree["labels"], parts, data, circuit)
+
+
+def trained(seed: int) -> Source:
+    """The first network of the demo of that seed: trained and mapped as the demo does.
+
+    Args:
+        seed: of the demo.
+
+    Returns:
+        The healthy circuit.
+    """
+    study = DemoConfig(seed=seed).study()
+    given = load(study, None, None, None)
+    plan = Plan(study, given.sizes(study))
+    found = compute_software(plan, given, Chunk("software", 0, 0, 1, 1))
+    network = map_network(
+        {name: jnp.asarray(array[0]) for name, array in found["software"].items()},
+        limits(str(plan.healthy["window"][0])),
+        plan.healthy["wire_ohm"][0],
+        given.images[found["base"][0]],
+        str(plan.healthy["mapping"][0]),
+        given.activation,
+        gain=study.circuit.gain,
+        rail=study.circuit.rail,
+    )
+    parts = {name: found[name][0] for name in PARTS}
+    about = f"the demo's first network, seed {seed}, healthy"
+    dataset = given.dataset
+    labels = np.asarray(dataset.labels)
+    return Source(network, np.asarray(dataset.images), labels, parts, dataset.name, about)
+
+
+def stored(path: Path, circuit: int, defective: bool) -> Source:
+    """A circuit of a stored run.
+
+    Args:
+        path: folder of a finished demo or study.
+        circuit: which of its circuits.
+        defective: with its defect, or without.
+
+    Returns:
+        The circuit with its images.
+
+    Raises:
+        UsageError: no such circuit, or the run does not have its arrays.
+        StoreError: no such run.
+    """
+    run = load_run(path)
+    name = "defective" if defective else "healthy"
+    try:
+        network = run.network(name, circuit)
+    except ValueError as error:
+        raise UsageError(f"--from {path}: {error}") from error
+    parts = {part: indices[circuit] for part, indices in run.parts.items()}
+    about = f"circuit {circuit} of {path.name or path}, {name}"
+    return Source(network, run.images, run.labels, parts, str(run.read("data")["name"]), about)

@@ -1,0 +1,190 @@
+"""Faults of single cells, alone and together: each stage returns arrays by name, which are kept."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from xbar import sensitivity as sens
+from xbar.run.sensitivity.config import KINDS, SensitivityConfig
+from xbar.run.sensitivity.source import Source
+from xbar.sensitivity.all_cells import (
+    BLOCK,
+    conductances,
+    places_of,
+    solve_all,
+    stuck_conductances,
+)
+from xbar.sensitivity.expansion import expansion
+from xbar.sensitivity.wire_slopes import wire_slopes
+from xbar.sensitivity.worst_cells import (
+    Chosen,
+    greedy_cells,
+    individually_worst,
+    random_circuits,
+    single_losses,
+)
+from xbar.sensitivity.yields import Effects, Rates, drawn_circuits, predicted_sample
+
+Arrays = dict[str, Any]
+Done = Callable[[int], None]
+# Shares of the way from the programmed to the stuck conductance at which derivatives are tested.
+# Groups of as many circuits as are solved: what their mean may be, if effects add up.
+GROUPS = 200
+FRACTIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def key_of(config: SensitivityConfig, purpose: int) -> jax.Array:
+    """A key of its own for each purpose."""
+    return jax.random.fold_in(jax.random.key(config.seed), purpose)
+
+
+def maps(source: Source, done: Done) -> Arrays:
+    """Gradients, exact single-fault maps and expansions of every layer, on the test part.
+
+    Returns:
+        `healthy` (loss, accuracy), and for each `layer_k` the maps.
+    """
+    x, labels = source.part("test")
+    base = sens.baseline(source.network, x, labels)
+    wires, score = wire_slopes(base), base.scores()
+    found: Arrays = {"healthy": {"loss": score.loss, "accuracy": score.accuracy}}
+    for number, slopes in enumerate(wires):
+        layer: Arrays = {
+            "g": base.responses[number].g,
+            "slope_word_line": slopes.word_line,
+            "slope_bit_line": slopes.bit_line,
+        }
+        second = expansion(base, number)
+        layer |= {"slope": second.slope, "curvature": second.curvature}
+        for kind in KINDS:
+            faults = {
+                "cell": sens.cell_faults,
+                "pair": sens.pair_faults,
+                "row": sens.row_faults,
+                "column": sens.column_faults,
+            }
+            for name, fault in faults.items():
+                one = fault(base, number, kind)
+                layer[f"{name}_{kind}"] = {"loss": one.loss, "accuracy": one.accuracy}
+            layer[f"g_{kind}"] = sens.stuck_values(base, number, kind)
+            done(1)
+        found[f"layer_{number}"] = layer
+    return jax.tree.map(np.asarray, found)
+
+
+def steps(source: Source, done: Done) -> Arrays:
+    """Exact change of the loss for faults of growing size, of every cell, towards stuck-on.
+
+    Returns:
+        For each `layer_k`, `change` (fractions, rows, cols): of the loss.
+    """
+    x, labels = source.part("test")
+    base = sens.baseline(source.network, x, labels)
+    healthy, found = base.scores().loss, {}
+    for number, response in enumerate(base.responses):
+        on = sens.stuck_values(base, number, "on")
+        change = []
+        for fraction in FRACTIONS:
+            g = response.g + fraction * (on - response.g)
+            change.append(np.asarray(sens.cell_faults(base, number, g).loss - healthy))
+            done(1)
+        found[f"layer_{number}"] = {"change": np.stack(change)}
+    return found
+
+
+def cells(source: Source, config: SensitivityConfig, done: Done) -> Arrays:
+    """The worst cells together: greedy, individually worst and random ones.
+
+    They are chosen by other images than the test part, which scores them; once among all cells, and
+    once among the cells of weights, as bias rows are always driven.
+
+    Returns:
+        Groups `greedy_all`, `alone_all`, `greedy_weights` and `alone_weights` (cell, g, seen_loss,
+        loss, accuracy, each (k,)), and `random` (count, loss, accuracy, (counts,) and
+        (counts, samples)).
+    """
+    network, seen, found = source.network, source.seen(), {}
+    single = single_losses(network, *seen)
+    for name, among in (("all", None), ("weights", ~bias_cells(source))):
+        options: dict[str, Any] = {"among": among}
+        greedy = greedy_cells(network, *seen, config.cells, done=done, **options)
+        alone = individually_worst(network, single, *seen, config.cells, **options)
+        found |= {
+            f"greedy_{name}": _scored(source, greedy),
+            f"alone_{name}": _scored(source, alone),
+        }
+    counts, scored = random_counts(config), []
+    for count in counts:
+        drawn = random_circuits(network, key_of(config, 1), count, config.samples)
+        scored.append(_solved(source, drawn))
+        done(1)
+    found["random"] = {"count": np.array(counts)} | {
+        name: np.stack([one[name] for one in scored]) for name in ("loss", "accuracy")
+    }
+    return found
+
+
+def bias_cells(source: Source) -> np.ndarray:
+    """Whether each cell, all in a row, is in a bias row, (cells,)."""
+    at = places_of(source.network)
+    last = np.array([layer.pairs.shape[0] - 1 for layer in source.network.layers])
+    return at.row == last[at.layer]
+
+
+def _scored(source: Source, chosen: Chosen) -> Arrays:
+    """What the first 1, 2, ... of the chosen cells do on the test part."""
+    g = np.tile(np.asarray(conductances(source.network)), (len(chosen.cell), 1))
+    for k, (cell, value) in enumerate(zip(chosen.cell, chosen.g, strict=True)):
+        g[k:, cell] = value
+    seen = {"cell": chosen.cell, "g": chosen.g, "seen_loss": chosen.loss}
+    return {**seen, **_solved(source, g)}
+
+
+def random_counts(config: SensitivityConfig) -> list[int]:
+    """Numbers of random cells that are compared with the worst ones."""
+    return [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= config.cells]
+
+
+def _solved(source: Source, g: Any, done: Done = lambda _: None) -> Arrays:
+    """Loss and accuracy on the test part of circuits solved anew."""
+    x, labels = source.part("test")
+    found = []
+    for first in range(0, len(g), BLOCK):
+        block = jnp.asarray(g[first : first + BLOCK])
+        found.append(jax.tree.map(np.asarray, solve_all(source.network, block, x, labels)))
+        done(len(block))
+    return {
+        "loss": np.concatenate([one.loss for one in found]),
+        "accuracy": np.concatenate([one.accuracy for one in found]),
+    }
+
+
+def yields(source: Source, config: SensitivityConfig, kept: Arrays, done: Done) -> Arrays:
+    """Accuracy over circuits with random faults: predicted from the map, and solved exactly.
+
+    Returns:
+        `rate` (rates,), `predicted` (rates, GROUPS, samples) and `solved` (rates, samples), test
+        accuracies.
+    """
+    network, layers = source.network, range(len(source.network.layers))
+    healthy = kept["healthy"]["accuracy"]
+    on, off = (
+        np.concatenate([kept[f"layer_{k}"][f"cell_{kind}"]["accuracy"].ravel() for k in layers])
+        for kind in KINDS
+    )
+    effects = Effects(*map(jnp.asarray, (healthy, on - healthy, off - healthy)))
+    g = conductances(network)
+    g_on, g_off = (stuck_conductances(network, kind) for kind in KINDS)
+    keys = jax.random.split(key_of(config, 4), config.samples)
+    predicted, solved = [], []
+    for rate in config.rates:
+        rates = Rates(rate / 2, rate / 2)
+        sample = predicted_sample(effects, rates, key_of(config, 5), GROUPS * config.samples)
+        predicted.append(np.asarray(sample).reshape(GROUPS, config.samples))
+        drawn = drawn_circuits(g, g_on, g_off, rates, keys)
+        solved.append(_solved(source, drawn, done)["accuracy"])
+    found = {"predicted": np.stack(predicted), "solved": np.stack(solved)}
+    return {"rate": np.array(config.rates), **found}

@@ -1,0 +1,157 @@
+"""Software networks of a study: what they read, and their training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from xbar.io.digits import Dataset, load_digits, split_many
+from xbar.io.user import read_dataset, read_network
+from xbar.learn.mlp import MLP, accuracy, fit_many
+from xbar.run.config import Study, values
+from xbar.run.errors import StudyError
+from xbar.run.faults import in_range
+from xbar.run.plan import Chunk, Plan
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a study works on.
+
+    Args:
+        dataset: the digits, or a user's own data.
+        network: a user's own network, or None: each seed trains its own.
+        activation: between the layers of all networks.
+    """
+
+    dataset: Dataset
+    network: MLP | None
+    activation: str
+
+    @property
+    def images(self) -> Array:
+        """All inputs, (images, features)."""
+        return jnp.asarray(self.dataset.images)
+
+    @property
+    def labels(self) -> Array:
+        """All labels, (images,)."""
+        return jnp.asarray(self.dataset.labels)
+
+    def sizes(self, study: Study) -> tuple[int, ...]:
+        """Units per layer of the base network."""
+        features, classes = self.dataset.n_features, self.dataset.n_classes
+        if self.network is not None:
+            return (features, *(b.shape[-1] for b in self.network.biases))
+        return (features, *study.network.hidden, classes)
+
+
+def load(study: Study, folder: Path | None, dataset: Dataset | None, network: MLP | None) -> Given:
+    """The data and the network that a study names, or those given; all fit together.
+
+    Args:
+        study: in its checked form.
+        folder: where files that the study names lie; None is the current folder.
+        dataset: a user's data instead.
+        network: a user's network instead.
+
+    Raises:
+        StudyError: they do not fit each other or the study.
+        StoreError: a file cannot be read.
+    """
+    below = Path() if folder is None else folder
+    if dataset is None:
+        file = study.data.file
+        dataset = load_digits() if file is None else read_dataset(below / file)
+    if network is None and study.network.file is not None:
+        network = read_network(below / study.network.file, study.network.activation)
+    activation = study.network.activation or "relu" if network is None else network.activation
+    given, problems = Given(dataset, network, activation), []
+    if (classes := dataset.n_classes) < 2:
+        problems.append(f"data: got {classes} class, needs at least 2")
+    if network is not None:
+        shape = (network.weights[0].shape[-2], network.weights[-1].shape[-1])
+        if shape != (needs := (dataset.n_features, classes)):
+            problems.append(
+                f"network: got {shape[0]} inputs and {shape[1]} outputs, needs {needs[0]} and "
+                f"{needs[1]}, the features and classes of {dataset.name}"
+            )
+    layers = len(given.sizes(study)) - 1
+    for number, defect in enumerate(study.defects):
+        place, needs = f"defects[{number}].layer", f"0 to {layers - 1}"
+        for layer in () if defect.layer is None else values(defect.layer):
+            problems += in_range(place, layer, layer < layers, needs)
+    if not problems:
+        try:
+            split_many(dataset.labels, jax.random.split(jax.random.key(0), 1), study.data.fractions)
+        except ValueError as error:
+            problems.append(f"data: {error}")
+    if problems:
+        raise StudyError(problems)
+    return given
+
+
+def compute_software(plan: Plan, given: Given, chunk: Chunk) -> dict[str, Any]:
+    """Split the data and train the networks of some seeds.
+
+    Returns:
+        Arrays by name, each leading with the chunk's seeds.
+    """
+    seeds = np.arange(chunk.first, chunk.first + chunk.count)
+    study = plan.study
+    parts = split_many(given.dataset.labels, plan.keys("split", seeds), study.data.fractions)
+    if given.network is not None:
+        models = jax.tree.map(lambda p: jnp.broadcast_to(p, (len(seeds), *p.shape)), given.network)
+    else:
+        models = eqx.filter_vmap(
+            lambda key: MLP.init(key, plan.sizes, given.activation, given.images.dtype)
+        )(plan.keys("init", seeds))
+        models = _scale_inputs(models, 1 / _rms(given))
+        models = _fit(given, models, parts.base, plan.keys("fit", seeds))
+    test = parts.test
+    found = {
+        "base": parts.base,
+        "corrector": parts.corrector,
+        "test": test,
+        "accuracy": accuracy(models(given.images[test]), given.labels[test]),
+        "software": _parameters(models),
+    }
+    if "retrained" in study.references:
+        more = jnp.concatenate([parts.base, parts.corrector], axis=-1)
+        again = _fit(given, models, more, plan.keys("retrain", seeds))
+        found["retrained"] = _parameters(again)
+    return jax.tree.map(np.asarray, found)
+
+
+def _parameters(models: MLP) -> dict[str, Array]:
+    layers = enumerate(zip(models.weights, models.biases, strict=True))
+    return {
+        f"{name}_{k}": array
+        for k, (w, b) in layers
+        for name, array in (("weights", w), ("biases", b))
+    }
+
+
+def _fit(given: Given, models: MLP, part: Array, keys: Array) -> MLP:
+    """Train on inputs of RMS 1, which suits any data set, and undo the scale afterwards.
+
+    On raw pixels (0 to 16) one in eight 64-12-10 networks collapsed; scaled, none.
+    """
+    rms = _rms(given)
+    scaled = _scale_inputs(models, rms)
+    fitted = fit_many(scaled, given.images[part] / rms, given.labels[part], keys=keys)
+    return _scale_inputs(fitted, 1 / rms)
+
+
+def _rms(given: Given) -> Array:
+    return jnp.sqrt(jnp.mean(given.images**2))
+
+
+def _scale_inputs(models: MLP, factor: Array) -> MLP:
+    """The same networks for inputs that are smaller by the factor."""
+    return MLP((models.weights[0] * factor, *models.weights[1:]), models.biases, models.activation)

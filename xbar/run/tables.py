@@ -1,0 +1,148 @@
+"""What a study's table says: accuracies by axis, with intervals over seeds.
+
+Circuits of one seed share a network, a split and correctors' images: they are averaged first, and
+the interval is that of the seeds' means. Circuits that failed are left out and counted.
+"""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xbar.run.chunks import STATUS
+from xbar.run.plan import AXES
+from xbar.statistics import Interval, t_interval
+
+Columns = Mapping[str, np.ndarray]
+REPEATS = ("seed", "placement")  # axes that are repetitions, not settings
+WORDS = {
+    "layer": "broken layer",
+    "window": "device window",
+    "wire_ohm": "wire resistance per segment [Ω]",
+    "mapping": "mapping",
+    "shape": "shape of the defect",
+    "coverage": "share of the array covered",
+    "fault": "fault",
+    "stuck": "stuck at",
+    "stuck_window": "window of stuck cells",
+    "bias_row": "bias row",
+}
+OWN = {"stuck": "stuck value", "stuck_window": "window of stuck cells"}  # after "each with its"
+
+
+class Axis(NamedTuple):
+    """A setting that the study sweeps.
+
+    Args:
+        name: its column.
+        label: for people, with its unit.
+        values: in the order in which to show them.
+    """
+
+    name: str
+    label: str
+    values: list[Any]
+
+
+def quantities(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Test accuracies of each circuit by name: software, healthy, defective, whatever reads them.
+
+    Args:
+        arrays: groups "circuits" and "accuracy" of results.h5.
+
+    Returns:
+        (circuits,) each; NaN where a circuit failed.
+    """
+    circuits, found = arrays["circuits"], dict(arrays["accuracy"])
+    rows = {"software": circuits["seed"], "healthy": circuits["healthy"]}
+    order = ("software", "healthy", "defective")
+    first = {name: found[name][rows[name]] if name in rows else found[name] for name in order}
+    return first | {name: column for name, column in found.items() if name not in first}
+
+
+def axes_of(circuits: Columns) -> list[Axis]:
+    """The settings that take more than one value, in the table's order.
+
+    One that follows from another, as a shape's own coverage does, is not an axis of its own.
+    """
+    found: list[Axis] = []
+    for name in AXES:
+        column = circuits[name]
+        values = list(dict.fromkeys(column.tolist()))
+        if len(values) < 2 or name in REPEATS:
+            continue
+        leads = [_follows(column, circuits[axis.name], len(axis.values)) for axis in found]
+        if any(leads):
+            first = leads.index(True)
+            label = f"{found[first].label}, each with its own {OWN.get(name, name)}"
+            found[first] = found[first]._replace(label=label)
+            continue
+        if column.dtype.kind in "fiu":
+            values.sort()
+        found.append(Axis(name, WORDS[name], values))
+    return found
+
+
+def _follows(column: np.ndarray, other: np.ndarray, count: int) -> bool:
+    """Whether a column is known from another one, of so many values."""
+    return len(set(zip(other.tolist(), column.tolist(), strict=True))) == count
+
+
+def interval(values: np.ndarray, seeds: np.ndarray) -> Interval:
+    """Mean of the seeds' means, and its 95 % interval; n = 0 and NaN where nothing is known."""
+    fine = np.isfinite(values)
+    if not fine.any():
+        return Interval(float("nan"), float("nan"), 0)
+    kept, groups = values[fine], seeds[fine]
+    return t_interval([kept[groups == seed].mean() for seed in np.unique(groups)])
+
+
+def along(axis: Axis, circuits: Columns, values: np.ndarray) -> list[Interval]:
+    """The interval at each value of an axis, over everything else."""
+    column, seeds = circuits[axis.name], circuits["seed"]
+    return [interval(values[column == v], seeds[column == v]) for v in axis.values]
+
+
+def grid(rows: Axis, columns: Axis, circuits: Columns, values: np.ndarray) -> np.ndarray:
+    """Means at each pair of two axes' values, (rows, columns); NaN where no circuit is."""
+    found = np.full((len(rows.values), len(columns.values)), np.nan)
+    for i, a in enumerate(rows.values):
+        for j, b in enumerate(columns.values):
+            chosen = (circuits[rows.name] == a) & (circuits[columns.name] == b)
+            found[i, j] = interval(values[chosen], circuits["seed"][chosen]).mean
+    return found
+
+
+def pairs(axes: list[Axis]) -> list[tuple[Axis, Axis]]:
+    """All pairs of axes."""
+    return list(combinations(axes, 2))
+
+
+def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """What `summary.json` says of any study, without times and figures."""
+    circuits, columns = arrays["circuits"], quantities(arrays)
+    found = {name: interval(values, circuits["seed"]) for name, values in columns.items()}
+    status = np.bincount(circuits["status"], minlength=len(STATUS))
+    return {
+        "circuits": len(circuits["seed"]),
+        "status": {word: int(n) for word, n in zip(STATUS, status, strict=True) if n},
+        "accuracy": {name: _number(i.mean) for name, i in found.items()},
+        "ci95": {name: _number(i.half_width) for name, i in found.items()},
+        "axes": {axis.name: axis.values for axis in axes_of(circuits)},
+        "by_axis": {
+            axis.name: {
+                name: [
+                    {"value": value, "mean": _number(i.mean), "ci95": _number(i.half_width)}
+                    for value, i in zip(axis.values, along(axis, circuits, values), strict=True)
+                ]
+                for name, values in columns.items()
+            }
+            for axis in axes_of(circuits)
+        },
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return float(value) if np.isfinite(value) else None
