@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import xbar as xb
 from xbar.solvers import lines
-from xbar.solvers.drop import drop_of
+from xbar.solvers.lines import drop_of
 
 # Sides on both sides of the blocks' limit: divisible by a good block, prime, and tiny.
 SIDES = [1, 4, 49, 64, 53, 200]

@@ -21,6 +21,8 @@ def as_real(name: str, value: Any) -> Array:
     """
     if value is None or isinstance(value, str | bytes | dict | set):
         raise TypeError(f"{name}: got {type(value).__name__}, needs real numbers")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: got a masked array, needs plain numbers; use .filled(value)")
     if isinstance(value, bool | int | float) and not isinstance(value, np.ndarray):
         return jnp.asarray(float(value))
     try:
@@ -33,8 +35,13 @@ def as_real(name: str, value: Any) -> Array:
         raise TypeError(f"{name}: got dtype {array.dtype}, needs real numbers")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         return jnp.asarray(array, dtype=jnp.result_type(float))
+    if isinstance(array, np.ndarray):
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)  # big-endian files
     if array.dtype not in (jnp.float32, jnp.float64):
-        raise TypeError(f"{name}: got dtype {array.dtype}, needs float32 or float64")
+        raise TypeError(
+            f"{name}: got dtype {array.dtype}, needs float32 or float64; convert it with "
+            ".astype('float32') or .astype('float64')"
+        )
     asks_for_64_bits = isinstance(value, np.ndarray) and array.dtype == np.float64
     if asks_for_64_bits and not jax.config.read("jax_enable_x64"):
         _warn_truncated(name)
@@ -59,6 +66,29 @@ def check_literal(name: str, value: Any, *, unit: str) -> None:
     """Raise for a Python number that can never be a resistance or conductance."""
     if isinstance(value, bool | int | float) and not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{name}: got {value}, needs a finite value >= 0 [{unit}]")
+
+
+# No cell conducts as much; above it, numbers in siemens are most likely ohms.
+LARGEST_CELL = 1.0
+
+
+def warn_of_ohms(name: str, g: Any, cure: str) -> None:
+    """Warn where concrete conductances are above what any cell has.
+
+    Args:
+        name: the argument's name, for the message.
+        g: conductances [S].
+        cure: what takes resistances, for the message.
+    """
+    if not is_concrete(g):
+        return
+    host = np.asarray(g)
+    if host.size and np.max(host) > LARGEST_CELL:
+        warnings.warn(
+            f"{name}: got {np.max(host):g} S, more than any cell has; if it is in ohm, use {cure}",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def check_shape(name: str, shape: tuple[int, ...], allowed: dict[str, tuple[int, ...]]) -> None:

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float
 from xbar.checks import as_real, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.adjoint import cells, matrix
 from xbar.solvers.base import Problem, Voltages, problem_of
+from xbar.solvers.derivatives import cells, marked, matrix
 
 
 def solve(
@@ -30,7 +30,7 @@ def solve(
         throw: raise where the result is not `RESULTS.successful`. Inside `jit` and `vmap`, where
             nothing can be raised, the failed array's numbers become NaN instead. With False a
             result that missed its tolerance is returned as it is, marked by `result`; one whose
-            inputs were invalid is NaN either way.
+            inputs were invalid is NaN either way. Derivatives of what failed are always NaN.
 
     Returns:
         A `Solution`; shapes and units are listed there.
@@ -60,7 +60,8 @@ def transfer(
     Args:
         array: the circuit.
         solver: how to solve; `Auto()` by default.
-        throw: as for `solve`; without it a T that missed its tolerance is returned unmarked.
+        throw: as for `solve`; without it a T that missed its tolerance is returned unmarked, but
+            its derivatives are NaN.
 
     Returns:
         T (cols, rows) [S]; every entry is >= 0 up to rounding.
@@ -103,6 +104,7 @@ def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | None) -> None:
         "v_in": (v_in, -jnp.inf),
     }
     for name, (values, least) in illegal.items():
+        values = lax.stop_gradient(values)  # under an eager derivative, the numbers themselves
         if values is None or not is_concrete(values):
             continue
         where = jnp.argwhere(~(jnp.isfinite(values) & (values >= least)))
@@ -119,13 +121,12 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
     problem, legal = _prepare(array, dtype, solver)
     inputs = v_in.astype(dtype)
     finite = jnp.all(jnp.isfinite(inputs))
-    inputs = jnp.where(finite, inputs, 0)
+    inputs = marked(inputs, ~finite, 0.0)
     rows = inputs.T if inputs.ndim == 2 else inputs[None]
-    e = jnp.broadcast_to(rows[:, :, None], (len(rows), *problem.g.shape))
+    e = rows[:, :, None]
     found = cells(solver, problem, e)
     i_cell = found.i_cell
-    v_word = e - problem.drop.word(i_cell)
-    v_bit = problem.drop.bit(i_cell)
+    v_word, v_bit = e - found.word, found.bit
     kcl = _kcl_residual(problem.g, v_word, v_bit, i_cell)
     result = RESULTS.where(finite, legal, RESULTS.invalid_input)
     result = _also(result, jnp.all(found.ok), RESULTS.tolerance_missed)
@@ -158,15 +159,18 @@ def _transfer(
 
 
 def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
-    """The array in one precision, with harmless zeros in place of illegal values."""
+    """The array in one precision, with harmless zeros in place of illegal values.
+
+    Derivatives with respect to illegal values are NaN.
+    """
 
     def legal(x: Array) -> Bool[Array, ""]:
         return jnp.all(jnp.isfinite(x) & (x >= 0))
 
     g_legal = legal(array.g)
     wires_legal = jnp.all(jnp.stack([legal(x) for x in array.wires.leaves.values()]))
-    g = jnp.where(g_legal, array.g.astype(dtype), 0)
-    wires = jax.tree.map(lambda x: jnp.where(wires_legal, x.astype(dtype), 0), array.wires)
+    g = marked(array.g.astype(dtype), ~g_legal, 0.0)
+    wires = jax.tree.map(lambda x: marked(x.astype(dtype), ~wires_legal, 0.0), array.wires)
     problem = problem_of(g, wires)
     result = RESULTS.where(g_legal, RESULTS.successful, RESULTS.invalid_conductance)
     return problem, _also(result, wires_legal, RESULTS.invalid_wires)
@@ -183,11 +187,10 @@ def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
 
 
 def _fill_failed(numbers: tuple, result: RESULTS, fill: bool) -> tuple:
-    """NaN in place of numbers that must not be used."""
-    bad = result != RESULTS.successful
-    if not fill:
-        bad = bad & (result != RESULTS.tolerance_missed)
-    return jax.tree.map(lambda x: jnp.where(bad, jnp.nan, x), numbers)
+    """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
+    failed = result != RESULTS.successful
+    unusable = failed if fill else failed & (result != RESULTS.tolerance_missed)
+    return jax.tree.map(lambda x: marked(jnp.where(unusable, jnp.nan, x), failed), numbers)
 
 
 def _kcl_residual(

@@ -25,7 +25,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from xbar.checks import as_real, check_literal, check_shape
+from xbar.checks import as_real, check_literal, check_shape, checked, warn_of_ohms
 
 
 class Wires(eqx.Module):
@@ -83,6 +83,11 @@ class Crossbar(eqx.Module):
         TypeError: `g` is not real numbers, or `wires` is not a `Wires`.
 
     A batch of arrays is built under `jax.vmap` (or `equinox.filter_vmap`), one `Crossbar` each.
+    Conductances above 1 S are taken, with a warning: they are mostly ohms (`from_resistances`).
+
+    ```python
+    array = Crossbar([[1e-4, 1e-5], [1e-6, 1e-4]], Wires(word_line=1.0, bit_line=1.0))
+    ```
     """
 
     g: Array
@@ -98,7 +103,25 @@ class Crossbar(eqx.Module):
                 f"Crossbar.g: got shape {self.g.shape}, needs (rows, cols) with at least one cell; "
                 "build batches of arrays under jax.vmap"
             )
+        warn_of_ohms("Crossbar.g", self.g, "xbar.Crossbar.from_resistances")
         self._check_wires()
+
+    @staticmethod
+    def from_resistances(r: Any, wires: Wires | None = None) -> "Crossbar":
+        """The array whose cells have these resistances.
+
+        Args:
+            r: cell resistances (rows, cols) [ohm], each > 0; infinite for an open cell.
+            wires: as for `Crossbar`.
+
+        Returns:
+            The array, with conductances ``1 / r``.
+
+        Raises:
+            TypeError, ValueError: as `Crossbar`, or a concrete resistance is not above 0.
+        """
+        r_ = checked("r", r, "resistances > 0 [ohm], infinite for an open cell", lambda r: r > 0, 2)
+        return Crossbar(1 / r_, wires)
 
     def _check_wires(self) -> None:
         rows, cols = self.g.shape

@@ -7,10 +7,10 @@ function of W whose derivative is `b_p`, over the rows, has
     d/dg[c] = sum_p l_p[c] u_p[c]           d/dr[s] = -sum_p i_p[s] j_p[s]
 
 with `u_p`, `j_p` the cell voltages and segment currents for the rows driven at `b_p`, and `l_p`,
-`i_p` those for `f_p` in series with the columns. With the columns pulled so, they draw ``p_j = X_j
-(S_j f + p_{j+1})`` in front of column j; by reciprocity, what the rows carry at the drivers is W.
-The way back then finds the word-line nodes for both drives, ``X_j^T w_{j-1} - D_j p_j`` and
-``X_j^T w_{j-1}``. The segments at the ends of the lines, where drivers and amplifiers are, carry
+`i_p` those for `f_p` in series with the columns. With the columns pulled so, they draw
+``p_j = P_j^T (S_j f + p_{j+1})`` in front of column j; by reciprocity, what the rows carry at the
+drivers is W. The way back then finds the word-line nodes for both drives, ``P_j w_{j-1} - D_j p_j`` and
+``P_j w_{j-1}``. The segments at the ends of the lines, where drivers and amplifiers are, carry
 whole sums of cell currents; those between them carry running sums, which are work of their own and
 may be left out.
 """
@@ -49,7 +49,7 @@ def pulled_pairs(swept: Swept) -> Drawn:
 
     def draw(drawn: Array, inputs: tuple) -> tuple:
         passage, own, f = inputs
-        drawn = passage.forwards(drawn + own[:, None] * f)
+        drawn = product(passage.T, drawn + own[:, None] * f)
         return drawn, drawn
 
     nothing = jnp.zeros((rows, cols // 2), dtype)
@@ -96,7 +96,7 @@ def column_gradient(
     def walk(before: tuple, inputs: tuple) -> tuple:
         node, of_rows, largest = before
         passage, segment, drawn, f, voltage, g = inputs
-        node = passage.backwards(node)
+        node = product(passage, node)
         node = node.at[:, :pairs].add(-segment[:, None] * drawn)
         both = product(voltage, node.at[:, :pairs].add(f))
         i_cell = g[:, None] * both
@@ -107,7 +107,7 @@ def column_gradient(
 
     drives = jnp.concatenate([jnp.zeros((rows, pairs), dtype), by_w.T], axis=1)
     start = drives, jnp.zeros_like(drives), jnp.zeros(2 * pairs, dtype)
-    parts = swept.passage, swept.segment, drawn, signs, swept.lines.voltage, g.T
+    parts = swept.passage, swept.segment, drawn, signs, swept.voltage, g.T
     (_, of_rows, largest), (by_g, of_cols, bit) = lax.scan(walk, start, parts)
     w = differences_of(drawn)
     rtol = default_rtol(None, dtype)

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from xbar.circuit import RESULTS, Crossbar
 from xbar.sensitivity.sweep import Swept, Walked, sweep, walk
 from xbar.solve import legal_problem
+from xbar.solvers.lines import product
 
 # Bytes that K of all cells may take: arrays of up to 11,500 cells in float64.
 MAX_BYTES = 2**30
@@ -86,9 +87,9 @@ def _half(swept: Swept, walked: Walked) -> Float[Array, "cols rows cols rows"]:
         number, passage, voltage, seen = inputs
         k = jnp.tensordot(seen.voltage, drawn, 1).at[:, number].set(seen.k)
         drawn = drawn.at[:, number].set(voltage.T)
-        ahead = passage.forwards(drawn.reshape(rows, -1)).reshape(drawn.shape)
+        ahead = product(passage.T, drawn.reshape(rows, -1)).reshape(drawn.shape)
         return ahead, k
 
     nothing = jnp.zeros((rows, cols, rows), dtype)
-    inputs = jnp.arange(cols), swept.passage, swept.lines.voltage, walked
+    inputs = jnp.arange(cols), swept.passage, swept.voltage, walked
     return lax.scan(step, nothing, inputs, reverse=True)[1]

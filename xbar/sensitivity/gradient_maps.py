@@ -188,7 +188,7 @@ def _solved(
     else:
         solver = Auto() if solver is None else solver
         state = solver.factor(problem)
-        t, ok = solver.transfer(state, problem)
+        t, ok = solver.transfer(problem)
         w = jnp.where(ok, t[0::2] - t[1::2], jnp.nan)
         slopes = partial(_by_drives, solver, state, problem, segments)
     return jnp.where(result == RESULTS.successful, w, jnp.nan), slopes

@@ -20,11 +20,10 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from xbar.checks import is_concrete
-from xbar.circuit import RESULTS, Crossbar, Wires
+from xbar.circuit import RESULTS, Crossbar
 from xbar.sensitivity.sweep import sweep, walk
 from xbar.solve import legal_problem
-from xbar.solvers.base import Problem, default_rtol, largest_current, problem_of
-from xbar.solvers.sweep_check import turned
+from xbar.solvers.base import Problem, default_rtol, largest_current, transposed
 
 
 @final
@@ -86,7 +85,7 @@ def response(array: Crossbar, *, throw: bool = True) -> Response:
 @jax.jit
 def _response(array: Crossbar) -> Response:
     problem, result = legal_problem(array, array.dtype)
-    ahead, back = (walk(sweep(p)) for p in (problem, _turned(problem)))
+    ahead, back = (walk(sweep(p)) for p in (problem, transposed(problem)))
     u = jnp.moveaxis(ahead.u, (0, 1, 2), (2, 1, 0))
     l = jnp.swapaxes(jnp.moveaxis(back.u, (0, 1, 2), (2, 1, 0))[::-1, ::-1, ::-1], 1, 2)  # noqa: E741
     parts = (problem.g, ahead.out, u, l, back.k[::-1, ::-1, ::-1], ahead.k)
@@ -94,16 +93,6 @@ def _response(array: Crossbar) -> Response:
     result = RESULTS.where(missed, RESULTS.tolerance_missed, result)
     fine = result == RESULTS.successful
     return Response(*(jnp.where(fine, x, jnp.nan) for x in parts), result=result)
-
-
-def _turned(problem: Problem) -> Problem:
-    """The array seen from its outputs: its bit lines are driven, its word lines read.
-
-    Reflected in the other diagonal, so that both kinds of lines are counted from the driven end.
-    """
-    wires = problem.wires
-    ends = (wires.bit_line, wires.word_line, wires.sense, wires.source)
-    return problem_of(turned(problem.g), Wires(*(turned(x) for x in ends)))
 
 
 def _sound(problem: Problem, found: Response) -> Bool[Array, ""]:

@@ -1,17 +1,18 @@
 """One sweep over the columns of an array: how its cells answer inputs, and each other.
 
-The array is eliminated from its open end as in `xbar.solvers.elimination` (same symbols: `X_j`
-what arrives in front of the segments left of column j, `D_j` those segments), and walked back from
-the source. For 1 V on each row, and for 1 A drawn from each word-line node of column j itself,
+The array is eliminated from its open end as in `xbar.solvers.sweep.elimination` (same symbols:
+`P_j` the node voltages of column j for 1 V in front of each of the segments left of it, `D_j` those
+segments), and walked back from the source. For 1 V on each row, and for 1 A drawn from each
+word-line node of column j itself,
 
-    w_j = X_j^T w_{j-1}                    voltages of the word-line nodes, w_{-1} = 1
-    Z_j = X_j^T Z_{j-1} X_j + D_j X_j      impedance of the word-line nodes, Z_{-1} = 0
+    w_j = P_j w_{j-1}                      voltages of the word-line nodes, w_{-1} = 1
+    Z_j = P_j Z_{j-1} P_j^T + D_j P_j^T    impedance of the word-line nodes, Z_{-1} = 0
 
 where Z_j has the whole array in it: on the left through column j - 1, on the right and column j
-itself through X_j. A bit line by itself, its word-line nodes held at w, with a current q past each
+itself through P_j. A bit line by itself, its word-line nodes held at w, with a current q past each
 cell (a parallel source), has the cell voltages ``C w - N q``, and draws ``C^T q`` more from the
-nodes; `N` is the impedance between its own nodes (`xbar.solvers.bit_line`, where it is called K).
-So in the array
+nodes; `N` is the impedance between its own nodes (called K in `xbar.solvers.sweep.bit_line`). So in
+the array
 
     u_j = C_j w_j                          cell voltages for 1 V on each row
     K_jj = N_j + C_j Z_j C_j^T             cell voltages for 1 A past each cell of the same column
@@ -26,27 +27,21 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-from xbar.solvers.admittance import Passage
-from xbar.solvers.base import Problem, default_rtol
-from xbar.solvers.bit_line import Alone, Columns, alone
-from xbar.solvers.elimination import eliminated
+from xbar.solvers.base import Problem
 from xbar.solvers.lines import product
+from xbar.solvers.sweep.elimination import columns_of, factored, nothing
 
 Squares = Float[Array, "cols rows rows"]
-
-# Share of the tolerance that the errors of all columns' admittances may take together. In float64
-# a ten-thousandth costs next to nothing (the iteration squares its error) and leaves the updates
-# digits to lose; float32 has none to spare.
-ADMITTANCE_SHARE = {"float64": 1e-4, "float32": 1e-2}
 
 
 class Swept(NamedTuple):
     """Per column, from the driven end."""
 
-    lines: Alone  # its bit line by itself
+    voltage: Squares  # C of its bit line by itself: cell voltages per volt on each word-line node
+    impedance: Squares  # N of its bit line by itself [ohm]
     admittance: Squares  # diag(g) C: cell currents [A] per volt on each word-line node
     out: Float[Array, "cols rows"]  # output current [A] per volt on each word-line node
-    passage: Passage  # X_j
+    passage: Squares  # P_j
     segment: Float[Array, "cols rows"]  # diagonal of D_j
 
 
@@ -61,32 +56,29 @@ class Walked(NamedTuple):
 
 def sweep(problem: Problem) -> Swept:
     """Eliminate the array column by column, from the open end to the source."""
-    dtype = problem.g.dtype
-    word, bit = problem.segments()
-    lines = alone(problem.g.T, bit.T)
-    admittance, out = problem.g.T[:, :, None] * lines.voltage, problem.g.T * lines.reach
-    share = ADMITTANCE_SHARE[dtype.name]
-    passage, _ = eliminated(Columns(admittance, out), word.T, share * default_rtol(None, dtype))
-    return Swept(lines, admittance, out, passage, word.T)
+    found, _ = factored(columns_of(problem), nothing(problem.g.shape[0], problem.g.dtype))
+    line, unit = found.line, jnp.eye(problem.g.shape[0], dtype=problem.g.dtype)
+    voltage = unit * line.own[:, None] - found.mutual * line.g[:, None, :]
+    impedance = found.mutual + unit * line.node[:, None]
+    admittance = line.g[:, :, None] * voltage
+    return Swept(voltage, impedance, admittance, line.out, found.passage, found.segment)
 
 
 def walk(swept: Swept) -> Walked:
     """Walk the columns from the driven end on."""
     rows, dtype = swept.segment.shape[1], swept.segment.dtype
-    unit = jnp.eye(rows, dtype=dtype)
 
     def step(before: tuple[Array, Array], inputs: Swept) -> tuple:
         word, impedance = before
-        lines, _, out, passage, segment = inputs
-        word = passage.backwards(word)
-        through = passage.kept * unit + passage.change.T
-        around = passage.backwards(passage.backwards(impedance).T)
-        impedance = around + segment[:, None] * through
+        c, alone, _, out, passage, segment = inputs
+        word = product(passage, word)
+        around = product(product(passage, impedance), passage.T)
+        impedance = around + segment[:, None] * passage.T
         impedance = (impedance + impedance.T) / 2  # symmetric but for rounding
-        voltage = product(lines.voltage, impedance)
-        k = lines.impedance + product(voltage, lines.voltage.T)
-        u = product(lines.voltage, word)
+        voltage = product(c, impedance)
+        k = alone + product(voltage, c.T)
+        u = product(c, word)
         return (word, impedance), Walked(u, product(out, word), k, voltage)
 
-    start = unit, jnp.zeros((rows, rows), dtype)
+    start = jnp.eye(rows, dtype=dtype), jnp.zeros((rows, rows), dtype)
     return lax.scan(step, start, swept)[1]

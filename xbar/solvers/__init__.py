@@ -3,6 +3,6 @@
 from xbar.solvers.auto import Auto as Auto
 from xbar.solvers.base import AbstractSolver as AbstractSolver
 from xbar.solvers.cg import CG as CG
-from xbar.solvers.column_sweep import ColumnSweep as ColumnSweep
 from xbar.solvers.dense import Dense as Dense
 from xbar.solvers.ideal import Ideal as Ideal
+from xbar.solvers.sweep.solver import ColumnSweep as ColumnSweep

@@ -1,62 +1,63 @@
 """The default solver: which method for which array and how many inputs (docs/choosing.md).
 
-`CG` takes time in proportion to the inputs and to the steps that the drop costs; `ColumnSweep`
-first eliminates the array, whatever the drop, and then takes little for each input; tiles give
-nothing but the transfer matrix, and that of a large array by far the fastest. So
+A table by what is known when a program is built, so that a program holds one method and at most one
+to fall back upon:
 
-- a few inputs: `CG`, unless its bound on the steps, from the largest eigenvalue of ``A = I + drop .
-  g`` (at most ``max(A 1)``, since A has no negative entries), is past its limit; whatever misses
-  the tolerance goes to `ColumnSweep`, in large arrays to its lean form (`xbar.solvers.lean_sweep`);
-- more than `MANY_INPUTS` inputs at once, or the transfer matrix of an array of up to `TILED_SIDE`
-  cells on its shorter side: `ColumnSweep`;
-- the transfer matrix of a larger one: tiles, checked on one random input by the first rule;
-- arrays for whose factors there is no room: `CG`, or tiles.
+| shorter side | up to 24 inputs | more inputs | transfer matrix |
+|---|---|---|---|
+| up to 32 cells | sweep | sweep | sweep |
+| up to 160 | `CG`, then sweep | sweep | sweep |
+| more | `CG`, then sweep | sweep while its factors fit, else `CG` | tiles, then sweep |
+
+where "sweep" is `ColumnSweep`. `CG` takes time in proportion to the inputs and to the steps that
+the drop costs; `ColumnSweep` first eliminates the array, whatever the drop, and then takes little for each input; tiles give
+nothing but the transfer matrix, and that of a large array by far the fastest. The elimination of
+`ColumnSweep` subtracts nothing and refines what it finds, so that it is right for every legal
+circuit in any precision.
 """
 
-from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax import Array, lax
-from jaxtyping import Bool
+from jax import lax
+from jaxtyping import Array, Bool
 
-from xbar.solvers import lean_sweep
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
+    Drives,
     Problem,
     Transfer,
-    Voltages,
+    TransferChange,
     check_rtol,
     default_rtol,
-    transfer_agrees,
-    transfer_by_cells,
+    largest_current,
+    probe,
+    problem_of,
 )
 from xbar.solvers.batching import repaired
-from xbar.solvers.cg import CG, MARGIN
-from xbar.solvers.column_sweep import ColumnSweep, factor_bytes
+from xbar.solvers.cg import CG
+from xbar.solvers.derivatives import change_along
+from xbar.solvers.sweep.solver import SMALL_SIDE, ColumnSweep
+from xbar.solvers.sweep.voltages import factor_bytes
 from xbar.solvers.tiles import tiled_transfer
 
-# Memory that the sweep may take for its factors; larger arrays stay with CG.
-MAX_FALLBACK_BYTES = 2**31
-# Up to so many are repaired in less memory where the sweep's factors are large (`lean_sweep`).
-FEW_INPUTS = 4
-# Where that repair takes long, CG is tried up to so many times its limit: real circuits take far
-# fewer steps than the bound.
-PATIENCE = 16
 # Where factoring and one pass over all inputs takes less than CG on each (benchmarks/log.md).
 MANY_INPUTS = 24
-# Where a sweep over columns takes as long as dividing and conquering, whose compilation takes
-# longer: 5 to 10 s (benchmarks/log.md).
-TILED_SIDE = 96
+# Memory that factors may take for many inputs at once; larger arrays stay with CG.
+MAX_BYTES = 2**31
+# Where a sweep over columns takes as long as dividing and conquering (benchmarks/log.md).
+TILED_SIDE = 160
 
 
 class Auto(AbstractSolver):
-    """`CG` or `ColumnSweep`, whichever is the faster and gets there.
+    """The fastest method for the array's size, and one that is always right behind it.
 
     Args:
-        rtol: bound on the error of every current, relative to the largest current of the input;
-            None means 1e-10 in float64 and 1e-5 in float32.
+        rtol: bound on the error of every current, relative to the largest current of the input, and
+            of every node voltage, relative to the largest drive; None means 1e-10 in float64 and
+            1e-5 in float32.
 
     Raises:
         ValueError: an option out of range.
@@ -67,66 +68,64 @@ class Auto(AbstractSolver):
     def __check_init__(self):
         check_rtol("Auto", self.rtol)
 
-    def factor(self, problem: Problem) -> Bool[Array, ""]:
-        """Whether CG is worth trying: its step bound is within its limit."""
-        if not _sweep_fits(problem):
-            return jnp.asarray(True)
-        largest_eigenvalue = 1 + jnp.max(problem.drop(problem.g))
-        digits = jnp.log(
-            2 / (MARGIN[problem.g.dtype.name] * default_rtol(self.rtol, problem.g.dtype))
-        )
-        limit = CG().limit(problem) * (PATIENCE if lean_sweep.in_blocks(problem) else 1)
-        return jnp.sqrt(largest_eigenvalue) * digits / 2 <= limit
+    def factor(self, problem: Problem) -> Any:
+        """What the sweep needs, where it comes first whatever the number of inputs."""
+        return self._sweep.factor(problem) if _is_small(problem) else None
 
-    def cell_voltages(self, state: Bool[Array, ""], problem: Problem, e: Voltages) -> Answer:
-        """Try CG where it is worth it, then repair what is left."""
-        direct = ColumnSweep(self.rtol)
+    def cell_voltages(self, state: Any, problem: Problem, e: Drives) -> Answer:
+        """By the table above."""
+        sweep = self._sweep
+        if _is_small(problem):
+            return sweep.cell_voltages(state, problem, e)
 
-        def solve_directly(problem: Problem, e: Voltages) -> Answer:
-            if len(e) <= FEW_INPUTS and lean_sweep.is_worth_it(problem):
-                return lean_sweep.cell_voltages(problem, e, default_rtol(self.rtol, e.dtype))
-            return direct.cell_voltages(direct.factor(problem), problem, e)
+        def directly(problem: Problem, e: Drives) -> Answer:
+            return sweep.cell_voltages(sweep.factor(problem), problem, e)
 
-        fits = _sweep_fits(problem)
-        if fits and len(e) > MANY_INPUTS:
-            return solve_directly(problem, e)
-        answer = CG(self.rtol).cell_voltages(None, problem, jnp.where(state, e, 0))
-        answer = Answer(u=answer.u, ok=answer.ok & state, steps=answer.steps)
-        if not fits:
-            return answer
-        return repaired(jnp.all(answer.ok), answer, solve_directly, problem, e)
+        if len(e) > MANY_INPUTS and 1.5 * factor_bytes(problem) <= MAX_BYTES:
+            return directly(problem, e)
+        answer = CG(self.rtol).cell_voltages(None, problem, e)
+        return repaired(jnp.all(answer.ok), answer, directly, problem, e)
 
-    def transfer(
-        self, state: Bool[Array, ""], problem: Problem
-    ) -> tuple[Transfer, Bool[Array, ""]]:
-        """By columns or by tiles; if a check fails, input by input."""
-        if min(problem.g.shape) <= TILED_SIDE:
-            direct = ColumnSweep(self.rtol)
-            return direct.transfer(direct.factor(problem), problem)
+    def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """By columns or by tiles."""
+        if not _is_large(problem):
+            return self._sweep.transfer(problem)
         found = self._by_tiles(problem)
+        return repaired(found[1], found, self._sweep.eliminated_transfer, problem)
 
-        def by_cells(problem: Problem) -> tuple[Array, Array]:
-            return transfer_by_cells(self, self.factor(problem), problem)
+    def transfer_change(self, problem: Problem, dg: Any, dwires: Any) -> TransferChange:
+        """By columns, or by differentiating the tiles."""
+        if not _is_large(problem):
+            return self._sweep.transfer_change(problem, dg, dwires)
 
-        return repaired(found[1], found, by_cells, problem)
+        def found(g: Array, wires: Any) -> tuple[Transfer, Bool[Array, ""]]:
+            return self._by_tiles(problem_of(g, wires))
+
+        return change_along(found, (problem.g, problem.wires), (dg, dwires))
 
     @property
-    def own_transfer(self) -> Callable[[Problem], tuple[Transfer, Bool[Array, ""]]]:
-        """By columns or by tiles."""
+    def _sweep(self) -> ColumnSweep:
+        return ColumnSweep(self.rtol)
 
-        def own(problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
-            if min(problem.g.shape) <= TILED_SIDE:
-                return ColumnSweep(self.rtol).own_transfer(problem)
-            return self._by_tiles(problem)
-
-        return own
-
-    def _by_tiles(self, problem: Problem) -> tuple[Array, Array]:
-        matrix, rtol = tiled_transfer(problem), default_rtol(self.rtol, problem.g.dtype)
-        fixed = lax.stop_gradient(problem)
-        state = self.factor(fixed)
-        return matrix, transfer_agrees(self, state, fixed, lax.stop_gradient(matrix), rtol)
+    def _by_tiles(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        matrix = tiled_transfer(problem)
+        fixed, found = lax.stop_gradient((problem, matrix))
+        return matrix, _agrees(fixed, found, default_rtol(self.rtol, problem.g.dtype))
 
 
-def _sweep_fits(problem: Problem) -> bool:
-    return 1.5 * factor_bytes(problem) <= MAX_FALLBACK_BYTES
+def _is_small(problem: Problem) -> bool:
+    return min(problem.g.shape) <= SMALL_SIDE
+
+
+def _is_large(problem: Problem) -> bool:
+    return min(problem.g.shape) > TILED_SIDE
+
+
+def _agrees(problem: Problem, matrix: Transfer, rtol: float) -> Bool[Array, ""]:
+    """Whether a transfer matrix gives the currents that CG finds for one random input."""
+    v_in = probe(problem.g.shape[0], problem.g.dtype)
+    e = jnp.broadcast_to(v_in[:, None], problem.g.shape)[None]
+    answer = CG(rtol).cell_voltages(None, problem, e)
+    i_cell = problem.g * answer.u
+    off = jnp.max(jnp.abs(matrix @ v_in - jnp.sum(i_cell[0], axis=0)))
+    return answer.ok[0] & (off <= rtol * largest_current(i_cell)[0])

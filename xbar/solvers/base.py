@@ -1,7 +1,7 @@
 """What every solver offers: factor an array once, then find the cell voltages for many inputs.
 
 With `e` the voltage that drives each cell (for plain inputs ``e[i, j] = v_in[i]``) and `drop` the
-line operator of `xbar.solvers.drop`, a solver finds the cell voltages `u` of
+line operator of `xbar.solvers.lines`, a solver finds the cell voltages `u` of
 
     u + drop(g * u) = e
 
@@ -10,18 +10,19 @@ what derivatives and exact what-if need, so it is the one form that solvers are 
 """
 
 import abc
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array, lax, random
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Bool, Float, Int
 
 from xbar.circuit import Wires
-from xbar.solvers.drop import Drop, drop_of
+from xbar.solvers.lines import Drop, drop_of
 
 Voltages = Float[Array, "n rows cols"]
+Drives = Float[Array, "n #rows #cols"]
 Transfer = Float[Array, "cols rows"]
 
 
@@ -40,7 +41,12 @@ class Problem(eqx.Module):
         word = word.at[:, 0].add(wires.source.astype(dtype))
         return word, bit.at[-1].add(wires.sense.astype(dtype))
 
-    def residual(self, e: Voltages, u: Voltages) -> Voltages:
+    def line_resistance(self) -> tuple[Float[Array, " rows"], Float[Array, " cols"]]:
+        """Resistance of each word and each bit line from its end to the far node [ohm]."""
+        word, bit = self.segments()
+        return jnp.sum(word, axis=1), jnp.sum(bit, axis=0)
+
+    def residual(self, e: Drives, u: Voltages) -> Voltages:
         """What is left of the cell equation, `e - u - drop(g u)` [V]."""
         return e - u - self.drop(self.g * u)
 
@@ -50,12 +56,55 @@ def problem_of(g: Float[Array, "rows cols"], wires: Wires) -> Problem:
     return Problem(g=g, wires=wires, drop=drop_of(wires, g))
 
 
+def transposed(problem: Problem) -> Problem:
+    """The array seen from its outputs: its bit lines are the word lines, and the reverse.
+
+    Reflected in the other diagonal, so that both kinds of lines are counted from the driven end.
+    """
+    wires = problem.wires
+    exchanged = Wires(
+        word_line=reflected(wires.bit_line),
+        bit_line=reflected(wires.word_line),
+        source=reflected(wires.sense),
+        sense=reflected(wires.source),
+    )
+    return problem_of(reflected(problem.g), exchanged)
+
+
+def reflected(x: Array) -> Array:
+    """Reflected in the other diagonal, (..., rows, cols) to (..., cols, rows)."""
+    if x.ndim < 2:
+        return x[::-1] if x.ndim else x
+    return jnp.swapaxes(x[..., ::-1, ::-1], -1, -2)
+
+
 class Answer(eqx.Module):
-    """Cell voltages with what is known about them."""
+    """Cell voltages, IR drop of both kinds of lines, and what is known about them."""
 
     u: Voltages
-    ok: Bool[Array, " n"]  # the error estimate of each input is within the solver's tolerance
+    word: Voltages  # lost on the word line before each cell
+    bit: Voltages  # of each bit-line node above the virtual ground
+    ok: Bool[Array, " n"]  # the error bound of each input is within the solver's tolerance
     steps: Int[Array, " n"]  # iterations (0 for direct methods)
+
+
+def reflected_answer(answer: Answer) -> Answer:
+    """The answer for an array from that for its `transposed`."""
+    u, word, bit = (reflected(x) for x in (answer.u, answer.bit, answer.word))
+    return Answer(u, word, bit, answer.ok, answer.steps)
+
+
+class TransferChange(NamedTuple):
+    """A transfer matrix, whether it is right, and its derivative along some direction."""
+
+    matrix: Transfer
+    ok: Bool[Array, ""]
+    change: Transfer
+
+
+def is_zero(tangent: Any) -> bool:
+    """Whether a derivative rule's input does not change at all."""
+    return isinstance(tangent, SymbolicZero)
 
 
 class AbstractSolver(eqx.Module):
@@ -66,16 +115,28 @@ class AbstractSolver(eqx.Module):
         """Work on the array that all inputs share; returns a pytree."""
 
     @abc.abstractmethod
-    def cell_voltages(self, state: Any, problem: Problem, e: Voltages) -> Answer:
-        """Solve `u + drop(g u) = e` for `n` drives at once [V]."""
+    def cell_voltages(self, state: Any, problem: Problem, e: Drives) -> Answer:
+        """Solve ``u + drop(g u) = e`` for `n` drives at once [V].
+
+        Drives of the word lines' ends alone come as (n, rows, 1), which some solvers use.
+        """
 
     @abc.abstractmethod
-    def transfer(self, state: Any, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+    def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Output currents for 1 V on each row (cols, rows) [S], and whether they are right."""
 
-    @property
-    def own_transfer(self) -> Callable[[Problem], tuple[Transfer, Bool[Array, ""]]] | None:
-        """`transfer`, from the array on, as a function that JAX may differentiate; None if not."""
+    def transfer_change(self, problem: Problem, dg: Any, dwires: Any) -> "TransferChange | None":
+        """`transfer` with its change for a change of conductances and wires.
+
+        Args:
+            problem: the array.
+            dg: change of the conductances (rows, cols) [S], or a symbolic zero.
+            dwires: change of the wires, of which some may be symbolic zeros.
+
+        Returns:
+            Differentiable in all three, the change linear in the last two; None for a solver that
+            knows nothing better than the cell voltages of each input.
+        """
         return None
 
     def accepts(self, problem: Problem) -> Bool[Array, ""]:
@@ -83,7 +144,7 @@ class AbstractSolver(eqx.Module):
         return jnp.asarray(True)
 
 
-def unit_drives(g: Float[Array, "rows cols"], lines: Int[Array, " n"] | None = None) -> Voltages:
+def unit_drives(g: Float[Array, "rows cols"], lines: Int[Array, " n"] | None = None) -> Drives:
     """Drives whose currents give the transfer matrix: 1 V on each line of the shorter side.
 
     Reciprocity: 1 V on row k read at column o equals 1 V on column o read at row k.
@@ -96,8 +157,7 @@ def unit_drives(g: Float[Array, "rows cols"], lines: Int[Array, " n"] | None = N
     side = min(rows, cols)
     lines = jnp.arange(side) if lines is None else lines
     unit = (lines[:, None] == jnp.arange(side)).astype(g.dtype)
-    e = unit[:, :, None] if rows <= cols else unit[:, None, :]
-    return jnp.broadcast_to(e, (len(lines), rows, cols))
+    return unit[:, :, None] if rows <= cols else unit[:, None, :]
 
 
 def transfer_from(i_cell: Voltages) -> Transfer:
@@ -111,12 +171,11 @@ def transfer_from(i_cell: Voltages) -> Transfer:
 DRIVES = 8
 
 
-def transfer_by_cells(
-    solver: AbstractSolver, state: Any, problem: Problem
-) -> tuple[Transfer, Bool[Array, ""]]:
+def transfer_by_cells(solver: AbstractSolver, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
     """`AbstractSolver.transfer` for a solver that knows nothing better, some drives at a time."""
     rows, cols = problem.g.shape
     side = min(rows, cols)
+    state = solver.factor(problem)
 
     def some(first: Int[Array, ""]) -> tuple[Array, Array]:
         e = unit_drives(problem.g, first + jnp.arange(DRIVES))
@@ -131,19 +190,6 @@ def transfer_by_cells(
 def probe(n: int, dtype: jnp.dtype) -> Float[Array, " n"]:
     """Random signs, always the same: whatever is wrong somewhere shows in this combination."""
     return random.rademacher(random.key(0), (n,), dtype)
-
-
-def transfer_agrees(
-    solver: AbstractSolver, state: Any, problem: Problem, matrix: Transfer, rtol: float
-) -> Bool[Array, ""]:
-    """Whether a transfer matrix gives the currents that a solver finds for one random input."""
-    v_in = probe(problem.g.shape[0], problem.g.dtype)
-    answer = solver.cell_voltages(
-        state, problem, jnp.broadcast_to(v_in[:, None], problem.g.shape)[None]
-    )
-    i_cell = problem.g * answer.u
-    off = jnp.max(jnp.abs(matrix @ v_in - jnp.sum(i_cell[0], axis=0)))
-    return answer.ok[0] & (off <= rtol * largest_current(i_cell)[0])
 
 
 def largest_current(i_cell: Voltages) -> Float[Array, " n"]:
@@ -172,13 +218,60 @@ def error_bound(
     return _relative(wrong, largest_current(g * u))
 
 
-def allowed_residual(g: Float[Array, "rows cols"], u: Voltages, rtol: float) -> Float[Array, " n"]:
-    """The squared residual, in the inner product weighted by g, at which `error_bound` is `rtol`.
+class Left(NamedTuple):
+    """What is left of the cell equation, and the IR drops that it was found with."""
+
+    word: Voltages
+    bit: Voltages
+    residual: Voltages  # e - u - word - bit
+    hidden: Voltages  # what rounding may hide of the residual, >= 0
+    moved: Float[Array, " n"]  # what rounding may have moved node voltages by
+
+
+def left_by(problem: Problem, e: Drives, u: Voltages) -> Left:
+    """What is left of the cell equation for cell voltages `u`.
+
+    Rounding may hide a few roundings of the drive, and of each line's resistance times the sum of
+    its currents' magnitudes.
+    """
+    i_cell = problem.g * u
+    word, bit = problem.drop.word(i_cell), problem.drop.bit(i_cell)
+    rounding, size = jnp.finfo(e.dtype).eps, jnp.abs(i_cell)
+    of_word, of_bit = problem.line_resistance()
+    in_word = rounding * of_word[:, None] * jnp.sum(size, axis=-1, keepdims=True)
+    in_bit = rounding * of_bit * jnp.sum(size, axis=-2, keepdims=True)
+    moved = jnp.maximum(jnp.max(in_word, axis=(-2, -1)), jnp.max(in_bit, axis=(-2, -1)))
+    hidden = rounding * jnp.abs(e) + in_word + in_bit
+    return Left(word, bit, e - u - word - bit, hidden, moved)
+
+
+def within(problem: Problem, e: Drives, u: Voltages, left: Left, rtol: float) -> Bool[Array, " n"]:
+    """Whether currents and node voltages are within `rtol` of the largest current and drive.
+
+    With ``di = g du`` and ``du + drop(di) = residual``, the power ``di . drop(di)`` is at most
+    ``|residual|_g^2``, so no node of a line of resistance R moves by more than ``sqrt(R)
+    |residual|_g``; nor by more than all series sources together, ``sum |residual|``, since no
+    voltage in a circuit of resistances exceeds its sources'.
+    """
+    residual = jnp.abs(left.residual) + left.hidden
+    longest = jnp.maximum(*(jnp.max(r) for r in problem.line_resistance()))
+    energy = jnp.sqrt(jnp.sum(problem.g * residual**2, axis=(-2, -1)))
+    moved = jnp.minimum(jnp.sqrt(longest) * energy, jnp.sum(residual, axis=(-2, -1))) + left.moved
+    right = moved <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1))
+    wrong = jnp.sqrt(_busiest_line(problem.g)) * energy
+    return right & (_relative(wrong, largest_current(problem.g * u)) <= rtol)
+
+
+def allowed_residual(problem: Problem, e: Drives, u: Voltages, rtol: float) -> Float[Array, " n"]:
+    """The squared residual, in the inner product weighted by g, that is `within` the tolerance.
 
     Zero where there is no current, so that only a residual of zero will do.
     """
-    line = _busiest_line(g)
-    return (rtol * largest_current(g * u)) ** 2 / jnp.where(line == 0, 1, line)
+    busiest = _busiest_line(problem.g)
+    longest = jnp.maximum(*(jnp.max(r) for r in problem.line_resistance()))
+    by_current = largest_current(problem.g * u) ** 2 / jnp.where(busiest == 0, 1, busiest)
+    by_voltage = jnp.max(jnp.abs(e), axis=(-2, -1)) ** 2 / jnp.where(longest == 0, 1, longest)
+    return rtol**2 * jnp.where(longest == 0, by_current, jnp.minimum(by_current, by_voltage))
 
 
 def _busiest_line(g: Float[Array, "rows cols"]) -> Float[Array, ""]:

@@ -1,8 +1,8 @@
-"""Batches of arrays: side by side on an accelerator, one after the other on a CPU.
+"""Batches of arrays: side by side on an accelerator, one or a few after the other on a CPU.
 
 A batch that `jax.vmap` forms does every step for all arrays at once. That is what a GPU wants; a
-CPU then fetches every vector of every array from memory at each step, where one array at a time
-stays in its cache, and does the steps of the slowest array for all of them (benchmarks/log.md).
+CPU then fetches every vector of every array from memory at each step, where few arrays at a time
+stay in its cache, and does the steps of the slowest array for all of them (benchmarks/log.md).
 """
 
 from collections.abc import Callable, Sequence
@@ -10,16 +10,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Bool, Int
 
 
-def per_array(function: Callable[..., Any]) -> Callable[..., Any]:
+def per_array(function: Callable[..., Any], lanes: int = 1) -> Callable[..., Any]:
     """Let `vmap` of a function of arrays run in turn on a CPU, as usual elsewhere.
 
     Args:
         function: from pytrees of arrays to a pytree of arrays; never differentiated.
+        lanes: arrays that a CPU works on side by side; more than one where an array is so small
+            that each operation is mostly overhead.
     """
 
     @custom_vmap
@@ -32,26 +35,37 @@ def per_array(function: Callable[..., Any]) -> Callable[..., Any]:
         marks = jax.tree.leaves(is_batched)
         moving = [x for x, mark in zip(leaves, marks, strict=True) if mark]
 
-        def one(mine: list) -> Any:
+        def every(mine: Sequence[Array]) -> Any:
             own = iter(mine)
-            every = [next(own) if mark else x for x, mark in zip(leaves, marks, strict=True)]
-            return call(*jax.tree.unflatten(structure, every))
+            whole = [next(own) if mark else x for x, mark in zip(leaves, marks, strict=True)]
+            return jax.tree.unflatten(structure, whole)
 
-        def in_turn(*moving: Array) -> Any:
-            return lax.map(one, list(moving))
+        def one(mine: list) -> Any:
+            return call(*every(mine))
 
         def at_once(*moving: Array) -> Any:
-            every = iter(moving)
-            whole = [next(every) if mark else x for x, mark in zip(leaves, marks, strict=True)]
-            axes = [0 if mark else None for mark in marks]
-            return jax.vmap(lambda *leaves: function(*jax.tree.unflatten(structure, leaves)), axes)(
-                *whole
-            )
+            return jax.vmap(lambda *mine: function(*every(mine)))(*moving)
+
+        def in_turn(*moving: Array) -> Any:
+            if lanes == 1 or size == 1:
+                return lax.map(one, list(moving))
+            width = min(lanes, size)
+            blocks = [_in_blocks(x, width) for x in moving]
+            side_by_side = per_array(at_once)  # an outer batch takes the blocks in turn
+            out = lax.map(lambda block: side_by_side(*block), blocks)
+            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:size], out)
 
         out = lax.platform_dependent(*moving, cpu=in_turn, default=at_once)
         return out, jax.tree.map(lambda _: True, out)
 
     return call
+
+
+def _in_blocks(x: Array, width: int) -> Array:
+    """Blocks of equal width along the leading axis, the last filled up with its last member."""
+    place = np.minimum(np.arange(-(-len(x) // width) * width), len(x) - 1)
+    whole = x if len(place) == len(x) else x[place]
+    return whole.reshape(-1, width, *x.shape[1:])
 
 
 def repaired(ok: Bool[Array, ""], answer: Any, repair: Callable[..., Any], *args: Any) -> Any:

@@ -25,9 +25,9 @@ from jaxtyping import Bool, Float
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
+    Drives,
     Problem,
     Transfer,
-    Voltages,
     check_rtol,
     default_rtol,
     relative_change,
@@ -49,8 +49,8 @@ class Dense(AbstractSolver):
     """Dense LU on the node voltages; for arrays of up to 4,096 cells, slow but plain.
 
     Args:
-        rtol: what the last refinement may still change, relative to the largest current; None
-            means 1e-10 in float64 and 1e-5 in float32.
+        rtol: what the last refinement may still change, relative to the largest current and to the
+            largest drive; None means 1e-10 in float64 and 1e-5 in float32.
 
     Raises:
         ValueError: an option out of range, or (when solving) an array with more cells.
@@ -76,8 +76,9 @@ class Dense(AbstractSolver):
         lu, pivots = jsl.lu_factor(scale[:, None] * matrix)
         return _Factors(lu, pivots, scale)
 
-    def cell_voltages(self, state: _Factors, problem: Problem, e: Voltages) -> Answer:
+    def cell_voltages(self, state: _Factors, problem: Problem, e: Drives) -> Answer:
         """Solve for the node voltages of each drive, refine, and take `W - B + e`."""
+        e = jnp.broadcast_to(e, (len(e), *problem.g.shape))
         laws = jax.vmap(lambda nodes, s: _laws(problem, nodes, s))
 
         def improve(_: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -91,13 +92,15 @@ class Dense(AbstractSolver):
         nodes, change = lax.fori_loop(0, 1 + REFINEMENTS, improve, (nothing, nothing))
         word, bit = _split(nodes, e)
         u = word - bit + e
-        word, bit = _split(change, e)
-        ok = relative_change(problem.g, u, word - bit) <= default_rtol(self.rtol, e.dtype)
-        return Answer(u=u, ok=ok, steps=jnp.zeros(e.shape[0], int))
+        d_word, d_bit = _split(change, e)
+        rtol = default_rtol(self.rtol, e.dtype)
+        moved = jnp.max(jnp.abs(change), axis=1) <= rtol * jnp.max(jnp.abs(e), axis=(1, 2))
+        ok = moved & (relative_change(problem.g, u, d_word - d_bit) <= rtol)
+        return Answer(u, -word, bit, ok, steps=jnp.zeros(e.shape[0], int))
 
-    def transfer(self, state: _Factors, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+    def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Solve for every unit drive."""
-        return transfer_by_cells(self, state, problem)
+        return transfer_by_cells(self, problem)
 
 
 def _split(nodes: Float[Array, "*n nodes"], like: Array) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool
 
-from xbar.solvers.base import AbstractSolver, Answer, Problem, Transfer, Voltages
+from xbar.solvers.base import AbstractSolver, Answer, Drives, Problem, Transfer
 
 
 class Ideal(AbstractSolver):
@@ -13,11 +13,13 @@ class Ideal(AbstractSolver):
     def factor(self, problem: Problem) -> None:
         """Nothing to prepare."""
 
-    def cell_voltages(self, state: None, problem: Problem, e: Voltages) -> Answer:
+    def cell_voltages(self, state: None, problem: Problem, e: Drives) -> Answer:
         """The cell voltages are the drives themselves."""
-        return Answer(u=e, ok=jnp.ones(e.shape[0], bool), steps=jnp.zeros(e.shape[0], int))
+        n = len(e)
+        none = jnp.zeros((n, *problem.g.shape), e.dtype)
+        return Answer(e + none, none, none, ok=jnp.ones(n, bool), steps=jnp.zeros(n, int))
 
-    def transfer(self, state: None, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+    def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """The conductances themselves."""
         return problem.g.T, jnp.asarray(True)
 

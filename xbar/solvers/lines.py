@@ -1,12 +1,19 @@
-"""Resistance along one line of cells: the voltage that the cells' currents drop along it.
+"""IR drop: the voltage that the cells' currents lose along the lines.
+
+The current of a word-line segment is the sum of the cell currents to its right; the drop at a
+cell is the sum of resistance x current from the source up to it. Bit lines are the same from the
+sense end. Both are linear in the cell currents, symmetric and positive semidefinite:
+
+    word[i,j] = sum_p W_i[j,p] i_cell[i,p]   W_i[j,p] = source[i] + sum_{k<=min(j,p)} word_line[i,k]
+    bit[i,j]  = sum_p B_j[i,p] i_cell[p,j]   B_j[i,p] = sense[j] + sum_{k>=max(i,p)} bit_line[k,j]
 
 Counted from the driven (or grounded) end, position p of a line lies behind p + 1 segments, and
 
     y_j = sum_p R[min(j, p)] x_p      R[j] = end + resistance of the segments 0..j
 
 is the voltage lost up to position j when the cells draw the currents x; `end` is the source or
-sense resistance. Three ways to apply it, each along the last axis (word lines) or the one before
-(bit lines):
+sense resistance. `Drop` applies both. Three ways to apply one, each along the last axis (word
+lines) or the one before (bit lines):
 
 - `Matrix`: one product with the constant matrix R[min(j, p)]. For short lines.
 - `Blocks`: for lines whose segments are all alike, R[j] = end + r (j + 1). Cells within one block
@@ -23,6 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
+
+from xbar.circuit import Wires
 
 Cells = Float[Array, "*batch rows cols"]
 Segments = Float[Array, ""] | Float[Array, "#rows #cols"]
@@ -110,6 +119,27 @@ def line_of(segments: Segments, end: Array, size: int, axis: int) -> Matrix | Bl
     return Matrix(matrix, segments if alike else one, end, axis)
 
 
+class Drop(eqx.Module):
+    """The two line operators of one array, prepared once and applied many times."""
+
+    word: Matrix | Blocks | Sums  # cell currents [A] to the voltage lost before each word node [V]
+    bit: Matrix | Blocks | Sums  # ... to the voltage of each bit node above the virtual ground [V]
+
+    def __call__(self, i_cell: Cells) -> Cells:
+        """Total voltage that the wires take from each cell [V], for cell currents [A]."""
+        return self.word(i_cell) + self.bit(i_cell)
+
+
+def drop_of(wires: Wires, g: Float[Array, "rows cols"]) -> Drop:
+    """Prepare the line operators of an array of the size and precision of `g`."""
+    rows, cols = g.shape
+    word_line, bit_line, source, sense = (leaf.astype(g.dtype) for leaf in wires.leaves.values())
+    return Drop(
+        word=line_of(word_line, source[:, None] if source.ndim else source, cols, WORD),
+        bit=line_of(bit_line, sense[None, :] if sense.ndim else sense, rows, BIT),
+    )
+
+
 class _Parts(NamedTuple):
     """How a line of n cells is cut, and the constant matrices of its parts."""
 
@@ -169,16 +199,17 @@ def _along_bit(x: Cells, parts: _Parts) -> tuple[Cells, Array]:
     return y.reshape(*x.shape[:-2], -1, cols)[..., parts.pad :, :], whole
 
 
-def running_sum(x: Cells, axis: int, *, reverse: bool = False) -> Cells:
+def running_sum(x: Cells, axis: int, *, reverse: bool = False, short: int = SHORT) -> Cells:
     """Cumulative sum along a line, in blocks: `jnp.cumsum` is slow on CPU and so are long products.
 
     Args:
         x: numbers (..., rows, cols).
         axis: WORD or BIT.
         reverse: sum from the end instead of from the start.
+        short: up to how many numbers one product is to do.
     """
     n = x.shape[axis]
-    size = n if n <= SHORT else block_size(n)
+    size = n if n <= short else block_size(n)
     count = -(-n // size)
     pad = count * size - n
     margin = (pad, 0) if reverse else (0, pad)

@@ -17,6 +17,7 @@ cotangent, without the cancellation that differentiating ``g u`` would have. Bot
 in differentiable operations, so derivatives of every order follow.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,34 +25,59 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Bool, Float, Int
 
 from xbar.circuit import Wires
 from xbar.solvers.base import (
     AbstractSolver,
+    Drives,
     Problem,
     Transfer,
+    TransferChange,
     Voltages,
+    is_zero,
     problem_of,
     transfer_from,
     unit_drives,
 )
-from xbar.solvers.drop import drop_of
+from xbar.solvers.lines import drop_of
 
 Pair = Float[Array, "2 n rows cols"]
 
 
 class Cells(NamedTuple):
-    """Cell voltages [V] and currents [A] of `n` drives, and how the solver fared with each."""
+    """Cell voltages, currents and IR drop of `n` drives, and how the solver fared with each."""
 
     u: Voltages
     i_cell: Voltages
+    word: Voltages  # lost on the word line before each cell [V]
+    bit: Voltages  # of each bit-line node above the virtual ground [V]
     ok: Bool[Array, " n"] | np.ndarray  # as a tangent: JAX's float0, which is a NumPy type
     steps: Int[Array, " n"] | np.ndarray
 
 
-def cells(solver: AbstractSolver, problem: Problem, e: Voltages) -> Cells:
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def marked(x: Array, bad: Array, value: float | None = None) -> Array:
+    """`x` with NaN as its derivative in every mode and order where it is `bad`.
+
+    A choice of NaN by `jnp.where` would have a gradient of zero: "does not matter".
+
+    Args:
+        x: any numbers.
+        bad: where they are not to be trusted, ().
+        value: what to put in their place; None leaves them as they are.
+    """
+    return x if value is None else jnp.where(bad, value, x)
+
+
+@marked.defjvp
+def _marked_jvp(value: float | None, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    x, bad = primals
+    factor = jnp.where(bad, jnp.nan, 1).astype(x.dtype)
+    return marked(x, bad, value), factor * tangents[0]
+
+
+def cells(solver: AbstractSolver, problem: Problem, e: Drives) -> Cells:
     """Solve the cell equation for the drives `e`, with exact derivatives."""
     # What the solver prepares is a constant of the derivative rules, shared by all of them.
     state = solver.factor(lax.stop_gradient(problem))
@@ -60,13 +86,12 @@ def cells(solver: AbstractSolver, problem: Problem, e: Voltages) -> Cells:
 
 def matrix(solver: AbstractSolver, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
     """Transfer matrix and whether it is right, with exact derivatives."""
-    state = solver.factor(lax.stop_gradient(problem))
-    return _matrix(solver, lax.stop_gradient(state), problem.g, problem.wires)
+    return _matrix(solver, problem.g, problem.wires)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _cells(
-    solver: AbstractSolver, state: Any, g: Float[Array, "rows cols"], wires: Wires, e: Voltages
+    solver: AbstractSolver, state: Any, g: Float[Array, "rows cols"], wires: Wires, e: Drives
 ) -> Cells:
     return _respond(solver, state, problem_of(g, wires), e, None)
 
@@ -77,66 +102,85 @@ def _cells_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple
     _, dg, dwires, de = tangents
     out = _cells(solver, state, g, wires, e)
 
-    def drop(wires: Wires) -> Voltages:
-        return drop_of(wires, g)(out.i_cell)
+    def drops(wires: Wires) -> tuple[Voltages, Voltages]:
+        drop = drop_of(wires, g)
+        return drop.word(out.i_cell), drop.bit(out.i_cell)
 
-    _, d_drop = jax.jvp(drop, (wires,), (dwires,))
-    du, di = _linear_response(solver, state, problem_of(g, wires), de - d_drop, dg * out.u)
+    _, (d_word, d_bit) = jax.jvp(drops, (wires,), (dwires,))
+    problem = problem_of(g, wires)
+    du, di = _linear_response(solver, state, problem, de - d_word - d_bit, dg * out.u)
+    d_word, d_bit = d_word + problem.drop.word(di), d_bit + problem.drop.bit(di)
     none = np.zeros(out.ok.shape, jax.dtypes.float0)
-    return out, Cells(du, di, none, none)
+    return out, Cells(du, di, d_word, d_bit, none, none)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _matrix(
-    solver: AbstractSolver, state: Any, g: Float[Array, "rows cols"], wires: Wires
+    solver: AbstractSolver, g: Float[Array, "rows cols"], wires: Wires
 ) -> tuple[Transfer, Bool[Array, ""] | np.ndarray]:
-    return solver.transfer(state, problem_of(g, wires))
+    return solver.transfer(problem_of(g, wires))
 
 
 def _matrix_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple:
-    state, g, wires = primals
-    values, structure = jax.tree.flatten((g, wires))
-    changes = jax.tree.leaves(tuple(tangents[1:]), is_leaf=is_zero)
-    # What does not change is left out: its derivative would be computed, and be zero.
-    live = [k for k, change in enumerate(changes) if not is_zero(change)]
-
-    def found(*moving: Array) -> tuple:
-        every = list(values)
-        for k, value in zip(live, moving, strict=True):
-            every[k] = value
-        g, wires = jax.tree.unflatten(structure, every)
-        if solver.own_transfer is not None:
-            return solver.own_transfer(problem_of(g, wires))
-        cells = _cells(solver, state, g, wires, unit_drives(g))
-        return transfer_from(cells.i_cell), jnp.all(cells.ok)
-
-    at, along = tuple(values[k] for k in live), tuple(changes[k] for k in live)
-    (matrix, ok), (d_matrix, _) = jax.jvp(found, at, along)
+    g, wires = primals
+    found = solver.transfer_change(problem_of(g, wires), *tangents)
+    if found is None:
+        found = _change_by_cells(solver, g, wires, *tangents)
     # Nobody looks at the status of a derivative, so one that missed its tolerance becomes NaN: by a
     # factor, which reverse mode has too, where a choice of NaN would become a gradient of zero.
-    d_matrix = d_matrix * jnp.where(ok, 1, jnp.nan).astype(d_matrix.dtype)
-    return (matrix, ok), (d_matrix, np.zeros((), jax.dtypes.float0))
+    change = found.change * jnp.where(found.ok, 1, jnp.nan).astype(found.change.dtype)
+    return (found.matrix, found.ok), (change, np.zeros((), jax.dtypes.float0))
 
 
 _matrix.defjvp(_matrix_jvp, symbolic_zeros=True)
 
 
-def is_zero(tangent: Any) -> bool:
-    """Whether a derivative rule's input does not change at all."""
-    return isinstance(tangent, SymbolicZero)
+def _change_by_cells(
+    solver: AbstractSolver, g: Float[Array, "rows cols"], wires: Wires, dg: Any, dwires: Any
+) -> TransferChange:
+    """From the cell voltages of every unit drive."""
+
+    def found(g: Array, wires: Wires) -> tuple:
+        state = solver.factor(lax.stop_gradient(problem_of(g, wires)))
+        cells = _cells(solver, lax.stop_gradient(state), g, wires, unit_drives(g))
+        return transfer_from(cells.i_cell), jnp.all(cells.ok)
+
+    return change_along(found, (g, wires), (dg, dwires))
+
+
+def change_along(function: Callable[..., tuple], primals: tuple, tangents: tuple) -> TransferChange:
+    """Value and derivative of a function that returns T and whether it is right.
+
+    What does not change is left out: its derivative would be computed, and be zero.
+    """
+    values, structure = jax.tree.flatten(primals)
+    changes = jax.tree.leaves(tangents, is_leaf=is_zero)
+    live = [k for k, change in enumerate(changes) if not is_zero(change)]
+
+    def of_live(*moving: Array) -> tuple:
+        every = list(values)
+        for k, value in zip(live, moving, strict=True):
+            every[k] = value
+        return function(*jax.tree.unflatten(structure, every))
+
+    at, along = tuple(values[k] for k in live), tuple(changes[k] for k in live)
+    (matrix, ok), (change, _) = jax.jvp(of_live, at, along)
+    return TransferChange(matrix, ok, change)
 
 
 def _respond(
-    solver: AbstractSolver, state: Any, problem: Problem, s: Voltages, q: Voltages | None
+    solver: AbstractSolver, state: Any, problem: Problem, s: Drives, q: Voltages | None
 ) -> Cells:
     """Voltages and currents for series sources `s` and parallel sources `q`, if there are any."""
     drive = s if q is None else s - problem.drop(q)
     size = jnp.max(jnp.abs(drive), axis=(-2, -1), keepdims=True)
     size = jnp.where(size == 0, 1, size)  # keeps small drives clear of underflow
     answer = solver.cell_voltages(state, problem, drive / size)
-    u = answer.u * size
+    u, word, bit = (size * x for x in (answer.u, answer.word, answer.bit))
     i_cell = problem.g * u
-    return Cells(u, i_cell if q is None else q + i_cell, answer.ok, answer.steps)
+    if q is not None:
+        i_cell, word, bit = i_cell + q, word + problem.drop.word(q), bit + problem.drop.bit(q)
+    return Cells(u, i_cell, word, bit, answer.ok, answer.steps)
 
 
 def _linear_response(
@@ -157,7 +201,7 @@ def _linear_response(
     def answer(_: Any, sources: Pair) -> Pair:
         found = _respond(solver, state, frozen, *sources)
         pair = jnp.stack([found.u, found.i_cell])
-        return jnp.where(found.ok[:, None, None], pair, jnp.nan)
+        return pair * jnp.where(found.ok, 1, jnp.nan).astype(pair.dtype)[:, None, None]
 
     def transposed(_: Any, cotangents: Pair) -> Pair:
         return answer(_, cotangents[::-1])[::-1]

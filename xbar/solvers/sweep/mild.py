@@ -1,6 +1,7 @@
 """The sweep over columns where word lines feel each other little: transfer matrices, faster.
 
-The equations are those of `xbar.solvers.elimination`. Where the drop is mild, the admittances are
+The equations are those of `xbar.solvers.sweep.elimination`, with ``X = P^T`` and meshes written as
+admittances, which subtract: where the drop is mild they have digits to lose, and they are
 nearly diagonal, `Y = O + diag(y)` with entries of `O` some thousandths of those of `y`. What such
 matrices do to each other's diagonals is elementwise work; only the product of two small parts is a
 matrix product, and so small that float32 holds it to float64's digits. Per column, for an
@@ -18,19 +19,20 @@ products leave an error of about ``2 c^3`` in all, a whole Newton step ``4 c^4 /
 Bit lines need no matrix: ``S = diag(own) - (upper_i lower_k for i < k, symmetric)``.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
-from xbar.solvers.admittance import Passage
-from xbar.solvers.base import Problem, Transfer, probe
+from xbar.solvers.base import Problem, Transfer, error_bound, largest_current, probe
 from xbar.solvers.batching import chosen
-from xbar.solvers.bit_line import Cells, Chains, cells_of, chains_of
 from xbar.solvers.lines import product, running_sum
-from xbar.solvers.loops import scan
-from xbar.solvers.sweep_check import lying, transfer_ok, turned
+from xbar.solvers.sweep.answers import Answers
+from xbar.solvers.sweep.bit_line import BitLine, Chains, chains_of, short_mutual_impedance
+from xbar.solvers.sweep.elimination import columns_of
 
 # Share of the tolerance that the estimated errors may take: what they leave out is less than 3.
 SHARE = 0.3
@@ -48,59 +50,50 @@ class Split(NamedTuple):
     diagonal: Float[Array, "*cols rows"]
 
 
-class Answers(NamedTuple):
-    """How an array that was swept answers, per column from the driven end."""
-
-    passage: Passage  # X_j, less its part on the diagonal
-    lost: Lines  # X_j = passage - diag(lost)
-    u: Squares  # cell voltages for 1 V on each row (cols, inputs, rows) [V]
-    beside: Squares  # C of the bit line by itself, less its diagonal
-    own: Lines  # C = beside + diag(own)
-    reach: Lines  # its c
-
-
 class _Swept(NamedTuple):
+    line: BitLine
     chains: Chains
     segment: Lines
     level: Int[Array, ""]
     ahead: Split
 
 
-def mild_transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
+def mild_transfer(flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
     """Transfer matrix by this sweep; for arrays in turn or in batches, never differentiated.
 
     Args:
-        problem: the array.
+        flat: an array that has at least as many columns as rows.
         rtol: bound on the error of every current, relative to the largest.
 
     Returns:
         T, and whether the drop is mild enough and T passed its check.
     """
-    flat = lying(problem)
     swept = _swept(flat, rtol)
     matrix, mixed = _walk(swept)
-    return (matrix if flat is problem else turned(matrix)), _ok(swept, flat, matrix, mixed, rtol)
+    return matrix, _ok(swept, flat, matrix, mixed, rtol)
 
 
 def mild_answers(flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""], Answers]:
-    """The same for an array that has at least as many columns as rows, with what it came from."""
+    """The same with how the array answers, for derivatives."""
     swept = _swept(flat, rtol)
-    cells = cells_of(flat.g.T, flat.segments()[1].T)
-    matrix, mixed, change, u = _walk(swept, cells)
-    passage = Passage(change, jnp.ones(len(change), change.dtype))
-    answers = Answers(passage, swept.segment * swept.ahead.diagonal, u, *cells)
+    line = swept.line
+    beside = -line.g[:, None, :] * short_mutual_impedance(line)
+    matrix, mixed, change, u = _walk(swept, (beside, line.own))
+    kept = jnp.ones((), matrix.dtype)
+    lost = swept.segment * swept.ahead.diagonal
+    answers = Answers(kept, change, lost, u, beside, line.own, line.reach)
     return matrix, _ok(swept, flat, matrix, mixed, rtol), answers
 
 
 def is_mild(flat: Problem, rtol: float) -> Bool[Array, ""]:
     """Whether the drop of an array with at least as many columns as rows is mild enough."""
-    word, bit = flat.segments()
-    return mildness(chains_of(flat.g.T, bit.T), word.T, rtol) < NOT_MILD
+    line, segment = columns_of(flat)
+    return mildness(chains_of(line), segment, rtol) < NOT_MILD
 
 
 def _swept(flat: Problem, rtol: float) -> _Swept:
-    word, bit = flat.segments()
-    chains, segment = chains_of(flat.g.T, bit.T), word.T
+    line, segment = columns_of(flat)
+    chains = chains_of(line)
     level = mildness(chains, segment, rtol)
 
     def none(chains: Chains, segment: Lines) -> Split:
@@ -108,12 +101,21 @@ def _swept(flat: Problem, rtol: float) -> _Swept:
         return Split(jnp.zeros((cols, rows, rows), segment.dtype), jnp.zeros_like(segment))
 
     ahead = chosen(level, [_by_one_product, _by_two_products, none], chains, segment)
-    return _Swept(chains, segment, level, ahead)
+    return _Swept(line, chains, segment, level, ahead)
 
 
 def _ok(swept: _Swept, flat: Problem, matrix: Array, mixed: Lines, rtol: float) -> Bool[Array, ""]:
-    i_cell, signs = _cell_currents(swept.chains, mixed).T, probe(flat.g.shape[0], flat.g.dtype)
-    return transfer_ok(flat, matrix, i_cell, signs, rtol) & (swept.level < NOT_MILD)
+    """Whether T is right for one random input, by its cell voltages and their residual."""
+    signs = probe(flat.g.shape[0], flat.g.dtype)
+    i_cell = _cell_currents(swept.chains, mixed).T[None]
+    e = jnp.broadcast_to(signs[:, None], i_cell.shape)
+    word, bit = flat.drop.word(i_cell), flat.drop.bit(i_cell)
+    # Ohm's law, or through the wires where a cell is open.
+    u = jnp.where(flat.g > 0, i_cell / jnp.where(flat.g > 0, flat.g, 1), e - word - bit)
+    off = jnp.max(jnp.abs(product(matrix, signs) - jnp.sum(i_cell[0], axis=0)))
+    same = off <= rtol * largest_current(i_cell)[0]
+    left = e - u - word - bit
+    return same & (error_bound(flat.g, u, left)[0] <= rtol) & (swept.level < NOT_MILD)
 
 
 def mildness(chains: Chains, segment: Lines, rtol: float) -> Int[Array, ""]:
@@ -162,7 +164,7 @@ def _eliminate(chains: Chains, segment: Lines, *, newton: bool) -> Split:
 
     nothing = Split(jnp.zeros((rows, rows), dtype), jnp.zeros(rows, dtype))
     longer = segment - jnp.concatenate([segment[1:], segment[-1:]])  # than the column before
-    return scan(step, (nothing, nothing), (chains, segment, longer), reverse=True)[1]
+    return _scan(step, (nothing, nothing), (chains, segment, longer), reverse=True)[1]
 
 
 def _passed_on(last: Split, seen: Split, new: Split, d: Array, longer: Array) -> Split:
@@ -189,10 +191,10 @@ def _seen_through(new: Split, d: Array, start: Split, newton: bool) -> Split:
     return Split(found, diagonal + rest - diagonal * d * rest)
 
 
-def _walk(swept: _Swept, cells: Cells | None = None) -> tuple:
+def _walk(swept: _Swept, cells: tuple[Squares, Lines] | None = None) -> tuple:
     """From the sources on: T, and all word-line voltages for the probe.
 
-    With the bit lines' cells, also `Answers.passage.change` and cell voltages for 1 V on each row.
+    With the bit lines' C, beside its diagonal and on it, also `Answers.change` and `Answers.u`.
     """
     (small, diagonal), segment, out = swept.ahead, swept.segment, swept.chains.out
     rows, dtype = segment.shape[1], segment.dtype
@@ -211,8 +213,8 @@ def _walk(swept: _Swept, cells: Cells | None = None) -> tuple:
         return Split(w, kept), found
 
     start = Split(jnp.zeros((rows, rows), dtype), jnp.ones(rows, dtype))
-    own, beside = (None, None) if cells is None else (cells.own, cells.beside)
-    return scan(step, start, (diagonal, segment, out, own), (small, beside))[1]
+    beside, own = (None, None) if cells is None else cells
+    return _scan(step, start, (diagonal, segment, out, own), (small, beside))[1]
 
 
 def _cell_currents(chains: Chains, w: Lines) -> Lines:
@@ -224,3 +226,32 @@ def _cell_currents(chains: Chains, w: Lines) -> Lines:
 def _small_product(a: Array, b: Array) -> Array:
     """Product of two small parts: far below the diagonals, so float32 will do."""
     return product(a.astype(jnp.float32), b.astype(jnp.float32)).astype(a.dtype)
+
+
+def _scan(
+    step: Callable[..., tuple], start: Any, held: Any, sliced: Any = None, *, reverse: bool = False
+) -> tuple:
+    """`lax.scan` over ``step(carry, held, sliced)``, with `held` made ready a turn before.
+
+    Elementwise code that reads a slice of the loop's inputs at two places looks up the slice's
+    place for every element, one element at a time: four times as slow as where the slice is there
+    as an array, which makes itself felt where the slice is a vector and the work on matrices.
+
+    Args:
+        step: from carry, `held` and `sliced` to the next carry and an output.
+        start: the first carry.
+        held: inputs with a leading axis, small: they are copied twice.
+        sliced: inputs with a leading axis that are sliced as usual.
+        reverse: from the last to the first.
+    """
+    first = jax.tree.map(lambda x: x[-1 if reverse else 0], held)
+    following = jax.tree.map(lambda x: jnp.roll(x, 1 if reverse else -1, axis=0), held)
+
+    def turn(carry: tuple, inputs: tuple) -> tuple:
+        state, now = carry
+        following, sliced = inputs
+        state, out = step(state, now, sliced)
+        return (state, following), out
+
+    (state, _), out = lax.scan(turn, (start, first), (following, sliced), reverse=reverse)
+    return state, out

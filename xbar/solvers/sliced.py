@@ -1,0 +1,77 @@
+"""What is left of the cell equation, where sums in plain arithmetic would hide it.
+
+Where a line hardly carries any current but its resistance is large, ``drop(g u)`` is a small sum of
+large currents times a large resistance, and loses all digits; so does ``e - u - drop`` where the
+wires take nearly all of the drive. It is the sums alone that do the harm: a product that is rounded
+stands for a circuit whose conductance or resistance differs by a rounding. So every sum is taken
+over an upper part of its terms, all multiples of one unit and few enough bits for the sum to be
+exact in any order, and over the small rest (Rump, Ogita and Oishi, 2008); sums over both parts are
+the ordinary ones. Cell voltages are unevaluated sums of two numbers for the same reason.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from xbar.solvers.base import Drives, Left, Problem, Voltages
+from xbar.solvers.lines import BIT, WORD, running_sum
+
+# Longer sums are taken in blocks. A program with one product per sum is smaller, and this is a last
+# resort, where size counts for more than time.
+SHORT = 256
+
+
+class Wide(NamedTuple):
+    """The sum ``high + low``."""
+
+    high: Array
+    low: Array
+
+
+def plus(a: Wide, b: Array) -> Wide:
+    """``a + b``, the upper part rounded anew."""
+    low = a.low + b
+    high = a.high + low
+    return Wide(high, low - (high - a.high))
+
+
+def _size(x: Array) -> Array:
+    return jnp.max(jnp.abs(x), axis=(-2, -1), keepdims=True)
+
+
+def _sliced(x: Array, unit: Array, count: int = 2) -> Array:
+    """Upper to lower parts along the first axis, all but the last multiples of one unit."""
+    parts = []
+    for _ in range(count - 1):
+        parts.append((x + unit) - unit)
+        x, unit = x - parts[-1], 4 * max(x.shape[-2:]) * jnp.finfo(x.dtype).eps * unit
+    return jnp.concatenate([*parts, x])
+
+
+def left_in_full(problem: Problem, e: Drives, u: Wide) -> Left:
+    """As `left_by`, with nothing hidden that is more than roundings of conductances and wires."""
+    n, (rows, cols) = len(e), problem.g.shape
+    terms = 4.0 * max(rows, cols)
+    i_cell = problem.g * u.high
+    count = 3 if e.dtype == jnp.float32 else 2
+    parts = _sliced(i_cell, terms * _size(i_cell), count)
+    parts = parts.at[-n:].add(problem.g * u.low)
+
+    def across_segments(r: Array, axis: int) -> Voltages:
+        """Voltage across each segment, from the currents of the cells behind it."""
+        behind = running_sum(parts, axis, reverse=axis == WORD, short=SHORT)
+        return r * jnp.sum(behind.reshape(count, n, rows, cols), axis=0)
+
+    word_line, bit_line = problem.segments()
+    word, bit = across_segments(word_line, WORD), across_segments(bit_line, BIT)
+    unit = terms * jnp.maximum(_size(e), jnp.maximum(_size(word), _size(bit)))
+
+    def lost(across: Voltages, axis: int) -> Array:
+        return running_sum(_sliced(across, unit), axis, reverse=axis == BIT, short=SHORT)
+
+    word, bit, drive = lost(word, WORD), lost(bit, BIT), _sliced(e, unit)
+    parts = drive - word - bit
+    residual = (parts[:n] - u.high) + (parts[n:] - u.low)
+    nothing = jnp.zeros_like(residual)
+    return Left(word[:n] + word[n:], bit[:n] + bit[n:], residual, nothing, nothing[:, 0, 0])

@@ -1,0 +1,1 @@
+"""Elimination of an array column by column."""

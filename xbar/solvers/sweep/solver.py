@@ -1,0 +1,188 @@
+"""Direct elimination column by column: right for every legal circuit, whatever the wire resistance.
+
+The equations are those of `xbar.solvers.sweep.elimination`.
+"""
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool
+
+from xbar.circuit import Wires
+from xbar.solvers.base import (
+    AbstractSolver,
+    Answer,
+    Drives,
+    Problem,
+    Transfer,
+    TransferChange,
+    check_rtol,
+    default_rtol,
+    is_zero,
+    problem_of,
+    reflected,
+    reflected_answer,
+    transposed,
+)
+from xbar.solvers.batching import chosen, per_array, repaired
+from xbar.solvers.lines import drop_of
+from xbar.solvers.sweep import voltages
+from xbar.solvers.sweep.answers import Answers, answers_of, transfer_change
+from xbar.solvers.sweep.elimination import Column, Sweep, columns_of, transfer_of
+from xbar.solvers.sweep.mild import is_mild, mild_answers, mild_transfer
+
+# Up to so many cells on the shorter side the elimination takes no longer than what is made for mild
+# drop alone, and compiles in a third of the time (benchmarks/log.md).
+SMALL_SIDE = 32
+# Numbers that arrays side by side may have: what fits a processor's second-level cache.
+LANES_SIZE = 2**15
+
+
+class ColumnSweep(AbstractSolver):
+    """Direct solver: eliminates bit lines, then walks the columns; for severe drop and many inputs.
+
+    Walks along the longer side of the array (the roles of word and bit lines can be exchanged:
+    reciprocity), at a cost of about ``6 min(rows, cols)^3 max(rows, cols)`` operations.
+
+    Args:
+        rtol: bound on the error of every current, relative to the largest current, and of every
+            node voltage, relative to the largest drive; None means 1e-10 in float64 and 1e-5 in
+            float32.
+
+    Raises:
+        ValueError: an option out of range.
+    """
+
+    rtol: float | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        check_rtol("ColumnSweep", self.rtol)
+
+    def factor(self, problem: Problem) -> Sweep | Column:
+        """Every column's mesh, from the open end to the source."""
+        return _per_array(lambda problem: voltages.prepared(_flat(problem)), problem)(problem)
+
+    def cell_voltages(self, state: Sweep | Column, problem: Problem, e: Drives) -> Answer:
+        """Sweep for each drive, and refine on the residual of the cell equation if need be."""
+        rtol = default_rtol(self.rtol, e.dtype)
+        return _per_array(partial(_cell_voltages, rtol=rtol), problem)(state, problem, e)
+
+    def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """By the elimination; by `xbar.solvers.sweep.mild` where arrays are large and drop mild."""
+        if _is_small(problem):
+            return self.eliminated_transfer(problem)
+        rtol = default_rtol(self.rtol, problem.g.dtype)
+        found = per_array(partial(_mild_transfer, rtol=rtol))(problem)
+        return repaired(found[1], found, self.eliminated_transfer, problem)
+
+    def eliminated_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """By the elimination, whatever the drop."""
+        return _per_array(_transfer, problem)(problem)
+
+    def transfer_change(self, problem: Problem, dg: Any, dwires: Any) -> TransferChange:
+        """As the answer to currents past the cells (`xbar.solvers.sweep.answers`)."""
+        flat = _flat(problem)
+        turned = flat is not problem
+        if turned:
+            dg = dg if is_zero(dg) else reflected(dg)
+            dwires = _exchanged(dwires)
+        rtol = default_rtol(self.rtol, problem.g.dtype)
+        matrix, ok, answers = _found(rtol, flat.g, flat.wires)
+        dg = jnp.zeros_like(flat.g) if is_zero(dg) else dg
+        still = all(map(is_zero, jax.tree.leaves(dwires, is_leaf=is_zero)))
+        series = None if still else _past_cells(flat, dwires, answers)
+        change = transfer_change(answers, flat, dg.T, series)
+        if turned:
+            matrix, change = reflected(matrix), reflected(change)
+        return TransferChange(matrix, ok, change)
+
+
+def _flat(problem: Problem) -> Problem:
+    """The problem with at least as many columns as rows."""
+    rows, cols = problem.g.shape
+    return problem if rows <= cols else transposed(problem)
+
+
+def _is_small(problem: Problem) -> bool:
+    return min(problem.g.shape) <= SMALL_SIDE
+
+
+def _per_array(function: Any, problem: Problem) -> Any:
+    """`per_array` with as many arrays side by side as stay in a processor's cache."""
+    rows, cols = sorted(problem.g.shape)
+    return per_array(function, max(1, min(16, LANES_SIZE // (rows * (rows + cols)))))
+
+
+def _cell_voltages(state: Sweep | Column, problem: Problem, e: Drives, rtol: float) -> Answer:
+    flat = _flat(problem)
+    if flat is problem:
+        return voltages.cell_voltages(state, flat, e, rtol)
+    return reflected_answer(voltages.cell_voltages(state, flat, reflected(e), rtol))
+
+
+def _transfer(problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+    flat = _flat(problem)
+    matrix = transfer_of(columns_of(flat))
+    return (matrix if flat is problem else reflected(matrix)), jnp.all(jnp.isfinite(matrix))
+
+
+def _mild_transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
+    flat = _flat(problem)
+    matrix, ok = mild_transfer(flat, rtol)
+    return (matrix if flat is problem else reflected(matrix)), ok
+
+
+def _exchanged(dwires: Any) -> Any:
+    """A change of wires, as seen from the outputs; what does not change stays so."""
+    changes, structure = jax.tree.flatten(dwires, is_leaf=is_zero)
+    word, bit, source, sense = (x if is_zero(x) else reflected(x) for x in changes)
+    return jax.tree.unflatten(structure, [bit, word, sense, source])
+
+
+def _past_cells(flat: Problem, dwires: Any, answers: Answers) -> Array:
+    """Currents past the cells for a change of wires (cols, inputs, rows) [A], ``-g d_drop``."""
+    g, wires = flat.g, flat.wires
+    i_cell = g * jnp.moveaxis(answers.u, 0, 2)
+    along = jax.tree.map(
+        lambda x, dx: jnp.zeros_like(x) if is_zero(dx) else dx, wires, dwires, is_leaf=is_zero
+    )
+    _, change = jax.jvp(lambda wires: drop_of(wires, g)(i_cell), (wires,), (along,))
+    return -g.T[:, None, :] * jnp.moveaxis(change, 2, 0)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _found(rtol: float, g: Array, wires: Wires) -> tuple[Transfer, Any, Answers]:
+    """T, whether it is right, and how the array answers; g has at least as many columns as rows."""
+
+    def by_sweep(g: Array, wires: Wires) -> tuple:
+        matrix, answers = answers_of(problem_of(g, wires))
+        return matrix, jnp.all(jnp.isfinite(matrix)), answers
+
+    def by_mild(g: Array, wires: Wires) -> tuple:
+        return mild_answers(problem_of(g, wires), rtol)
+
+    def found(g: Array, wires: Wires) -> tuple:
+        # Chosen beforehand, not repaired afterwards: a repair would hold both results in memory,
+        # and more than 32 MiB are mapped anew by the C library at each call.
+        mild = is_mild(problem_of(g, wires), rtol)
+        return chosen(jnp.where(mild, 0, 1), [by_mild, by_sweep], g, wires)
+
+    problem = problem_of(g, wires)
+    if _is_small(problem):
+        return _per_array(by_sweep, problem)(g, wires)
+    return per_array(found)(g, wires)
+
+
+@_found.defjvp
+def _found_jvp(rtol: float, primals: tuple, tangents: tuple) -> tuple:
+    """Derivatives of the answers themselves, for second derivatives of T."""
+
+    def by_sweep(g: Array, wires: Wires) -> tuple:
+        matrix, answers = answers_of(problem_of(g, wires))
+        return matrix, jnp.all(jnp.isfinite(matrix)), answers
+
+    return jax.jvp(by_sweep, primals, tangents)
