@@ -2,9 +2,9 @@
 
 The oracle eliminates the circuit's nodes one by one by the star-mesh transform, in NumPy's long
 double (64 bits of significand on x86) and with sums, products and quotients of non-negative numbers
-alone, so that every node voltage is right to about 1e-17 of the largest drive. It shares no code and
-no formulation with the package: a segment of 0 ohm is one of 1e-1000 ohm. Exact fractions confirm it
-on small circuits (test_fuzz.py).
+alone, so that every node voltage is right to about 1e-17 of the largest drive. It shares no code
+with the package, and knows node conductances alone: a segment of 0 ohm is one of 1e-1000 ohm. Exact
+fractions confirm it on small circuits (test_fuzz.py).
 """
 
 from typing import NamedTuple

@@ -9,8 +9,8 @@ function of W whose derivative is `b_p`, over the rows, has
 with `u_p`, `j_p` the cell voltages and segment currents for the rows driven at `b_p`, and `l_p`,
 `i_p` those for `f_p` in series with the columns. With the columns pulled so, they draw
 ``p_j = P_j^T (S_j f + p_{j+1})`` in front of column j; by reciprocity, what the rows carry at the
-drivers is W. The way back then finds the word-line nodes for both drives, ``P_j w_{j-1} - D_j p_j`` and
-``P_j w_{j-1}``. The segments at the ends of the lines, where drivers and amplifiers are, carry
+drivers is W. The way back then finds the word-line nodes for both drives, ``P_j w_{j-1} - D_j p_j``
+and ``P_j w_{j-1}``. The segments at the ends of the lines, where drivers and amplifiers are, carry
 whole sums of cell currents; those between them carry running sums, which are work of their own and
 may be left out.
 """

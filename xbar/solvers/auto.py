@@ -10,10 +10,10 @@ to fall back upon:
 | more | `CG`, then sweep | sweep while its factors fit, else `CG` | tiles, then sweep |
 
 where "sweep" is `ColumnSweep`. `CG` takes time in proportion to the inputs and to the steps that
-the drop costs; `ColumnSweep` first eliminates the array, whatever the drop, and then takes little for each input; tiles give
-nothing but the transfer matrix, and that of a large array by far the fastest. The elimination of
-`ColumnSweep` subtracts nothing and refines what it finds, so that it is right for every legal
-circuit in any precision.
+the drop costs; `ColumnSweep` first eliminates the array, whatever the drop, and then takes little
+for each input; tiles give nothing but the transfer matrix, and that of a large array by far the
+fastest. The elimination of `ColumnSweep` subtracts nothing and refines what it finds, so that it is
+right for every legal circuit in any precision.
 """
 
 from typing import Any
