@@ -74,7 +74,7 @@ class Levels(AbstractProgramming):
         halfway = (levels[1:] + levels[:-1]) / 2
         nearest = levels[jnp.searchsorted(halfway, lax.stop_gradient(g))]
         held = jnp.clip(g, window.g_min.astype(g.dtype), window.g_max.astype(g.dtype))
-        return held + lax.stop_gradient(nearest - held)
+        return nearest + (held - lax.stop_gradient(held))  # the level itself, to the last bit
 
     def describe(self) -> str:
         """Their number and spacing."""
