@@ -244,7 +244,5 @@ def test_a_bad_table_gets_one_sentence(rows, unit, message):
 def test_a_bad_line_of_a_file_is_named(tmp_path):
     path = tmp_path / "bad.csv"
     path.write_text("target,mean,sigma\n1,1,0\n2,two,0\n")
-    with pytest.raises(
-        ValueError, match=r"table: got '2,two,0' in row 2 of .*bad.csv, needs"
-    ):
+    with pytest.raises(ValueError, match=r"table: got '2,two,0' in row 2 of .*bad.csv, needs"):
         from_table(path, "uS")
