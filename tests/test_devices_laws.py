@@ -136,6 +136,15 @@ def test_write_verify_is_repeated_programming_until_accepted(accept, pulses):
     assert stats.ks_2samp(found, g).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_furthest_draw_of_write_verify_is_finite(dtype, monkeypatch):
+    monkeypatch.setattr(jax.random, "uniform", lambda *_: jnp.full(N, -1, dtype))
+    for pulses in (1, 5):
+        found = np.asarray(WriteVerify(0.02, pulses, 2e-6).program(cells(5e-5, dtype), KEY))
+        assert found.dtype == dtype
+        assert np.isfinite(found).all()
+
+
 def test_more_pulses_converge_more_cells_and_a_cell_in_reach_is_within():
     shares = [float(WriteVerify(0.02, n, 2e-6).converged(cells(5e-5))[0]) for n in (1, 2, 5, 50)]
     assert shares == sorted(shares)

@@ -107,10 +107,10 @@ def test_a_tunnel_junction_lies_between_its_limits():
     for v, limit in ((1e-6, 4 * BOLTZMANN * 300 * 1e-5), (2.0, 2 * CHARGE * 2e-5)):
         found = xb.output_noise(xb.Crossbar(g), np.array([v]), shot="tunnel", solver=SOLVER)
         np.testing.assert_allclose(found, [[limit]], rtol=1e-6)
-    v = 0.05
-    found = xb.output_noise(xb.Crossbar(g), np.array([v]), shot="tunnel", solver=SOLVER)
-    x = CHARGE * v / (2 * BOLTZMANN * 300)
-    np.testing.assert_allclose(found, [[2 * CHARGE * v * 1e-5 / np.tanh(x)]], rtol=1e-12)
+    for x in (0.0099, 0.0101, 1.0):  # the first by a series
+        v = x * 2 * BOLTZMANN * 300 / CHARGE
+        found = xb.output_noise(xb.Crossbar(g), np.array([v]), shot="tunnel", solver=SOLVER)
+        np.testing.assert_allclose(found, [[2 * CHARGE * v * 1e-5 / np.tanh(x)]], rtol=1e-12)
 
 
 def test_many_inputs_batches_and_float32():

@@ -210,7 +210,7 @@ class TableFit(AbstractFit):
                 f"value: got {self.value.size} for {self.g.size} conductances, "
                 "needs as many, and at least 2"
             )
-        if is_concrete(g) and not np.all(np.diff(np.asarray(g)) > 0):
+        if is_concrete(g) and not np.all(np.asarray(g)[1:] > np.asarray(g)[:-1]):
             raise ValueError("g: got conductances that do not rise, needs each above the last [S]")
 
     def __call__(self, g: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -234,9 +234,9 @@ class FunctionFit(AbstractFit):
         TypeError: it cannot be called.
     """
 
-    function: Callable[[Array], Array] = eqx.field(static=True)
+    function: Callable[..., Any] = eqx.field(static=True)
 
-    def __init__(self, function: Callable[[Array], Array]):
+    def __init__(self, function: Callable[..., Any]):
         if not callable(function):
             raise TypeError(f"function: got {type(function).__name__}, needs a function of g [S]")
         self.function = function
@@ -261,7 +261,7 @@ def as_fit(value: Any) -> AbstractFit:
     """
     if isinstance(value, AbstractFit):
         return value
-    return FunctionFit(value) if callable(value) else ConstantFit(value)
+    return ConstantFit(value) if not callable(value) else FunctionFit(value)
 
 
 def _reference(g_ref: Any) -> Float[Array, ""]:

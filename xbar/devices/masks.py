@@ -129,7 +129,7 @@ class Complement(AbstractMask):
 class AbstractCombination(AbstractMask):
     """Two masks put together by the larger or the smaller of their levels."""
 
-    of_levels: eqx.AbstractClassVar[Callable[[Array, Array], Array]]
+    of_levels: ClassVar[Callable[[Array, Array], Array]]
     a: AbstractMask
     b: AbstractMask
 

@@ -73,7 +73,7 @@ class Ring(AbstractMask):
 class AbstractBand(AbstractMask):
     """A band of neighbouring lines, centre - width/2 <= t < centre + width/2 across them."""
 
-    across_rows: eqx.AbstractClassVar[bool]
+    across_rows: ClassVar[bool]
     centre: Float[Array, ""]
     width: Float[Array, ""]
 
@@ -125,7 +125,7 @@ class Columns(AbstractBand):
 class AbstractLines(AbstractMask):
     """Lines of the weight matrix by index; negative ones count from the end."""
 
-    rows: eqx.AbstractClassVar[bool]
+    rows: ClassVar[bool]
     lines: Int[Array, " n"]
 
     def __init__(self, lines: Any):

@@ -28,7 +28,7 @@ Shape = tuple[int, ...]
 class AbstractStuck(AbstractFault):
     """Cells of a pair, one or both, stuck at one value."""
 
-    sides: eqx.AbstractClassVar[tuple[bool, bool]]  # whether the plus, the minus cell sticks
+    sides: ClassVar[tuple[bool, bool]]  # whether the plus, the minus cell sticks
     value: StuckValue
 
     def __init__(self, value: Any = "on"):

@@ -33,7 +33,7 @@ class Levels(AbstractProgramming):
     """
 
     n: int = eqx.field(static=True)
-    spacing: Spacing = eqx.field(static=True)
+    spacing: str = eqx.field(static=True)
 
     def __init__(self, n: int, spacing: str = "linear"):
         if not isinstance(n, int) or isinstance(n, bool) or n < 2:

@@ -34,8 +34,8 @@ class Lognormal(AbstractProgramming):
     """
 
     sigma_ln: Float[Array, ""]
-    keeps: Keeps = eqx.field(static=True)
-    between: Between = eqx.field(static=True)
+    keeps: str = eqx.field(static=True)
+    between: str = eqx.field(static=True)
 
     def __init__(self, sigma_ln: Any, keeps: str = "median", between: str = "devices"):
         self.sigma_ln = checked(
@@ -44,7 +44,7 @@ class Lognormal(AbstractProgramming):
         for name, word, words in (("keeps", keeps, Keeps), ("between", between, Between)):
             if word not in get_args(words):
                 raise ValueError(f"Lognormal.{name}: got {word!r}, needs one of {get_args(words)}")
-        self.keeps, self.between = keeps, between  # type: ignore[assignment]
+        self.keeps, self.between = keeps, between
 
     @property
     def per_cycle(self) -> bool:

@@ -130,7 +130,8 @@ class WriteVerify(AbstractProgramming):
         inside = w < 1 - missed
         within = jnp.where(inside, w, 0) * p / jnp.where(missed < 1, 1 - missed, 1)
         beyond = jnp.where(inside, 0, 1 - w) * (1 - p) / jnp.where(missed > 0, missed, 1)
-        size = 2**0.5 * erfinv(jnp.where(inside, within, 1 - beyond))
+        furthest = 1 - jnp.finfo(g.dtype).epsneg  # 5.4 sigma in float32: the inverse at 1 is inf
+        size = 2**0.5 * erfinv(jnp.minimum(jnp.where(inside, within, 1 - beyond), furthest))
         return at_least_0(g + jnp.sign(signed) * jnp.where(sigma > 0, sigma * size, 0))
 
     def describe(self) -> str:
