@@ -51,7 +51,7 @@ def test_without_spread_every_cell_follows_the_power_law():
 
 
 def test_the_exponents_are_those_asked_for_in_mean_and_spread():
-    nu = Drift(0.2, 0.03).exponents((200, 200), jnp.float64, KEY)
+    nu = Drift(0.2, 0.03).exponents(jnp.zeros((200, 200)), KEY)
     assert abs(float(nu.mean()) - 0.2) < 5 * 0.03 / 200
     assert abs(float(nu.std()) - 0.03) < 5 * 0.03 / (200 * 2**0.5)
 

@@ -29,7 +29,7 @@ OUTER = {
     "sensitivity",
     "spice",
 }
-CIRCUIT = {"circuit", "solvers", "solve", "nn"}
+CIRCUIT = {"analysis", "circuit", "solvers", "solve", "nn"}
 KNOW_NO_CIRCUIT = {"devices", "learn", "plots"}
 # `import xbar` must load none of these.
 HEAVY = ["h5py", "jinja2", "matplotlib", "sklearn", "typer"]

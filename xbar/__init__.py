@@ -1,5 +1,12 @@
 """xbar: a differentiable simulator of ReRAM crossbar circuits in JAX."""
 
+from xbar import devices as devices
+from xbar.analysis import LineDelay as LineDelay
+from xbar.analysis import Power as Power
+from xbar.analysis import elmore_delay as elmore_delay
+from xbar.analysis import output_delay as output_delay
+from xbar.analysis import output_noise as output_noise
+from xbar.analysis import power as power
 from xbar.batch import batch_map as batch_map
 from xbar.circuit import RESULTS as RESULTS
 from xbar.circuit import Crossbar as Crossbar

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from xbar.checks import as_real, check_literal, check_shape, checked, warn_of_ohms
+from xbar.circuit.geometry import resistance_at_node, segment_resistance
 
 
 class Wires(eqx.Module):
@@ -59,6 +60,66 @@ class Wires(eqx.Module):
                 needs = "a scalar or (rows, cols)" if per_cell else "a scalar or one per line"
                 raise ValueError(f"Wires.{name}: got shape {array.shape}, needs {needs}")
             setattr(self, name, array)
+
+    @staticmethod
+    def from_geometry(
+        width: Any,
+        thickness: Any,
+        pitch_word: Any,
+        pitch_bit: Any,
+        rho: Any,
+        barrier: Any = 0.0,
+        **ends: Any,
+    ) -> "Wires":
+        """Wires of metal lines of one cross-section, r = rho_eff pitch / (width thickness).
+
+        Args:
+            width: of the lines, () [m].
+            thickness: of the lines, () [m].
+            pitch_word: from cell to cell along a word line, () [m].
+            pitch_bit: from cell to cell along a bit line, () [m].
+            rho: resistivity of the metal, () [ohm m]; copper's in a thin line, not in bulk.
+            barrier: thickness of the barrier on two sides and the bottom, () [m].
+            ends: the other resistances of `Wires`, such as `source` and `sense` [ohm].
+
+        Returns:
+            The wires.
+
+        Raises:
+            ValueError: a concrete number that is not above 0, or a barrier that leaves no metal.
+        """
+        word, bit = (
+            segment_resistance(pitch, width, thickness, rho, barrier)
+            for pitch in (pitch_word, pitch_bit)
+        )
+        return Wires(word, bit, **ends)
+
+    @staticmethod
+    def at_node(nm: int, cell: Any = "4F2", table: str = "neurosim-1.4", **ends: Any) -> "Wires":
+        """Wires of a technology node, by published tables of its lines.
+
+        | table | nodes [nm] | ohm per 4F2 cell |
+        |---|---|---|
+        | neurosim-1.4 (default) | 130 to 1 | 65: 0.30, 32: 0.64, 22: 0.93, 14: 1.26, 7: 2.78 |
+        | neurosim-1.3 | 130 to 7 | 65: 0.30, 32: 0.73, 22: 1.06, 14: 2.03, 7: 3.53 |
+
+        Sources: Param.cpp of DNN_NeuroSim V1.4 (with the barrier's thickness) and V1.3 (whose
+        resistivities hold it). F is the width of a line, not the node's name.
+
+        Args:
+            nm: technology node [nm], a key of `xbar.circuit.geometry.TABLES[table]`.
+            cell: "4F2" for a crossbar's 2F x 2F, "1T1R" for 12F along the word line and 4F along
+                the bit line, or two pitches of your own in F, word line first.
+            table: which.
+            ends: the other resistances of `Wires`, such as `source` and `sense` [ohm].
+
+        Returns:
+            The wires.
+
+        Raises:
+            ValueError: an unknown node, cell or table.
+        """
+        return Wires(*resistance_at_node(nm, cell, table), **ends)
 
     @property
     def leaves(self) -> dict[str, Array]:

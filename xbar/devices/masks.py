@@ -22,7 +22,8 @@ All numbers of a mask may be traced, differentiated and batched: build a batch w
 """
 
 import abc
-from typing import final
+from collections.abc import Callable
+from typing import ClassVar, final
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -125,8 +126,20 @@ class Complement(AbstractMask):
         return -self.of.level(y, x)
 
 
+class AbstractCombination(AbstractMask):
+    """Two masks put together by the larger or the smaller of their levels."""
+
+    of_levels: ClassVar[Callable[[Array, Array], Array]]
+    a: AbstractMask
+    b: AbstractMask
+
+    def level(self, y: YCentres, x: XCentres) -> Level:
+        """The larger level (union) or the smaller (intersection)."""
+        return type(self).of_levels(self.a.level(y, x), self.b.level(y, x))
+
+
 @final
-class Union(AbstractMask):
+class Union(AbstractCombination):
     """The pairs in either of two masks; written `a | b`.
 
     Args:
@@ -134,16 +147,11 @@ class Union(AbstractMask):
         b: another.
     """
 
-    a: AbstractMask
-    b: AbstractMask
-
-    def level(self, y: YCentres, x: XCentres) -> Level:
-        """The larger level."""
-        return jnp.maximum(self.a.level(y, x), self.b.level(y, x))
+    of_levels: ClassVar[Callable[[Array, Array], Array]] = jnp.maximum
 
 
 @final
-class Intersection(AbstractMask):
+class Intersection(AbstractCombination):
     """The pairs in both of two masks; written `a & b`.
 
     Args:
@@ -151,9 +159,4 @@ class Intersection(AbstractMask):
         b: another.
     """
 
-    a: AbstractMask
-    b: AbstractMask
-
-    def level(self, y: YCentres, x: XCentres) -> Level:
-        """The smaller level."""
-        return jnp.minimum(self.a.level(y, x), self.b.level(y, x))
+    of_levels: ClassVar[Callable[[Array, Array], Array]] = jnp.minimum

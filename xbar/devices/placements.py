@@ -1,11 +1,11 @@
 """Shapes at random or given places, comparable by the fraction of pairs they hit.
 
-`SHAPES` are the six of the study; `PLACEMENTS` has a scratch besides.
+A new shape is one file, with its mask and a `Placement`, and one entry in `PLACEMENTS`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import checked
 from xbar.devices.masks import AbstractMask
+from xbar.devices.placement import CIRCLE_COVERAGE, Placement, inside
 from xbar.devices.shapes import Checkerboard, Circle, Columns, Ring, Rows, Scratch
-
-CIRCLE_COVERAGE = float(np.pi * 0.2**2)  # the radius of 0.2 that the study states, 12.6 %
 
 # Inner over outer radius. Nothing published fixes it; with 0.6 the ring that covers what the
 # study's circle does has the round radii 0.15 and 0.25.
@@ -28,30 +27,6 @@ CHECKERBOARD_PERIOD = 0.25
 
 # Length over width of a scratch; nothing published fixes it.
 SCRATCH_ASPECT = 5.0
-
-
-class Placement(NamedTuple):
-    """A shape with its places: where it can lie and what its coverage may be.
-
-    Args:
-        place: (position, coverage) -> mask. Positions fill the unit cube (dims,), and every one is
-            a place at which the shape lies whole inside the array: y before x, an angle last.
-        wraps: for each coordinate of a position, whether 1 is the same place as 0, (dims,).
-        coverage: the study's own, and the default.
-        least: smallest coverage that fits the unit square.
-        most: largest coverage that fits.
-    """
-
-    place: Callable[[Float[Array, " dims"], Float[Array, ""]], AbstractMask]
-    wraps: tuple[bool, ...]
-    coverage: float
-    least: float
-    most: float
-
-    @property
-    def dims(self) -> int:
-        """Coordinates of a position."""
-        return len(self.wraps)
 
 
 def random_mask(name: str, key: PRNGKeyArray, coverage: Any = None) -> AbstractMask:
@@ -129,27 +104,22 @@ def _shape(name: str, coverage: Any) -> tuple[Placement, Float[Array, ""]]:
     return shape, jnp.clip(array, shape.least, shape.most)
 
 
-def _inside(position: Array, margin: Array) -> Array:
-    """Centres at least a margin away from the array's edges."""
-    return margin + (1 - 2 * margin) * position
-
-
 def _circle(position: Array, coverage: Array) -> AbstractMask:
     radius = jnp.sqrt(coverage / jnp.pi)
-    return Circle(_inside(position, radius), radius)
+    return Circle(inside(position, radius), radius)
 
 
 def _ring(position: Array, coverage: Array) -> AbstractMask:
     outer = jnp.sqrt(coverage / (jnp.pi * (1 - RING_INNER**2)))
-    return Ring(_inside(position, outer), RING_INNER * outer, outer)
+    return Ring(inside(position, outer), RING_INNER * outer, outer)
 
 
 def _row(position: Array, coverage: Array) -> AbstractMask:
-    return Rows(_inside(position[0], coverage / 2), coverage)
+    return Rows(inside(position[0], coverage / 2), coverage)
 
 
 def _column(position: Array, coverage: Array) -> AbstractMask:
-    return Columns(_inside(position[0], coverage / 2), coverage)
+    return Columns(inside(position[0], coverage / 2), coverage)
 
 
 def _checkerboard(position: Array, coverage: Array) -> AbstractMask:
@@ -165,40 +135,31 @@ def _scratch(position: Array, coverage: Array) -> AbstractMask:
     length, angle = SCRATCH_ASPECT * width, jnp.pi * position[2]
     along, across = jnp.abs(jnp.sin(angle)), jnp.abs(jnp.cos(angle))  # of the height
     margin = jnp.stack([length * along + width * across, length * across + width * along]) / 2
-    return Scratch(_inside(position[:2], margin), angle, length, width)
+    return Scratch(inside(position[:2], margin), angle, length, width)
 
-
-_LARGEST_CIRCLE = float(np.pi / 4)
-
-SHAPES: Mapping[str, Placement] = MappingProxyType(
-    {
-        "circle": Placement(_circle, (False, False), CIRCLE_COVERAGE, 0.0, _LARGEST_CIRCLE),
-        "ring": Placement(
-            _ring,
-            (False, False),
-            CIRCLE_COVERAGE,
-            0.0,
-            _LARGEST_CIRCLE * (1 - RING_INNER**2),
-        ),
-        "row": Placement(_row, (False,), CIRCLE_COVERAGE, 0.0, 1.0),
-        "column": Placement(_column, (False,), CIRCLE_COVERAGE, 0.0, 1.0),
-        "checkerboard": Placement(_checkerboard, (True, True), 0.5, 0.0, 1.0),
-        "circle-complement": Placement(
-            _circle_complement, (False, False), 1 - CIRCLE_COVERAGE, 1 - _LARGEST_CIRCLE, 1.0
-        ),
-    }
-)
-"""The six shapes of the study by name; see `random_mask`."""
 
 # The rectangle's diagonal, which no angle may turn out of the square, is at most 1.
 _LARGEST_SCRATCH = SCRATCH_ASPECT / (1 + SCRATCH_ASPECT**2)
+_LARGEST_CIRCLE = float(np.pi / 4)
+_LARGEST_RING = _LARGEST_CIRCLE * (1 - RING_INNER**2)
 
-PLACEMENTS: Mapping[str, Placement] = MappingProxyType(
+PLACEMENTS: dict[str, Placement] = {
+    "circle": Placement(_circle, (False, False), CIRCLE_COVERAGE, 0.0, _LARGEST_CIRCLE),
+    "ring": Placement(_ring, (False, False), CIRCLE_COVERAGE, 0.0, _LARGEST_RING),
+    "row": Placement(_row, (False,), CIRCLE_COVERAGE, 0.0, 1.0),
+    "column": Placement(_column, (False,), CIRCLE_COVERAGE, 0.0, 1.0),
+    "checkerboard": Placement(_checkerboard, (True, True), 0.5, 0.0, 1.0),
+    "circle-complement": Placement(
+        _circle_complement, (False, False), 1 - CIRCLE_COVERAGE, 1 - _LARGEST_CIRCLE, 1.0
+    ),
+    "scratch": Placement(_scratch, (False, False, True), CIRCLE_COVERAGE, 0.0, _LARGEST_SCRATCH),
+}
+"""Every shape that can be placed, by name: the one list that studies and searches look in."""
+
+SHAPES: Mapping[str, Placement] = MappingProxyType(
     {
-        **SHAPES,
-        "scratch": Placement(
-            _scratch, (False, False, True), CIRCLE_COVERAGE, 0.0, _LARGEST_SCRATCH
-        ),
+        name: PLACEMENTS[name]
+        for name in ("circle", "ring", "row", "column", "checkerboard", "circle-complement")
     }
 )
-"""Every shape that can be placed, by name: `SHAPES`, and a straight scratch at any angle."""
+"""The six shapes of the published study, and no list of what there is: that is `PLACEMENTS`."""

@@ -1,6 +1,6 @@
 """The shapes of masks: circle, ring, bands and lines, scratch, checkerboard, scattered pairs."""
 
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import equinox as eqx
 import jax
@@ -70,8 +70,28 @@ class Ring(AbstractMask):
         return off_zero(jnp.minimum(self.outer - r, r - self.inner) + EDGE)
 
 
+class AbstractBand(AbstractMask):
+    """A band of neighbouring lines, centre - width/2 <= t < centre + width/2 across them."""
+
+    across_rows: ClassVar[bool]
+    centre: Float[Array, ""]
+    width: Float[Array, ""]
+
+    def __init__(self, centre: Any, width: Any):
+        name = type(self).__name__
+        self.centre = checked(f"{name}.centre", centre, "a finite value", np.isfinite, 0)
+        self.width = checked(f"{name}.width", width, "a finite value >= 0", finite_from_0, 0)
+
+    def level(self, y: YCentres, x: XCentres) -> Level:
+        """Distance to the nearer edge [array side]."""
+        # n/lines wide is n lines, wherever the band lies.
+        t = (y + 0 * x if self.across_rows else 0 * y + x) + EDGE
+        low, high = self.centre - self.width / 2, self.centre + self.width / 2
+        return off_zero(jnp.minimum(t - low, high - t))
+
+
 @final
-class Rows(AbstractMask):
+class Rows(AbstractBand):
     """A band of rows of the weight matrix (word lines), centre - width/2 <= y < centre + width/2.
 
     A width of n/rows hits n rows wherever the band lies inside the array.
@@ -84,20 +104,11 @@ class Rows(AbstractMask):
         ValueError: a concrete number is not finite, or the width is negative.
     """
 
-    centre: Float[Array, ""]
-    width: Float[Array, ""]
-
-    def __init__(self, centre: Any, width: Any):
-        self.centre = checked("Rows.centre", centre, "a finite value", np.isfinite, 0)
-        self.width = checked("Rows.width", width, "a finite value >= 0", finite_from_0, 0)
-
-    def level(self, y: YCentres, x: XCentres) -> Level:
-        """Distance to the nearer edge [array height]."""
-        return _band(y + 0 * x, self.centre, self.width)
+    across_rows: ClassVar[bool] = True
 
 
 @final
-class Columns(AbstractMask):
+class Columns(AbstractBand):
     """A band of columns of the weight matrix (two bit lines each); as `Rows`.
 
     Args:
@@ -108,20 +119,38 @@ class Columns(AbstractMask):
         ValueError: a concrete number is not finite, or the width is negative.
     """
 
-    centre: Float[Array, ""]
-    width: Float[Array, ""]
+    across_rows: ClassVar[bool] = False
 
-    def __init__(self, centre: Any, width: Any):
-        self.centre = checked("Columns.centre", centre, "a finite value", np.isfinite, 0)
-        self.width = checked("Columns.width", width, "a finite value >= 0", finite_from_0, 0)
+
+class AbstractLines(AbstractMask):
+    """Lines of the weight matrix by index; negative ones count from the end."""
+
+    rows: ClassVar[bool]
+    lines: Int[Array, " n"]
+
+    def __init__(self, lines: Any):
+        name = f"{type(self).__name__}.lines"
+        array = jnp.atleast_1d(jnp.asarray(lines))
+        if array.ndim != 1 or array.size == 0 or not jnp.issubdtype(array.dtype, jnp.integer):
+            raise ValueError(f"{name}: got {lines}, needs one or more integer indices")
+        self.lines = array
 
     def level(self, y: YCentres, x: XCentres) -> Level:
-        """Distance to the nearer edge [array width]."""
-        return _band(0 * y + x, self.centre, self.width)
+        """Distance to the nearer edge of the nearest line [array side]."""
+        count = y.shape[0] if self.rows else x.shape[1]
+        if is_concrete(self.lines):
+            known = np.asarray(self.lines)
+            if not np.all((known >= -count) & (known < count)):
+                name = f"{type(self).__name__}.lines"
+                raise ValueError(f"{name}: got {known.tolist()}, needs indices within {count}")
+        lines = jnp.where(self.lines < 0, self.lines + count, self.lines)
+        apart = jnp.min(jnp.abs(jnp.arange(count)[:, None] - lines), axis=1)
+        level = (0.5 - apart) / count
+        return level[:, None] + 0 * x if self.rows else level[None, :] + 0 * y
 
 
 @final
-class RowLines(AbstractMask):
+class RowLines(AbstractLines):
     """Rows of the weight matrix by index; -1 is the last (the bias row, if it is included).
 
     Args:
@@ -131,18 +160,11 @@ class RowLines(AbstractMask):
         ValueError: not integers; when used, a concrete index outside the array.
     """
 
-    lines: Int[Array, " n"]
-
-    def __init__(self, lines: Any):
-        self.lines = _line_indices("RowLines.lines", lines)
-
-    def level(self, y: YCentres, x: XCentres) -> Level:
-        """Distance to the nearer edge of the nearest line [array height]."""
-        return _lines("RowLines.lines", self.lines, y.shape[0])[:, None] + 0 * x
+    rows: ClassVar[bool] = True
 
 
 @final
-class ColumnLines(AbstractMask):
+class ColumnLines(AbstractLines):
     """Columns of the weight matrix by index; -1 is the last.
 
     Args:
@@ -152,14 +174,7 @@ class ColumnLines(AbstractMask):
         ValueError: not integers; when used, a concrete index outside the array.
     """
 
-    lines: Int[Array, " n"]
-
-    def __init__(self, lines: Any):
-        self.lines = _line_indices("ColumnLines.lines", lines)
-
-    def level(self, y: YCentres, x: XCentres) -> Level:
-        """Distance to the nearer edge of the nearest line [array width]."""
-        return _lines("ColumnLines.lines", self.lines, x.shape[1])[None, :] + 0 * y
+    rows: ClassVar[bool] = False
 
 
 @final
@@ -275,32 +290,10 @@ def _distance(y: YCentres, x: XCentres, centre: Float[Array, "2"]) -> Level:
     return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
 
 
-def _band(t: Array, centre: Array, width: Array) -> Array:
-    """Level of centre - width/2 <= t < centre + width/2: n/lines wide is n lines, wherever."""
-    t = t + EDGE
-    return off_zero(jnp.minimum(t - (centre - width / 2), (centre + width / 2) - t))
-
-
-def _lines(name: str, lines: Array, count: int) -> Float[Array, " count"]:
-    """Level of explicit lines; negative ones count from the end."""
-    if is_concrete(lines) and not np.all((np.asarray(lines) >= -count) & (lines < count)):
-        raise ValueError(f"{name}: got {np.asarray(lines).tolist()}, needs indices within {count}")
-    lines = jnp.where(lines < 0, lines + count, lines)
-    apart = jnp.min(jnp.abs(jnp.arange(count)[:, None] - lines), axis=1)
-    return (0.5 - apart) / count
-
-
 def _centre(name: str, centre: Any) -> Float[Array, "2"]:
     array = checked(name, centre, "two finite numbers, (y, x)", np.isfinite, 1)
     if array.shape != (2,):
         raise ValueError(f"{name}: got shape {array.shape}, needs two numbers, (y, x)")
-    return array
-
-
-def _line_indices(name: str, lines: Any) -> Array:
-    array = jnp.atleast_1d(jnp.asarray(lines))
-    if array.ndim != 1 or array.size == 0 or not jnp.issubdtype(array.dtype, jnp.integer):
-        raise ValueError(f"{name}: got {lines}, needs one or more integer indices")
     return array
 
 
