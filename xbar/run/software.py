@@ -100,7 +100,7 @@ def compute_software(plan: Plan, given: Given, chunk: Chunk) -> dict[str, Any]:
     """Split the data and train the networks of some seeds.
 
     Returns:
-        Arrays by name, each leading with the chunk's seeds.
+        Arrays and networks by name, each leading with the chunk's seeds.
     """
     seeds = np.arange(chunk.first, chunk.first + chunk.count)
     study = plan.study
@@ -119,22 +119,12 @@ def compute_software(plan: Plan, given: Given, chunk: Chunk) -> dict[str, Any]:
         "corrector": parts.corrector,
         "test": test,
         "accuracy": accuracy(models(given.images[test]), given.labels[test]),
-        "software": _parameters(models),
+        "software": models,
     }
     if "retrained" in study.references:
         more = jnp.concatenate([parts.base, parts.corrector], axis=-1)
-        again = _fit(given, models, more, plan.keys("retrain", seeds))
-        found["retrained"] = _parameters(again)
+        found["retrained"] = _fit(given, models, more, plan.keys("retrain", seeds))
     return jax.tree.map(np.asarray, found)
-
-
-def _parameters(models: MLP) -> dict[str, Array]:
-    layers = enumerate(zip(models.weights, models.biases, strict=True))
-    return {
-        f"{name}_{k}": array
-        for k, (w, b) in layers
-        for name, array in (("weights", w), ("biases", b))
-    }
 
 
 def _fit(given: Given, models: MLP, part: Array, keys: Array) -> MLP:
