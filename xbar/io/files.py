@@ -15,12 +15,20 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from tokenize import TokenError  # of a header of NumPy's
+from typing import Any
 
 import h5py
 import numpy as np
 
 MOST_SHRUNK = 1100  # no byte that zlib wrote holds more; neither HDF5's gzip nor .npz go beyond
+
+
+# What NumPy, HDF5, zip and JSON make of a file that is none of theirs.
+_RAISED = (
+    *(OSError, EOFError, KeyError, ValueError, TypeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, TokenError),
+)
 
 
 class StoreError(ValueError):
@@ -59,10 +67,7 @@ def readable(path: Path | str) -> Iterator[Path]:
         yield path
     except StoreError:
         raise
-    except (
-        *(OSError, EOFError, KeyError, ValueError, TypeError, RuntimeError, RecursionError),
-        *(MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
-    ) as error:
+    except _RAISED as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         text = f"{path}: got a file that cannot be read or is damaged ({reason})"
         raise StoreError(text) from error
@@ -126,7 +131,7 @@ def _read_npy(path: Path) -> dict[str, np.ndarray]:
         return {"": _npy(path.name, stream, path.stat().st_size)}
 
 
-def _npy(name: str, stream: IO[bytes], size: int) -> np.ndarray:
+def _npy(name: str, stream: Any, size: int) -> np.ndarray:
     """An array in NumPy's format, from a stream of so many bytes."""
     version = np.lib.format.read_magic(stream)
     headers = {

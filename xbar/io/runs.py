@@ -120,12 +120,14 @@ class Run:
     def table(self) -> dict[str, np.ndarray]:
         """The table of circuits by column: where each stands on the axes, its status."""
         table = self.read("circuits")
-        sizes = {np.shape(column) for column in table.values()}
-        if not {"seed", "healthy", "layer"} <= set(table) or len(sizes) != 1 or () in sizes:
-            raise StoreError(
-                f"{self._file}: circuits: got columns {', '.join(table)} of shapes {sorted(sizes)}"
-                ", needs seed, healthy, layer and whatever more, of one length"
-            )
+        columns = table if isinstance(table, dict) else {}
+        sizes = {np.shape(column) for column in columns.values()}
+        if not {"seed", "healthy", "layer"} <= set(columns) or len(sizes) != 1 or () in sizes:
+            got = f"columns {', '.join(columns) or 'none'} of shapes {sorted(sizes)}"
+            needs = "seed, healthy, layer and whatever more, of one length"
+            raise StoreError(f"{self._file}: circuits: got {got}, needs {needs}")
+        for name in ("seed", "healthy", "layer"):
+            self._array(f"circuits/{name}", "iu", 1)
         return table
 
     @property
@@ -136,22 +138,17 @@ class Run:
     @property
     def images(self) -> np.ndarray:
         """Inputs of the data set, (images, features)."""
-        return self.read("data")["images"]
+        return self._array("data/images", "f", 2)
 
     @property
     def labels(self) -> np.ndarray:
         """Classes of the images, (images,)."""
-        return self.read("data")["labels"]
+        return self._array("data/labels", "iu", 1, len(self.images))
 
     @property
     def parts(self) -> dict[str, np.ndarray]:
         """Indices of the images of "base", "corrector" and "test", (circuits, n_part) each."""
-        found, count = {}, len(self.images)
-        for name in ("base", "corrector", "test"):
-            part = self._indices(f"data/{name}", self.read(f"data/{name}"), count)
-            seeds = self._indices("circuits/seed", self.table["seed"], len(part))
-            found[name] = part[seeds]
-        return found
+        return {name: self._of_seeds(f"data/{name}") for name in ("base", "corrector", "test")}
 
     def rows(self, **where: Any) -> np.ndarray:
         """Numbers of the circuits at some values of the axes, such as `shape="ring", layer=3`.
@@ -179,12 +176,16 @@ class Run:
             StoreError: the study stored no voltages.
         """
         wanted = np.asarray(circuits)
-        images = self.read("voltages/images")[self.table["seed"][wanted]]
+        images = self._of_seeds("voltages/images")[wanted]
         rows, back = np.unique(wanted, return_inverse=True)
         with opened_results(self._file) as (file, _):
             if (stored := at(file, "voltages/defective")) is None:
                 raise StoreError(f"{self._file}: got no voltages, needs them stored")
             check_dataset(stored)
+            if stored.ndim != 3 or stored.shape[:2] != (self.circuits, images.shape[1]):
+                needs = f"({self.circuits}, {images.shape[1]}, classes)"
+                place = f"{self._file}: voltages/defective"
+                raise StoreError(f"{place}: got shape {stored.shape}, needs {needs}")
             return stored[rows][back], self.labels[images]
 
     def network(self, name: str = "defective", circuit: int = 0) -> Network:
@@ -207,12 +208,15 @@ class Run:
         if name == "healthy":
             return healthy
         layer, place = self._broken(circuit)
+        if not 0 <= layer < len(healthy.layers):
+            needs = f"0..{len(healthy.layers) - 1}"
+            raise StoreError(f"{self._file}: circuits/layer: got {layer}, needs {needs}")
         g = [self._of_layer(layer, name)[place] for name in ("g_plus", "g_minus")]
         try:
             pairs, old = Pairs(*g), healthy.layers[layer].pairs
             if pairs.shape != old.shape:
                 raise ValueError(f"got {pairs.shape} pairs, needs {old.shape}")
-        except (IndexError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise StoreError(f"{self._file}: arrays/layer_{layer}: {error}") from error
         return eqx.tree_at(lambda net: net.layers[layer].pairs, healthy, pairs)
 
@@ -226,7 +230,7 @@ class Run:
         """A corrector of a circuit, the first of the study's unless a label says which."""
         self._row(circuit, "seed")
         if label is None:
-            label = next(iter(self.read("correctors")))
+            label = next(iter(self.read("correctors")), "")
         return self.one(f"correctors/{label}/corrector", Corrector, circuit)
 
     def correctors(self, circuits: Any, label: str) -> Corrector:
@@ -259,18 +263,32 @@ class Run:
 
     def _of_layer(self, layer: int, name: str) -> np.ndarray:
         """Something of all circuits whose broken layer is this one, (circuits, ...)."""
-        found = self.read(f"arrays/layer_{layer}/{name}")
-        if (count := np.count_nonzero(self.table["layer"] == layer)) != len(found):
-            place = f"{self._file}: arrays/layer_{layer}/{name}"
-            raise StoreError(f"{place}: got {len(found)} circuits, needs {count}")
+        count = int(np.count_nonzero(self.table["layer"] == layer))
+        return self._array(f"arrays/layer_{layer}/{name}", "bf", 3, count)
+
+    def _of_seeds(self, name: str) -> np.ndarray:
+        """Indices of images, stored by seed, for each circuit, (circuits, n)."""
+        found = self._array(name, "iu", 2)
+        self._check_range(name, found, len(self.images))
+        self._check_range("circuits/seed", self.table["seed"], len(found))
+        return found[self.table["seed"]]
+
+    def _array(self, name: str, kinds: str, ndim: int, rows: int | None = None) -> np.ndarray:
+        """An array of one of these kinds of numbers, with so many axes, and rows."""
+        found = self.read(name)
+        fits = isinstance(found, np.ndarray) and found.dtype.kind in kinds and found.ndim == ndim
+        if not fits or (rows is not None and len(found) != rows):
+            got = f"{getattr(found, 'dtype', 'a group')} {np.shape(found)}"
+            kind = "whole" if "i" in kinds else "real"
+            needs = f"{kind} numbers on {ndim} axes" + (f", {rows} rows" if rows else "")
+            raise StoreError(f"{self._file}: {name}: got {got}, needs {needs}")
         return found
 
-    def _indices(self, name: str, found: np.ndarray, count: int) -> np.ndarray:
-        """The same, if all of them are indices of so many things."""
-        fits = found.dtype.kind in "iu" and found.size and found.min() >= 0 and found.max() < count
-        if not fits:
-            raise StoreError(f"{self._file}: {name}: got {found.dtype}, needs 0..{count - 1}")
-        return found
+    def _check_range(self, name: str, found: np.ndarray, count: int) -> None:
+        """Raise unless all numbers are indices of so many things."""
+        if found.size and not (found.min() >= 0 and found.max() < count):
+            got = f"{found.min()} to {found.max()}"
+            raise StoreError(f"{self._file}: {name}: got {got}, needs 0..{count - 1}")
 
 
 def load_run(path: Path | str) -> Run:

@@ -277,6 +277,7 @@ def is_sealed(file: h5py.File) -> bool:
 def _seal(file: h5py.File) -> str:
     lines = []
     for item in (file, *walk(file)):
+        lines.append(json.dumps([item.name, type(item).__name__]))
         for name, value in item.attrs.items():
             if item.name != "/" or name != SEAL:
                 value = value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

@@ -135,6 +135,9 @@ def decode(tree: Any, place: str = "it") -> Any:
     if CLASS not in tree:
         return children
     name, words = tree[CLASS], children.pop(PLAIN, "{}")
+    for child in children:
+        if not isinstance(tree[child], Mapping | np.ndarray):
+            raise StoreError(f"{place}/{child}: got a word, needs an array or a group")
     try:
         plain = {n: _tuples(value) for n, value in json.loads(words).items()}
     except (TypeError, ValueError, AttributeError, RecursionError):
