@@ -77,7 +77,7 @@ def test_folders_without_a_finished_run(run_folder, missing, message):
         (lambda run: run.network("sick"), "network: got 'sick', needs one of"),
         (lambda run: run.network("healthy", 1), "circuit: got 1, needs 0..0"),
         (lambda run: run.network("healthy", -1), "circuit: got -1"),
-        (lambda run: run.network("defective"), "nothing named 'arrays/layer_0'"),
+        (lambda run: run.network("defective"), "nothing named 'arrays/layer_0/g_plus'"),
         (lambda run: run.corrector(), "nothing named 'correctors'"),
         (lambda run: run.images, "nothing named 'data'"),
         (lambda run: run.rows(colour="red"), "rows: got 'colour', needs one of"),

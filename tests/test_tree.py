@@ -221,7 +221,8 @@ def test_what_is_no_such_module_is_named(change, message):
     [
         ("layers/0", {PLAIN: '{"activation": "gelu"}'}, r"layers/0: .*'gelu', needs"),
         ("layers/1", {PLAIN: "{}"}, "layers/1 lacks 'activation'"),
-        ("layers", {"3": "a"}, "layers: got members"),
+        ("layers", {"3": "a"}, "layers/3: got a word, needs an array or a group"),
+        ("layers", {"3": np.ones(2)}, "layers: got members"),
     ],
 )
 def test_what_is_no_such_network_is_named(place, change, message):
