@@ -29,7 +29,7 @@ import xbar as xb  # noqa: E402
 from benchmarks.speed.machine import processor  # noqa: E402
 from xbar import spice  # noqa: E402
 from xbar.devices import StuckPair, random_mask  # noqa: E402
-from xbar.io.digits import load_digits  # noqa: E402
+from xbar.io import load_digits  # noqa: E402
 from xbar.nn import Network  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbar.io.digits import Dataset
+from xbar.io.dataset import Dataset
 from xbar.paper.settings import FULL
 
 TINY = replace(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from xbar.io.shards import flatten
 from xbar.io.store import read_results
+from xbar.io.tree import flatten
 
 TINY = """
 name = "tiny"

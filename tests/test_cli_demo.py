@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from xbar import cli
-from xbar.io.digits import Dataset
+from xbar.io.dataset import Dataset
 from xbar.io.runs import load_run
 from xbar.learn.mlp import MLP
 from xbar.run import progress, run_demo

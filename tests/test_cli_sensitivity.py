@@ -11,9 +11,9 @@ import pytest
 from study_cases import quiet_console, write_tiny
 
 from xbar import cli
-from xbar.io.circuits import network_from
 from xbar.io.runs import load_run
 from xbar.io.store import read_results
+from xbar.io.tree import decode
 from xbar.learn.mlp import accuracy
 from xbar.run import read_study, run_study
 from xbar.run.errors import UsageError
@@ -190,7 +190,7 @@ def test_numbers_follow_from_the_stored_network_alone(finished, stored):
     out, summary, _ = finished
     arrays, _ = read_results(out / "results.h5")
     data, maps = arrays["data"], arrays["maps"]["layer_0"]
-    network = network_from(arrays["network"], 0)
+    network = jax.tree.map(jnp.asarray, decode(arrays["network"]))
     x, labels = data["images"][data["test"]], jnp.asarray(data["labels"][data["test"]])
     assert float(accuracy(network(x), labels)) == summary["healthy"]["accuracy"]
     original = load_run(stored).network("healthy", 0)

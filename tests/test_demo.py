@@ -13,6 +13,7 @@ import xbar as xb
 from xbar import cli
 from xbar.io.runs import load_run
 from xbar.io.store import read_results
+from xbar.io.tree import flatten
 from xbar.learn.corrector import predict
 from xbar.run import chunks, run_demo
 from xbar.run.demo import DemoConfig
@@ -79,15 +80,14 @@ def test_every_accuracy_follows_from_the_file_alone(finished):
     circuit = arrays["healthy"]
     v = circuit["k_in"][0] * data["images"][volts["images"][0, :5]]
     for number in range(2):
-        layer = {
-            n: x if isinstance(x, str) else x[0] for n, x in circuit[f"layer_{number}"].items()
-        }
-        layer |= {n: x[0] for n, x in arrays["arrays"].get(f"layer_{number}", {}).items()}
+        layer = {n: x[0] for n, x in flatten(circuit["layers"][str(number)]) if n[-5:] != "class"}
+        pairs = {n: x[0] for n, x in arrays["arrays"].get(f"layer_{number}", {}).items()}
+        plus, minus = (pairs.get(n, layer[f"pairs/{n}"]) for n in ("g_plus", "g_minus"))
         v = np.hstack([v, np.full((5, 1), layer["v_bias"])])
-        g = np.stack([layer["g_plus"], layer["g_minus"]], axis=-1).reshape(v.shape[1], -1)
-        array = xb.Crossbar(g, xb.Wires(layer["r_word_line"], layer["r_bit_line"]))
+        g = np.stack([plus, minus], axis=-1).reshape(v.shape[1], -1)
+        array = xb.Crossbar(g, xb.Wires(layer["wires/word_line"], layer["wires/bit_line"]))
         i_out = np.asarray(xb.solve(array, v.T, xb.ColumnSweep()).i_out).T
-        v = layer["r_f"] * (i_out[:, 0::2] - i_out[:, 1::2])
+        v = layer["readout/r_f"] * (i_out[:, 0::2] - i_out[:, 1::2])
         v = np.maximum(v, 0) if number == 0 else v
     expected = volts["defective"][0, :5]
     assert np.max(np.abs(v - expected)) <= 1e-9 * np.max(np.abs(expected))

@@ -85,7 +85,7 @@ def test_retraining_starts_from_the_networks():
     given = load(study, None, None, None)
     plan = Plan(study, given.sizes(study))
     found = compute_software(plan, given, plan.chunks[0])
-    w, again = (np.ravel(found[name]["weights_1"]) for name in ("software", "retrained"))
+    w, again = (np.ravel(found[name].weights[1]) for name in ("software", "retrained"))
     assert 0.5 < np.corrcoef(w, again)[0, 1] < 1  # further, not anew
 
 

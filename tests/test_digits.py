@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbar.io.digits import Dataset, load_digits, split, split_many
+from xbar.io import Dataset, load_digits, split, split_many
 
 
 @pytest.fixture(scope="module")

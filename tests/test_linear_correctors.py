@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xbar.io.circuits import corrector_fields, corrector_from
 from xbar.io.store import StoreError
+from xbar.io.tree import decode, encode, flatten, nest
 from xbar.io.user import read_network
 from xbar.learn.corrector import Corrector, DiagonalHead, predict, train_correctors
 from xbar.run import CorrectorSettings, DefectSettings, Study, StudyError
@@ -65,8 +65,8 @@ def test_a_stored_diagonal_corrector_comes_back():
     keys = jax.random.split(jax.random.key(2), 2)
     both = jnp.stack([v, 2 * v])
     trained = train_correctors(both, jnp.stack([labels, labels]), keys, hidden="diagonal", steps=5)
-    group = {name: np.asarray(field.values) for name, field in corrector_fields(trained).items()}
-    again = corrector_from(group, 1)
+    stored = {n: f if isinstance(f, str) else f.values for n, f in flatten(encode(trained))}
+    again = jax.tree.map(lambda leaf: leaf[1], decode(nest(stored)))
     assert np.array_equal(again(2 * v), trained(both)[1])
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xbar.io.digits import load_digits, split_many
+from xbar.io import load_digits, split_many
 from xbar.learn.mlp import ACTIVATIONS, MLP, accuracy, cross_entropy, fit, fit_many
 
 SIZES = (64, 50, 20, 8, 10)
@@ -108,11 +108,12 @@ def test_digits_are_learnt_by_eight_seeds_at_once(dtype):
     digits = load_digits()
     keys = jax.random.split(jax.random.key(0), 8)
     parts = split_many(digits.labels, keys)
-    x = (digits.images / digits.max_input).astype(dtype)
+    x = jnp.asarray((digits.images / digits.max_input).astype(dtype))
+    labels = jnp.asarray(digits.labels)
     models = stacked(keys, SIZES, "relu", dtype)
-    models = fit_many(models, x[parts.base], digits.labels[parts.base], keys=keys)
+    models = fit_many(models, x[parts.base], labels[parts.base], keys=keys)
     assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(models))
-    got = accuracy(models(x[parts.test]), digits.labels[parts.test])
+    got = accuracy(models(x[parts.test]), labels[parts.test])
     assert float(got.mean()) > 0.96
     assert float(got.min()) > 0.93
 

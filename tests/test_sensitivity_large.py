@@ -12,7 +12,7 @@ from spice_cases import needs_ngspice
 import xbar as xb
 from xbar import sensitivity as sens
 from xbar import spice
-from xbar.io.digits import load_digits
+from xbar.io import load_digits
 
 SIZES = (64, 50, 20, 8, 10)
 

@@ -15,7 +15,7 @@ import xbar as xb
 from xbar import spice
 from xbar.devices import SHAPES, StuckPair, inject, random_mask
 from xbar.devices.mapping import Pairs, Window
-from xbar.io.digits import load_digits
+from xbar.io import load_digits
 from xbar.nn import Network
 
 pytestmark = needs_ngspice

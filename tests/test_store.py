@@ -65,9 +65,10 @@ def test_other_files_get_one_clear_sentence(tmp_path, groups, kind):
             with h5py.File(path, "a") as file:
                 file.attrs["format_version"] = 99 if kind == "newer" else 1
     needs = {
+        "missing": "got no file, needs a file",
         "foreign": "another program",
-        "newer": "format version 99, needs 2; read it with the newer xbar",
-        "older": "format version 1, needs 2; read it with the older xbar .* --overwrite",
+        "newer": "format version 99, needs 3; read it with the newer xbar",
+        "older": "format version 1, needs 3; read it with the older xbar .* --overwrite",
     }
-    with pytest.raises(StoreError, match=needs.get(kind, "missing or damaged")):
+    with pytest.raises(StoreError, match=needs.get(kind, "cannot be read or is damaged")):
         read_results(path)

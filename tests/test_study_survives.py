@@ -70,7 +70,7 @@ def test_killed_at_thirty_random_moments_a_study_finds_the_same(undisturbed, tmp
 
 
 def numbers_of_results(path: Path) -> None:
-    from xbar.io.merge import verify_results
+    from xbar.io.store import verify_results
 
     assert verify_results(path) == []
 

@@ -26,7 +26,7 @@ from benchmarks.sensitivity.timing import Times, in_turn
 from benchmarks.sensitivity.update_cost import solved_anew
 from benchmarks.speed.machine import description
 from xbar import sensitivity as sens
-from xbar.io.digits import load_digits, split
+from xbar.io import load_digits, split
 from xbar.learn.mlp import MLP, fit
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -151,13 +151,13 @@ def digits() -> tuple[xb.Network, dict[str, tuple[jax.Array, jax.Array]]]:
     """The network, and images and labels by part."""
     data = load_digits()
     parts = split(data.labels, jax.random.key(0))
-    x = data.images / 16
+    x = jnp.asarray(data.images / 16)
     model = MLP.init(jax.random.key(1), SIZES)
     model = fit(model, x[parts.base], data.labels[parts.base], key=jax.random.key(2))
     net = xb.Network.from_weights(
         model.weights, model.biases, wires=xb.Wires(1.0, 1.0), calibration=x[parts.base]
     )
-    return net, {n: (x[p], data.labels[p]) for n, p in vars(parts).items()}
+    return net, {n: (x[p], data.labels[p]) for n, p in parts._asdict().items()}
 
 
 @jax.jit

@@ -37,7 +37,7 @@ def measure(count: int, precision: str, folder: str) -> dict[str, Any]:
 
     import xbar as xb
     from benchmarks.peers import by_xbar
-    from xbar.io.digits import load_digits
+    from xbar.io import load_digits
 
     dtype = jnp.dtype(precision)
     images = jnp.asarray(load_digits().images, dtype)

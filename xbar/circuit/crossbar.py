@@ -27,6 +27,9 @@ from jax import Array
 
 from xbar.checks import as_real, check_literal, check_shape, checked, warn_of_ohms
 from xbar.circuit.geometry import resistance_at_node, segment_resistance
+from xbar.fields import described
+
+_CELLS = ("row", "column")
 
 
 class Wires(eqx.Module):
@@ -43,10 +46,14 @@ class Wires(eqx.Module):
             Values inside arrays are looked at when the circuit is solved.
     """
 
-    word_line: Array
-    bit_line: Array
-    source: Array
-    sense: Array
+    word_line: Array = eqx.field(
+        metadata=described("ohm", _CELLS, "word-line segment left of each cell")
+    )
+    bit_line: Array = eqx.field(
+        metadata=described("ohm", _CELLS, "bit-line segment below each cell")
+    )
+    source: Array = eqx.field(metadata=described("ohm", ("row",), "of each row's driver"))
+    sense: Array = eqx.field(metadata=described("ohm", ("column",), "of each column's amplifier"))
 
     def __init__(
         self, word_line: Any = 0.0, bit_line: Any = 0.0, source: Any = 0.0, sense: Any = 0.0
@@ -151,7 +158,7 @@ class Crossbar(eqx.Module):
     ```
     """
 
-    g: Array
+    g: Array = eqx.field(metadata=described("S", _CELLS, "conductance of each cell"))
     wires: Wires
 
     def __init__(self, g: Any, wires: Wires | None = None):

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
+from xbar.fields import described
 
 Scheme = Literal["unipolar", "balanced"]
 
@@ -48,8 +49,8 @@ class Window(eqx.Module):
         ValueError: a concrete value is negative, not finite, or g_max is not above g_min.
     """
 
-    g_min: Float[Array, ""]
-    g_max: Float[Array, ""]
+    g_min: Float[Array, ""] = eqx.field(metadata=described("S", (), "off state of the devices"))
+    g_max: Float[Array, ""] = eqx.field(metadata=described("S", (), "on state of the devices"))
 
     def __init__(self, g_min: Any, g_max: Any):
         self.g_min = checked("Window.g_min", g_min, "a finite value >= 0 [S]", finite_from_0, 0)
@@ -120,8 +121,12 @@ class Pairs(eqx.Module):
             not finite.
     """
 
-    g_plus: Float[Array, "rows cols"]
-    g_minus: Float[Array, "rows cols"]
+    g_plus: Float[Array, "rows cols"] = eqx.field(
+        metadata=described("S", ("row", "pair"), "plus cells; the bias row is the last")
+    )
+    g_minus: Float[Array, "rows cols"] = eqx.field(
+        metadata=described("S", ("row", "pair"), "minus cells; the bias row is the last")
+    )
 
     def __init__(self, g_plus: Any, g_minus: Any):
         needs = "finite values >= 0 [S]"

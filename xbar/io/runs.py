@@ -13,11 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from xbar.devices.mapping import Pairs
-from xbar.io.circuits import corrector_from, mlp_from, network_from
-from xbar.io.store import StoreError, opened_results, read_results
+from xbar.io.files import check_dataset
+from xbar.io.store import (
+    FORMAT_VERSION,
+    StoreError,
+    at,
+    is_sealed,
+    opened_results,
+    read_results,
+)
+from xbar.io.tree import check_shapes, decode
 from xbar.learn.corrector import Corrector
 from xbar.learn.mlp import MLP
 from xbar.nn import Network
@@ -50,28 +60,75 @@ class Run:
             StoreError: the file holds no such thing.
         """
         if name not in self._kept:
-            found: Any = read_results(self.path / "results.h5", (name,))[0]
+            found: Any = read_results(self._file, (name,))[0]
             for part in name.split("/"):
-                if part not in found:
+                if not isinstance(found, dict) or part not in found:
                     raise StoreError(
-                        f"{self.path}/results.h5: got nothing named {name!r}, needs it (a study "
-                        "stores what its [store] says)"
+                        f"{self._file}: got nothing named {name!r}, needs it (a study stores what "
+                        "its [store] says)"
                     )
                 found = found[part]
             self._kept[name] = found
         return self._kept[name]
 
+    def stack(self, name: str, kind: type) -> Any:
+        """The stacked modules that a group of results.h5 holds, with NumPy's arrays.
+
+        Args:
+            name: such as "healthy" or "correctors/14/corrector".
+            kind: class that they are of.
+
+        Raises:
+            StoreError: the file holds no such thing, or other modules.
+        """
+        key = f"{name} as {kind.__name__}"
+        if key not in self._kept:
+            group, place = self.read(name), f"{self._file}: {name}"
+            found = decode(group, place)
+            if not isinstance(found, kind):
+                version = self.attributes["format_version"]
+                raise StoreError(
+                    f"{place}: got format version {version}, needs a {kind.__name__} as version "
+                    f"{FORMAT_VERSION} has it; read it with the older xbar that wrote it, or run "
+                    "the same command with --overwrite"
+                )
+            self._kept[key] = found
+        return self._kept[key]
+
+    def one(self, name: str, kind: type, row: int) -> Any:
+        """One of the stacked modules that a group of results.h5 holds; as `stack`."""
+        stack, place = self.stack(name, kind), f"{self._file}: {name}"
+        sizes = {len(leaf) for leaf in jax.tree.leaves(stack) if np.ndim(leaf)}
+        if len(sizes) != 1 or row not in range(*sizes):
+            raise StoreError(f"{place}: got arrays of {sorted(sizes)} circuits, needs no. {row}")
+        found = jax.tree.map(lambda leaf: jnp.asarray(leaf[row]), stack)
+        check_shapes(found, place)
+        return found
+
+    @property
+    def _file(self) -> Path:
+        return self.path / "results.h5"
+
     @property
     def arrays(self) -> dict[str, Any]:
         """Everything in results.h5, as nested dictionaries by group and name."""
-        with opened_results(self.path / "results.h5") as (file, _):
+        with opened_results(self._file) as (file, _):
             names = list(file)
         return {name: self.read(name) for name in names}
 
     @property
     def table(self) -> dict[str, np.ndarray]:
         """The table of circuits by column: where each stands on the axes, its status."""
-        return self.read("circuits")
+        table = self.read("circuits")
+        columns = table if isinstance(table, dict) else {}
+        sizes = {np.shape(column) for column in columns.values()}
+        if not {"seed", "healthy", "layer"} <= set(columns) or len(sizes) != 1 or () in sizes:
+            got = f"columns {', '.join(columns) or 'none'} of shapes {sorted(sizes)}"
+            needs = "seed, healthy, layer and whatever more, of one length"
+            raise StoreError(f"{self._file}: circuits: got {got}, needs {needs}")
+        for name in ("seed", "healthy", "layer"):
+            self._array(f"circuits/{name}", "iu", 1)
+        return table
 
     @property
     def circuits(self) -> int:
@@ -81,18 +138,17 @@ class Run:
     @property
     def images(self) -> np.ndarray:
         """Inputs of the data set, (images, features)."""
-        return self.read("data")["images"]
+        return self._array("data/images", "f", 2)
 
     @property
     def labels(self) -> np.ndarray:
         """Classes of the images, (images,)."""
-        return self.read("data")["labels"]
+        return self._array("data/labels", "iu", 1, len(self.images))
 
     @property
     def parts(self) -> dict[str, np.ndarray]:
-        """Indices of the parts "base", "corrector" and "test", (circuits, n_part) each."""
-        data, seeds = self.read("data"), self.table["seed"]
-        return {name: data[name][seeds] for name in ("base", "corrector", "test")}
+        """Indices of the images of "base", "corrector" and "test", (circuits, n_part) each."""
+        return {name: self._of_seeds(f"data/{name}") for name in ("base", "corrector", "test")}
 
     def rows(self, **where: Any) -> np.ndarray:
         """Numbers of the circuits at some values of the axes, such as `shape="ring", layer=3`.
@@ -120,12 +176,17 @@ class Run:
             StoreError: the study stored no voltages.
         """
         wanted = np.asarray(circuits)
-        images = self.read("voltages/images")[self.table["seed"][wanted]]
+        images = self._of_seeds("voltages/images")[wanted]
         rows, back = np.unique(wanted, return_inverse=True)
-        with opened_results(self.path / "results.h5") as (file, _):
-            if "voltages/defective" not in file:
-                raise StoreError(f"{self.path}/results.h5: got no voltages, needs them stored")
-            return file["voltages/defective"][rows][back], self.labels[images]
+        with opened_results(self._file) as (file, _):
+            if (stored := at(file, "voltages/defective")) is None:
+                raise StoreError(f"{self._file}: got no voltages, needs them stored")
+            check_dataset(stored)
+            if stored.ndim != 3 or stored.shape[:2] != (self.circuits, images.shape[1]):
+                needs = f"({self.circuits}, {images.shape[1]}, classes)"
+                place = f"{self._file}: voltages/defective"
+                raise StoreError(f"{place}: got shape {stored.shape}, needs {needs}")
+            return stored[rows][back], self.labels[images]
 
     def network(self, name: str = "defective", circuit: int = 0) -> Network:
         """A circuit of the run.
@@ -143,26 +204,34 @@ class Run:
         """
         if name not in NETWORKS:
             raise ValueError(f"network: got {name!r}, needs one of {list(NETWORKS)}")
-        healthy = self._object(network_from, "healthy", self._row(circuit, "healthy"))
+        healthy = self.one("healthy", Network, self._row(circuit, "healthy"))
         if name == "healthy":
             return healthy
         layer, place = self._broken(circuit)
-        arrays = self.read(f"arrays/layer_{layer}")
-        pairs = Pairs(arrays["g_plus"][place], arrays["g_minus"][place])
+        if not 0 <= layer < len(healthy.layers):
+            needs = f"0..{len(healthy.layers) - 1}"
+            raise StoreError(f"{self._file}: circuits/layer: got {layer}, needs {needs}")
+        g = [self._of_layer(layer, name)[place] for name in ("g_plus", "g_minus")]
+        try:
+            pairs, old = Pairs(*g), healthy.layers[layer].pairs
+            if pairs.shape != old.shape:
+                raise ValueError(f"got {pairs.shape} pairs, needs {old.shape}")
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{self._file}: arrays/layer_{layer}: {error}") from error
         return eqx.tree_at(lambda net: net.layers[layer].pairs, healthy, pairs)
 
     def hit(self, circuit: int = 0) -> np.ndarray:
         """Which pairs of its broken layer are stuck, (inputs + 1, outputs); as `network`."""
         self._row(circuit, "seed")
         layer, place = self._broken(circuit)
-        return self.read(f"arrays/layer_{layer}")["hit"][place]
+        return self._of_layer(layer, "hit")[place]
 
     def corrector(self, circuit: int = 0, label: str | None = None) -> Corrector:
         """A corrector of a circuit, the first of the study's unless a label says which."""
         self._row(circuit, "seed")
         if label is None:
-            label = next(iter(self.read("correctors")))
-        return self._object(corrector_from, f"correctors/{label}", circuit)
+            label = next(iter(self.read("correctors")), "")
+        return self.one(f"correctors/{label}/corrector", Corrector, circuit)
 
     def correctors(self, circuits: Any, label: str) -> Corrector:
         """Correctors of some circuits, stacked: for voltages (n, images, outputs) of others.
@@ -174,11 +243,12 @@ class Run:
         Raises:
             StoreError: the study has none of that name, or stored none.
         """
-        return corrector_from(self.read(f"correctors/{label}"), np.asarray(circuits))
+        stack = self.stack(f"correctors/{label}/corrector", Corrector)
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf[np.asarray(circuits)]), stack)
 
     def software(self, circuit: int = 0) -> MLP:
         """The software network of a circuit; errors as `network`."""
-        return self._object(mlp_from, "software", self._row(circuit, "seed"))
+        return self.one("software", MLP, self._row(circuit, "seed"))
 
     def _row(self, circuit: int, column: str) -> int:
         """Where the circuit's entry is along another axis."""
@@ -191,12 +261,34 @@ class Run:
         layers = self.table["layer"]
         return int(layers[circuit]), int(np.count_nonzero(layers[:circuit] == layers[circuit]))
 
-    def _object(self, build: Any, name: str, row: int) -> Any:
-        group = self.read(name)
-        try:
-            return build(group, row)
-        except KeyError as error:
-            raise StoreError(f"{self.path}/results.h5: {name} lacks {error}") from error
+    def _of_layer(self, layer: int, name: str) -> np.ndarray:
+        """Something of all circuits whose broken layer is this one, (circuits, ...)."""
+        count = int(np.count_nonzero(self.table["layer"] == layer))
+        return self._array(f"arrays/layer_{layer}/{name}", "bf", 3, count)
+
+    def _of_seeds(self, name: str) -> np.ndarray:
+        """Indices of images, stored by seed, for each circuit, (circuits, n)."""
+        found = self._array(name, "iu", 2)
+        self._check_range(name, found, len(self.images))
+        self._check_range("circuits/seed", self.table["seed"], len(found))
+        return found[self.table["seed"]]
+
+    def _array(self, name: str, kinds: str, ndim: int, rows: int | None = None) -> np.ndarray:
+        """An array of one of these kinds of numbers, with so many axes, and rows."""
+        found = self.read(name)
+        fits = isinstance(found, np.ndarray) and found.dtype.kind in kinds and found.ndim == ndim
+        if not fits or (rows is not None and len(found) != rows):
+            got = f"{getattr(found, 'dtype', 'a group')} {np.shape(found)}"
+            kind = "whole" if "i" in kinds else "real"
+            needs = f"{kind} numbers on {ndim} axes" + (f", {rows} rows" if rows else "")
+            raise StoreError(f"{self._file}: {name}: got {got}, needs {needs}")
+        return found
+
+    def _check_range(self, name: str, found: np.ndarray, count: int) -> None:
+        """Raise unless all numbers are indices of so many things."""
+        if found.size and not (found.min() >= 0 and found.max() < count):
+            got = f"{found.min()} to {found.max()}"
+            raise StoreError(f"{self._file}: {name}: got {got}, needs 0..{count - 1}")
 
 
 def load_run(path: Path | str) -> Run:
@@ -225,6 +317,11 @@ def load_run(path: Path | str) -> Run:
 
 def run_of(path: Path) -> Run:
     """The run whose results.h5 is in a folder, be everything else there or not; as `load_run`."""
-    with opened_results(path / "results.h5") as (_, attributes):
+    with opened_results(path / "results.h5") as (file, attributes):
+        if attributes["format_version"] >= 3 and not is_sealed(file):
+            raise StoreError(
+                f"{path}/results.h5: got names, units or settings that are not those which were "
+                "written; `xbar show` says what is damaged, --overwrite computes it anew"
+            )
         config = attributes.pop("config")
     return Run(path, config, attributes)

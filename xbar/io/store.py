@@ -1,10 +1,13 @@
 """Arrays in HDF5 files that describe themselves: units, axis names, configuration, origin.
 
-Every dataset carries `unit`, `axes` and `about`; every file carries the format's version, the
-configuration as JSON, seeds, software versions and the commit. Files are published whole: they
-are written beside their final name and moved there, so that a reader never meets half a file.
+Every dataset carries `unit`, `axes`, `about` and its `sha256`; every file carries the format's
+version, the configuration as JSON, software versions, the commit, and a `sha256` over all names
+and attributes, those of the datasets among them: so a file tells whether it is as it was written.
+Files are published whole: they are written beside their final name and moved there, so that a
+reader never meets half a file.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -15,53 +18,37 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
 
-from xbar.io.trees import nest
+from xbar.io.files import StoreError as StoreError
+from xbar.io.files import members, readable, values_of
+from xbar.io.tree import Field as Field
+from xbar.io.tree import encode, nest
 
 FORMAT = "xbar results"
-FORMAT_VERSION = 2  # 1: one circuit per seed, of the first demo
+FORMAT_VERSION = 3  # 1: one circuit per seed, of the first demo; 2: networks by hand-written names
+READABLE = (2, 3)  # of version 2, whatever is no network or corrector
 PACKAGES = ("xbar", "jax", "jaxlib", "equinox", "optax", "numpy", "h5py", "scikit-learn")
 CHUNK_BYTES = 2**20  # of HDF5's chunks: its cache holds one of them by default
+SEAL = "sha256"
 
 
-class StoreError(ValueError):
-    """A file that is not ours, is damaged, or lacks what was asked of it."""
-
-
-class Field(NamedTuple):
-    """One array with what a reader needs to know of it.
-
-    Args:
-        values: the numbers.
-        unit: SI unit, "1" for pure numbers.
-        axes: one name per axis.
-        about: what it is, in a sentence.
-    """
-
-    values: Any
-    unit: str
-    axes: tuple[str, ...]
-    about: str
-
-
-Tree = Mapping[str, Any]  # of fields, of words (attributes of the group), or of further trees
-
-
-def write_results(path: Path, groups: Mapping[str, Tree], config: Mapping[str, Any]) -> None:
-    """Publish a results file: nested groups of `Field`s, the configuration and the origin.
+def write_results(path: Path, groups: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Publish a results file: nested groups, the configuration and the origin.
 
     Args:
         path: where the file goes; replaced if it is there.
-        groups: what to store; a text becomes an attribute of its group.
+        groups: what to store: `Field`s, modules, or dictionaries of these; a text becomes an
+            attribute of its group.
         config: JSON-able configuration of the run.
 
     Raises:
         OSError: the folder cannot be written.
         ValueError: a field has another number of axes than names.
+        TypeError: a module holds what no file can.
     """
     with results_file(path, config) as file:
         for name, tree in groups.items():
@@ -86,6 +73,7 @@ def results_file(path: Path, config: Mapping[str, Any]) -> Iterator[h5py.File]:
         for name, value in {**_origin(), "config": json.dumps(config)}.items():
             file.attrs[name] = value
         yield file
+        seal(file)
 
 
 def read_results(
@@ -106,47 +94,79 @@ def read_results(
     """
     with opened_results(path) as (file, attributes):
         if groups is None:
-            return _read(file), attributes
-        return nest({name: _item(file[name]) for name in groups if name in file}), attributes
+            return read_tree(file), attributes
+        found = {name: at(file, name) for name in groups}
+        arrays = {n: read_tree(item) for n, item in found.items() if item is not None}
+        return nest(arrays), attributes
 
 
 @contextmanager
-def opened_results(path: Path) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
+def opened_results(path: Path | str) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
     """A results file to read from, and its attributes with `config` decoded; as `read_results`."""
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = dict(file.attrs)
-            if attributes.get("format") != FORMAT:
-                raise StoreError(f"{path}: got an HDF5 file of another program, needs {FORMAT!r}")
-            found = int(attributes["format_version"])
-            if found != FORMAT_VERSION:
-                age = "newer" if found > FORMAT_VERSION else "older"
-                raise StoreError(
-                    f"{path}: got format version {found}, needs {FORMAT_VERSION}; read it with "
-                    f"the {age} xbar that wrote it, or run the same command with --overwrite"
-                )
-            attributes["config"] = json.loads(attributes["config"])
-            yield file, attributes
-    except (OSError, KeyError, json.JSONDecodeError) as error:
-        raise StoreError(f"{path}: got a file that is missing or damaged ({error})") from error
+    with readable(path), h5py.File(path, "r") as file:
+        attributes = dict(file.attrs)
+        if attributes.get("format") != FORMAT:
+            raise StoreError(f"{path}: got an HDF5 file of another program, needs {FORMAT!r}")
+        found = attributes.get("format_version")
+        if not isinstance(found, np.integer) or int(found) not in READABLE:
+            newer = isinstance(found, np.integer) and found > FORMAT_VERSION
+            raise StoreError(
+                f"{path}: got format version {str(found)[:40]}, needs {FORMAT_VERSION}; read it "
+                f"with the {'newer' if newer else 'older'} xbar that wrote it, or run the same "
+                "command with --overwrite"
+            )
+        config = json.loads(attributes.get("config", "null"))
+        if not isinstance(config, dict):
+            raise StoreError(f"{path}: got the settings {str(config)[:40]!r}, needs a table")
+        yield file, attributes | {"config": config}
+
+
+def verify_results(path: Path | str) -> list[str]:
+    """Check a results file against the checksums taken when its numbers were computed.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A line for everything that is not as it was written; none where all is well.
+
+    Raises:
+        StoreError: not a results file, or one of an older format.
+    """
+    bad = []
+    with opened_results(path) as (file, attributes):
+        if attributes["format_version"] < 3:
+            raise StoreError(f"{path}: got format version 2, needs 3, the first with checksums")
+        if not is_sealed(file):
+            bad.append("names, units or settings: other ones than were written")
+        for item in walk(file):
+            try:
+                if isinstance(item, h5py.Dataset):
+                    read_tree(item)
+            except ValueError as error:
+                bad.append(str(error))
+    return bad
 
 
 def write_tree(parent: h5py.Group, name: str, tree: Any) -> None:
-    """Write a field, a text or a nested tree of them into a group."""
+    """Write a field, an array, a module, a text or a nested tree of them into a group."""
     if isinstance(tree, str):
         parent.attrs[name] = tree
         return
-    if not isinstance(tree, Field):
+    if not isinstance(tree, Field | Mapping):
+        tree = encode(tree, name=name)
+    if isinstance(tree, Mapping):
         group = parent.create_group(name, track_order=True)
         for key, child in tree.items():
             write_tree(group, key, child)
         return
     values = np.asarray(tree.values)
-    _create(parent, name, values, tree, data=values)
+    dataset = _create(parent, name, values, tree, data=values)
+    dataset.attrs[SEAL] = checksum(values).hexdigest()
 
 
 def create_field(parent: h5py.Group, name: str, field: Field, rows: int) -> h5py.Dataset:
-    """A dataset for more rows than the field has; the caller writes them.
+    """A dataset for more rows than the field has; the caller writes them, and its checksum.
 
     Args:
         parent: group that it goes into.
@@ -186,33 +206,124 @@ def _create(
     return dataset
 
 
-def _read(group: h5py.Group) -> dict[str, Any]:
-    words = {} if group.name == "/" else dict(group.attrs)
-    return words | {name: _item(item) for name, item in group.items()}
+def at(group: h5py.Group, name: str) -> Any:
+    """The group or dataset of a name such as "voltages/defective", None if there is none.
+
+    Raises:
+        ValueError: the way leads through a link to elsewhere.
+    """
+    found: Any = group
+    for part in name.split("/"):
+        found = members(found).get(part) if isinstance(found, h5py.Group) else None
+    return found
 
 
-def _item(item: h5py.Group | h5py.Dataset) -> Any:
-    return _read(item) if isinstance(item, h5py.Group) else _values(item)
+def read_tree(item: h5py.Group | h5py.Dataset, seen: set[Any] | None = None) -> Any:
+    """What is in a group, as nested dictionaries of arrays and words, or in a dataset.
+
+    Args:
+        item: the group or dataset.
+        seen: groups that were met on the way, for links that lead back.
+
+    Raises:
+        ValueError: a dataset holds other numbers than were written, or cannot be read.
+    """
+    if isinstance(item, h5py.Dataset):
+        values = values_of(item)
+        sealed = SEAL in item.file.attrs  # nothing of format 2 is
+        if sealed and item.attrs.get(SEAL) != checksum(values).hexdigest():
+            raise ValueError(f"{item.name}: other numbers than were written")
+        return values
+    seen = set() if seen is None else seen
+    if not isinstance(item, h5py.Group) or item in seen:
+        raise ValueError(f"{item.name}: neither array nor group, or a link to itself")
+    seen.add(item)
+    words = {} if item.name == "/" else dict(item.attrs)
+    return words | {name: read_tree(child, seen) for name, child in members(item).items()}
 
 
-def _values(item: h5py.Dataset) -> Any:
-    """The numbers, or the words as NumPy's own."""
-    if h5py.check_string_dtype(item.dtype) is None:
-        return item[()]
-    return np.asarray(item.asstr()[()]).astype(np.str_)
+def checksum(values: np.ndarray, rows: int | None = None) -> Any:
+    """The SHA-256 of an array, its kind and shape; it goes on with `add_rows`.
+
+    Args:
+        values: the array, or the first rows of it.
+        rows: how many there will be; None for these.
+    """
+    kind = "words" if values.dtype.kind in "US" else values.dtype.str
+    shape = values.shape if rows is None else (rows, *values.shape[1:])
+    return add_rows(hashlib.sha256(json.dumps([kind, shape]).encode()), values)
+
+
+def add_rows(total: Any, values: np.ndarray) -> Any:
+    """The same hash with further rows in it."""
+    if values.dtype.kind in "US":
+        for word in values.ravel().tolist():
+            total.update(f"{word}\0".encode())
+    elif values.size:
+        total.update(np.ascontiguousarray(values).data)
+    return total
+
+
+def seal(file: h5py.File) -> None:
+    """Note the SHA-256 of all names and attributes, when everything is in the file."""
+    file.attrs[SEAL] = _seal(file)
+
+
+def is_sealed(file: h5py.File) -> bool:
+    """Whether all names and attributes are as they were when the file was sealed."""
+    return file.attrs.get(SEAL) == _seal(file)
+
+
+def _seal(file: h5py.File) -> str:
+    lines = []
+    for item in (file, *walk(file)):
+        lines.append(json.dumps([item.name, type(item).__name__]))
+        for name, value in item.attrs.items():
+            if item.name != "/" or name != SEAL:
+                value = value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
+                lines.append(json.dumps([item.name, name, value], default=str))
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def walk(group: h5py.Group) -> Iterator[Any]:
+    """Everything below a group, each once.
+
+    Raises:
+        ValueError: a link to elsewhere, or a group within itself.
+    """
+    seen, rest = {group}, list(members(group).values())[::-1]
+    while rest:
+        item = rest.pop()
+        if item in seen:
+            raise ValueError(f"{item.name}: two names of one thing, or a link to itself")
+        seen.add(item)
+        yield item
+        if isinstance(item, h5py.Group):
+            rest += list(members(item).values())[::-1]
 
 
 @contextmanager
 def published(path: Path) -> Iterator[Path]:
-    """A name to write to; it takes the final name only when everything is on disk."""
+    """A name to write to; it takes the final name only when everything is on disk.
+
+    What has that name already goes: it is left from a run that was stopped. If it is a link, the
+    link goes, and not what it points to.
+    """
     partial = path.with_name(path.name + ".partial")
     try:
+        claim(partial)
         yield partial
         _to_disk(partial)
         partial.replace(path)
         _to_disk(path.parent)  # the name too
     finally:
         partial.unlink(missing_ok=True)
+
+
+def claim(path: Path) -> None:
+    """An empty file of that name that nobody else's link leads to."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666))
 
 
 def _to_disk(path: Path) -> None:

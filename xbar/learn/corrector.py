@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
+from xbar.fields import described
 from xbar.learn.mlp import MLP, check_fit, fit
 from xbar.learn.mlp import accuracy as accuracy
 
@@ -63,8 +64,12 @@ class BiasHead(eqx.Module):
         bias: (outputs,), with the same leading axes.
     """
 
-    log_scale: Float[Array, "..."]
-    bias: Float[Array, "... outputs"]
+    log_scale: Float[Array, "..."] = eqx.field(
+        metadata=described("1", (), "logarithm of the common scale")
+    )
+    bias: Float[Array, "... outputs"] = eqx.field(
+        metadata=described("1", ("output",), "added to the scaled voltages")
+    )
 
     @property
     def parameter_count(self) -> int:
@@ -94,8 +99,12 @@ class DiagonalHead(eqx.Module):
         bias: (outputs,), with the same leading axes.
     """
 
-    scale: Float[Array, "... outputs"]
-    bias: Float[Array, "... outputs"]
+    scale: Float[Array, "... outputs"] = eqx.field(
+        metadata=described("1", ("output",), "multiplies the normalised voltages")
+    )
+    bias: Float[Array, "... outputs"] = eqx.field(
+        metadata=described("1", ("output",), "added to the scaled voltages")
+    )
 
     @property
     def parameter_count(self) -> int:
@@ -126,8 +135,12 @@ class Corrector(eqx.Module):
         head: from normalised voltages to logits.
     """
 
-    mean: Float[Array, "... outputs"]
-    std: Float[Array, "... outputs"]
+    mean: Float[Array, "... outputs"] = eqx.field(
+        metadata=described("V", ("output",), "subtracted from the voltages")
+    )
+    std: Float[Array, "... outputs"] = eqx.field(
+        metadata=described("V", ("output",), "divides the voltages")
+    )
     head: MLP | BiasHead | DiagonalHead
 
     @staticmethod

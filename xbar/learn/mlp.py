@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, UInt32
 
 from xbar.activations import ACTIVATIONS
 from xbar.checks import is_concrete
+from xbar.fields import described
 
 # Standard deviation of a new weight times sqrt(inputs): He et al. 2015 for ReLU, LeCun for tanh;
 # a sigmoid's slope at 0 is a quarter of tanh's, hence 4.
@@ -53,10 +54,12 @@ class MLP(eqx.Module):
     """
 
     weights: tuple[Float[Array, "... _ _"], ...] = eqx.field(
-        converter=lambda weights: tuple(jnp.asarray(w) for w in weights)
+        converter=lambda weights: tuple(jnp.asarray(w) for w in weights),
+        metadata=described("1", ("input", "output"), "weights of each layer"),
     )
     biases: tuple[Float[Array, "... _"], ...] = eqx.field(
-        converter=lambda biases: tuple(jnp.asarray(b) for b in biases)
+        converter=lambda biases: tuple(jnp.asarray(b) for b in biases),
+        metadata=described("1", ("output",), "biases of each layer"),
     )
     activation: str = eqx.field(static=True, default="relu")
 

@@ -22,6 +22,7 @@ from xbar.activations import ACTIVATIONS
 from xbar.checks import checked, finite_above_0, is_concrete
 from xbar.circuit import Crossbar, Wires
 from xbar.devices.mapping import Pairs, Window
+from xbar.fields import described
 from xbar.solve import transfer
 from xbar.solvers import AbstractSolver
 
@@ -43,10 +44,12 @@ class Readout(eqx.Module):
         ValueError: a concrete r_f or gain is not above 0, or v_max is not above v_min.
     """
 
-    r_f: Float[Array, ""]
-    open_loop_gain: Float[Array, ""]
-    v_min: Float[Array, ""]
-    v_max: Float[Array, ""]
+    r_f: Float[Array, ""] = eqx.field(metadata=described("ohm", (), "feedback of the amplifiers"))
+    open_loop_gain: Float[Array, ""] = eqx.field(
+        metadata=described("1", (), "of the amplifiers; infinite is ideal")
+    )
+    v_min: Float[Array, ""] = eqx.field(metadata=described("V", (), "lower rail of the amplifiers"))
+    v_max: Float[Array, ""] = eqx.field(metadata=described("V", (), "upper rail of the amplifiers"))
 
     def __init__(
         self, r_f: Any, open_loop_gain: Any = np.inf, v_min: Any = None, v_max: Any = None
@@ -122,10 +125,17 @@ class Layer(eqx.Module):
     window: Window
     wires: Wires
     readout: Readout
-    s: Float[Array, ""]
-    k: Float[Array, ""]
-    v_bias: Float[Array, ""]
+    s: Float[Array, ""] = eqx.field(metadata=described("S", (), "conductance per unit of weight"))
+    k: Float[Array, ""] = eqx.field(
+        metadata=described("V", (), "volts per unit of activation at the output")
+    )
+    v_bias: Float[Array, ""] = eqx.field(metadata=described("V", (), "voltage of the bias row"))
     activation: str | None = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if self.activation is not None and self.activation not in ACTIVATIONS:
+            needs = f"None or one of {list(ACTIVATIONS)}"
+            raise ValueError(f"Layer.activation: got {self.activation!r}, needs {needs}")
 
     def array(self) -> Crossbar:
         """The circuit that is solved: (inputs + 1, 2 * outputs) cells, and amplifier inputs."""

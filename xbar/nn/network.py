@@ -12,6 +12,7 @@ from xbar.checks import checked
 from xbar.circuit import Solution, Wires
 from xbar.devices import AbstractFault, inject
 from xbar.devices.mapping import Window
+from xbar.fields import described
 from xbar.nn.build import build_layers, unpack_mlp
 from xbar.nn.layer import Layer, LayerVoltages
 from xbar.solve import solve
@@ -37,7 +38,9 @@ class Network(eqx.Module):
     """
 
     layers: tuple[Layer, ...]
-    k_in: Float[Array, ""]
+    k_in: Float[Array, ""] = eqx.field(
+        metadata=described("V", (), "volts per unit of the software input")
+    )
 
     @staticmethod
     def from_weights(

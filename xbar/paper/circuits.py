@@ -1,12 +1,12 @@
 """Sweeps that several experiments read, and their circuits as tables."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from xbar.io.runs import Run
 from xbar.io.store import Field
+from xbar.nn import Network
 from xbar.paper.experiment import column
 from xbar.paper.lab import Lab
 from xbar.run.config import CorrectorSettings, DefectSettings
@@ -69,6 +69,5 @@ def circuit_table(
 
 def pairs_of(run: Run) -> np.ndarray:
     """Number of pairs of each layer's array, the bias row included, (layers,)."""
-    healthy: dict[str, Any] = run.read("healthy")
-    count = sum(name.startswith("layer_") for name in healthy)
-    return np.array([healthy[f"layer_{k}"]["g_plus"][0].size for k in range(count)])
+    layers = run.stack("healthy", Network).layers
+    return np.array([np.prod(layer.pairs.shape) for layer in layers])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from xbar.io.digits import Dataset
+from xbar.io.dataset import Dataset
 from xbar.io.runs import Run, load_run
 from xbar.io.shards import read_shard, write_shard
 from xbar.io.store import StoreError

@@ -10,7 +10,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from xbar.io.digits import Dataset
+from xbar.io.dataset import Dataset
 from xbar.paper.compiled import compiled_once
 from xbar.paper.experiment import Experiment
 from xbar.paper.lab import Lab

@@ -9,10 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.io.circuits import corrector_fields
 from xbar.learn.mlp import accuracy
 from xbar.run.circuits import (
-    bare,
     break_pairs,
     hits,
     solve_broken,
@@ -175,17 +173,15 @@ class Work:
         software = self._gather("software", rows["seed"])
         healthy = self._gather("healthy", rows["healthy"])
         labelled = np.concatenate([software["corrector"], software["test"]], axis=-1)
-        pairs = healthy["software"]["network"][f"layer_{layer}"]
-        hit = hits(plan, rows, pairs["g_plus"].shape[1:])
+        hit = hits(plan, rows, healthy["software"]["network"].layers[layer].pairs.shape)
         solved: Arrays = {}
         broken: Arrays = {}
         for name, circuit in healthy.items():
-            group = circuit["network"][f"layer_{layer}"]
-            broken[name] = break_pairs(plan, rows, group["g_plus"], group["g_minus"], hit)
+            pairs = circuit["network"].layers[layer].pairs
+            broken[name] = break_pairs(plan, rows, pairs.g_plus, pairs.g_minus, hit)
             known = {k: v for k, v in circuit.items() if k not in ("volts", "kept", "accuracy")}
             solved[name] = solve_broken(
                 layer,
-                given.activation,
                 known,
                 broken[name],
                 labelled,
@@ -219,9 +215,8 @@ class Work:
             found["accuracy"][settings.label] = read.accuracy
             ok = ok & jnp.isfinite(read.accuracy)
             if study.store.correctors:
-                fields = bare(corrector_fields(read.corrector))
                 kept = found.setdefault("correctors", {})
-                kept[settings.label] = {**fields, "classes": read.classes}
+                kept[settings.label] = {"corrector": read.corrector, "classes": read.classes}
         if "nearest-neighbours" in study.references:
             found["accuracy"][NEAREST] = neighbours(volts, self.train)
         if "retrained" in solved:

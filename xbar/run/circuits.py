@@ -10,15 +10,13 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from xbar.circuit import Wires
 from xbar.devices import inject, random_mask
 from xbar.devices.mapping import Pairs, Window
-from xbar.io.circuits import network_fields, network_of
-from xbar.io.store import Field
+from xbar.learn.mlp import MLP
 from xbar.nn import Network
 from xbar.run.devices import How, in_blocks, one_by_one
 from xbar.run.faults import make_fault, stuck_value, window_of
@@ -29,53 +27,51 @@ Arrays = dict[str, Any]
 
 
 def solve_healthy(
-    plan: Plan, rows: Table, weights: Arrays, parts: Mapping[str, Any], given: Given, how: How
+    plan: Plan, rows: Table, models: MLP, parts: Mapping[str, Any], given: Given, how: How
 ) -> Arrays:
     """Map software networks to arrays and solve every one of them.
 
     Args:
         plan: of the study.
         rows: of the table of healthy circuits, all of one mapping.
-        weights: of each row's software network, `weights_0`, `biases_0`, ...
+        models: each row's software network, stacked.
         parts: "base" and "labelled" of each row: which images scale and which are read.
         given: the data.
         how: where.
 
     Returns:
-        By name, leading with the rows: `network` (a tree as `network_fields` has it), `transfer_0`,
-        ... [S], `volts` (rows, labelled, classes) [V].
+        By name, leading with the rows: `network`, `transfer_0`, ... [S], `volts` (rows, labelled,
+        classes) [V].
     """
     windows = np.array([limits(name) for name in rows["window"]])
     circuits = {
-        "weights": weights,
+        "model": models,
         "g": windows,
         "r": rows["wire_ohm"],
         "base": parts["base"],
         "labelled": parts["labelled"],
     }
     asked = plan.study.circuit
-    static = (str(rows["mapping"][0]), given.activation, asked.gain, asked.rail)
+    static = (str(rows["mapping"][0]), asked.gain, asked.rail)
     return _solve_healthy(circuits, given.images, *static, how)
 
 
-@partial(jax.jit, static_argnames=("mapping", "activation", "gain", "rail", "how"))
+@partial(jax.jit, static_argnames=("mapping", "gain", "rail", "how"))
 def _solve_healthy(
     circuits: Arrays,
     images: Array,
     mapping: str,
-    activation: str,
     gain: float | None,
     rail: float | None,
     how: How,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
         network = map_network(
-            row["weights"],
+            row["model"],
             row["g"],
             row["r"],
             images[row["base"]],
             mapping,
-            activation,
             gain=gain,
             rail=rail,
         )
@@ -84,17 +80,15 @@ def _solve_healthy(
         matrices = {f"transfer_{k}": t for k, t in enumerate(transfers)}
         return {"network": network, "volts": volts, **matrices}
 
-    found = in_blocks(one_by_one(one), circuits, images, how)
-    return {**found, "network": bare(network_fields(found["network"]))}
+    return in_blocks(one_by_one(one), circuits, images, how)
 
 
 def map_network(
-    weights: Arrays,
+    model: MLP,
     window: Any,
     wire_ohm: Any,
     base: Array,
     mapping: str,
-    activation: str,
     *,
     gain: float | None,
     rail: float | None,
@@ -102,23 +96,21 @@ def map_network(
     """A software network on arrays, as every study maps it.
 
     Args:
-        weights: `weights_0`, `biases_0`, ...
+        model: the software network.
         window: smallest and largest conductance, (2,) [S].
         wire_ohm: of every segment, () [ohm].
         base: images that set the scales, (n, features).
         mapping: "unipolar" or "balanced".
-        activation: between the layers.
         gain: open-loop gain of the amplifiers; None is ideal.
         rail: they clip at -rail and +rail [V]; None is never.
 
     Returns:
         The network, healthy.
     """
-    layers = range(len(weights) // 2)
     return Network.from_weights(
-        [weights[f"weights_{k}"] for k in layers],
-        [weights[f"biases_{k}"] for k in layers],
-        activation=activation,
+        model.weights,
+        model.biases,
+        activation=model.activation,
         window=Window(window[0], window[1]),
         mapping=mapping,
         wires=Wires(word_line=wire_ohm, bit_line=wire_ohm),
@@ -127,24 +119,6 @@ def map_network(
         v_min=None if rail is None else -rail,
         v_max=rail,
     )
-
-
-def bare(tree: Any) -> Any:
-    """The numbers of a tree of fields; its words are left out."""
-    if isinstance(tree, Field):
-        return jnp.asarray(tree.values)
-    return {name: bare(item) for name, item in tree.items() if not isinstance(item, str)}
-
-
-def with_words(tree: Arrays, activation: str) -> Arrays:
-    """Put back the words that `bare` left out."""
-    last = f"layer_{sum(name.startswith('layer_') for name in tree) - 1}"
-    return {
-        name: {**item, "activation": "none" if name == last else activation}
-        if name.startswith("layer_")
-        else item
-        for name, item in tree.items()
-    }
 
 
 def hits(plan: Plan, rows: Table, shape: tuple[int, int]) -> np.ndarray:
@@ -210,7 +184,6 @@ def _break_pairs(fault: str, mode: str, *circuits: Array) -> tuple[Array, Array]
 
 def solve_broken(
     layer: int,
-    activation: str,
     healthy: Arrays,
     pairs: tuple[np.ndarray, np.ndarray],
     labelled: Any,
@@ -221,7 +194,6 @@ def solve_broken(
 
     Args:
         layer: the layer whose array is solved.
-        activation: between the layers.
         healthy: `network` and `transfer_0`, ... of each row, as `solve_healthy` gives them.
         pairs: plus and minus cells of the layer, (rows, inputs + 1, outputs) [S].
         labelled: images that each row reads, (rows, labelled).
@@ -232,15 +204,14 @@ def solve_broken(
         Voltages; NaN where an array could not be solved within the solver's tolerance.
     """
     rows = {**healthy, "plus": pairs[0], "minus": pairs[1], "labelled": labelled}
-    return _solve_broken(rows, images, layer, activation, how)
+    return _solve_broken(rows, images, layer, how)
 
 
-@partial(jax.jit, static_argnames=("layer", "activation", "how"))
-def _solve_broken(rows: Arrays, images: Array, layer: int, activation: str, how: How) -> Array:
+@partial(jax.jit, static_argnames=("layer", "how"))
+def _solve_broken(rows: Arrays, images: Array, layer: int, how: How) -> Array:
     def one(row: Arrays, images: Array) -> Array:
-        network = network_of(with_words(row["network"], activation))
         pairs = Pairs(row["plus"], row["minus"])
-        network = eqx.tree_at(lambda net: net.layers[layer].pairs, network, pairs)
+        network = eqx.tree_at(lambda net: net.layers[layer].pairs, row["network"], pairs)
         transfers = [row[f"transfer_{k}"] for k in range(len(network.layers))]
         transfers[layer] = network.layers[layer].transfer()
         return network.apply(transfers, images[row["labelled"]])

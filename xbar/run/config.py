@@ -64,13 +64,17 @@ class DataSettings:
 
     Args:
         file: .npz or .h5 with `x` and `y` (see `xbar.io.user`), beside the study file; None takes
-            the digits.
+            the data set of the name.
         fractions: shares that train the base network, train the correctors, and test.
+        name: a key of `xbar.io.DATASETS`.
+        test_file: a second file, all of whose rows are the test part.
     """
 
     __pydantic_config__ = FORBID
     file: str | None = None
     fractions: tuple[float | int, float | int, float | int] = (0.6, 0.2, 0.2)
+    name: str = "digits"
+    test_file: str | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from xbar.io.digits import Dataset
+from xbar.io.dataset import Dataset
 from xbar.io.shards import read_shard, reserve, write_shard
 from xbar.io.store import StoreError
 from xbar.learn.mlp import MLP
@@ -196,6 +196,7 @@ def _settings(
     for name, tree, file in (
         ("data", dataset, study.data.file),
         ("network", network, study.network.file),
+        ("data", None, None if dataset is not None else study.data.test_file),
     ):
         if tree is not None:
             found[name]["given"] = fingerprint(tree)
@@ -203,7 +204,8 @@ def _settings(
             path = below / file
             if not path.is_file():
                 raise UsageError(f"{name}.file: {path}: got no file, needs one")
-            found[name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            before = found[name].get("sha256", "")
+            found[name]["sha256"] = before + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     if measures:
         found["measures"] = sorted(measures)
     return found

@@ -51,6 +51,7 @@ def finish(done: "Computed") -> dict[str, Any]:
             "network": "-".join(map(str, done.plan.sizes)),
             "data": done.given.dataset.name,
             "test_images": test_images(done),
+            "test_note": done.given.test_note,
         }
         write_text(folder / "circuits.csv", table_csv(arrays))
         figures = draw(done, arrays)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from xbar.io.digits import Dataset
+from xbar.io.dataset import Dataset
 from xbar.learn.mlp import MLP
 from xbar.run.demo import DemoConfig
 from xbar.run.engine import Computed, run_study
@@ -74,8 +74,8 @@ def _finish(config: DemoConfig, done: Computed) -> dict[str, Any]:
         figures = write_figures(path, seen, summary)
         summary["figures"] = [figure.file for figure in figures]
     summary |= done.times()
-    context = {"wire_ohm": config.wire_ohm, "given": done.given.network is not None}
-    write_report(path, "demo.html.j2", figures, summary, done.settings, **context)
+    own = {"wire_ohm": config.wire_ohm}
+    write_report(path, "demo.html.j2", figures, summary, done.settings, **own)
     return summary
 
 
@@ -98,6 +98,7 @@ def _summarise(config: DemoConfig, done: Computed, seen: Seen) -> dict[str, Any]
         "data": done.given.dataset.name,
         "corrector_parameters": parameters["corrected"],
         "test_images": seen.labels.shape[-1],
+        "test_note": done.given.test_note,
         "references": table(seen.accuracy, parameters | {"retrained network": network}),
     }
 

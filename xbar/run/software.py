@@ -10,13 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.io.digits import Dataset, load_digits, split_many
-from xbar.io.user import read_dataset, read_network
+from xbar.io.dataset import Dataset
+from xbar.io.datasets import load_dataset
+from xbar.io.parts import Split, split_many
+from xbar.io.user import read_network
 from xbar.learn.mlp import MLP, accuracy, fit_many
 from xbar.run.config import Study, values
 from xbar.run.errors import StudyError
 from xbar.run.faults import in_range
 from xbar.run.plan import Chunk, Plan
+
+# How a network of one output, which tells two classes apart by its sign, becomes one of two.
+_TWO = "; put a column of zeros before the last weights, and a 0 before the last biases"
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,13 @@ class Given:
 
     @property
     def images(self) -> Array:
-        """All inputs, (images, features)."""
+        """All inputs, (images, features), in JAX's default precision."""
         return jnp.asarray(self.dataset.images)
+
+    @property
+    def test_note(self) -> str:
+        """What the test part trained, in words; see `Dataset.test_note`."""
+        return self.dataset.test_note(own_network=self.network is not None)
 
     @property
     def labels(self) -> Array:
@@ -66,8 +76,12 @@ def load(study: Study, folder: Path | None, dataset: Dataset | None, network: ML
     """
     below = Path() if folder is None else folder
     if dataset is None:
-        file = study.data.file
-        dataset = load_digits() if file is None else read_dataset(below / file)
+        file, test = study.data.file, study.data.test_file
+        name = study.data.name if file is None else below / file
+        dataset = load_dataset(name, None if test is None else below / test)
+    if dataset.is_regression:
+        got = "targets of a regression, needs classes, which are all that a study can score yet"
+        raise StudyError([f"data: got {got}"])
     if network is None and study.network.file is not None:
         network = read_network(below / study.network.file, study.network.activation)
     activation = study.network.activation or "relu" if network is None else network.activation
@@ -79,7 +93,7 @@ def load(study: Study, folder: Path | None, dataset: Dataset | None, network: ML
         if shape != (needs := (dataset.n_features, classes)):
             problems.append(
                 f"network: got {shape[0]} inputs and {shape[1]} outputs, needs {needs[0]} and "
-                f"{needs[1]}, the features and classes of {dataset.name}"
+                f"{needs[1]}, the features and classes of {dataset.name}{_TWO * (shape[1] == 1)}"
             )
     layers = len(given.sizes(study)) - 1
     for number, defect in enumerate(study.defects):
@@ -88,7 +102,7 @@ def load(study: Study, folder: Path | None, dataset: Dataset | None, network: ML
             problems += in_range(place, layer, layer < layers, needs)
     if not problems:
         try:
-            split_many(dataset.labels, jax.random.split(jax.random.key(0), 1), study.data.fractions)
+            _parts(dataset, jax.random.split(jax.random.key(0), 1), study)
         except ValueError as error:
             problems.append(f"data: {error}")
     if problems:
@@ -96,15 +110,19 @@ def load(study: Study, folder: Path | None, dataset: Dataset | None, network: ML
     return given
 
 
+def _parts(dataset: Dataset, keys: Array, study: Study) -> Split:
+    return split_many(dataset.labels, keys, study.data.fractions, dataset.part)
+
+
 def compute_software(plan: Plan, given: Given, chunk: Chunk) -> dict[str, Any]:
     """Split the data and train the networks of some seeds.
 
     Returns:
-        Arrays by name, each leading with the chunk's seeds.
+        Arrays and networks by name, each leading with the chunk's seeds.
     """
     seeds = np.arange(chunk.first, chunk.first + chunk.count)
     study = plan.study
-    parts = split_many(given.dataset.labels, plan.keys("split", seeds), study.data.fractions)
+    parts = _parts(given.dataset, plan.keys("split", seeds), study)
     if given.network is not None:
         models = jax.tree.map(lambda p: jnp.broadcast_to(p, (len(seeds), *p.shape)), given.network)
     else:
@@ -119,22 +137,12 @@ def compute_software(plan: Plan, given: Given, chunk: Chunk) -> dict[str, Any]:
         "corrector": parts.corrector,
         "test": test,
         "accuracy": accuracy(models(given.images[test]), given.labels[test]),
-        "software": _parameters(models),
+        "software": models,
     }
     if "retrained" in study.references:
         more = jnp.concatenate([parts.base, parts.corrector], axis=-1)
-        again = _fit(given, models, more, plan.keys("retrain", seeds))
-        found["retrained"] = _parameters(again)
+        found["retrained"] = _fit(given, models, more, plan.keys("retrain", seeds))
     return jax.tree.map(np.asarray, found)
-
-
-def _parameters(models: MLP) -> dict[str, Array]:
-    layers = enumerate(zip(models.weights, models.biases, strict=True))
-    return {
-        f"{name}_{k}": array
-        for k, (w, b) in layers
-        for name, array in (("weights", w), ("biases", b))
-    }
 
 
 def _fit(given: Given, models: MLP, part: Array, keys: Array) -> MLP:

@@ -14,6 +14,7 @@ import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from xbar.devices import SHAPES
+from xbar.io.datasets import DATASETS
 from xbar.run.chunks import RESERVED
 from xbar.run.config import CorrectorSettings, DefectSettings, Study, values
 from xbar.run.errors import StudyError, UsageError
@@ -117,6 +118,9 @@ def _problems(study: Study) -> Iterator[str]:
     shares = study.data.fractions
     fits = min(shares) > 0 and abs(sum(shares) - 1) < 1e-9
     yield from in_range("data.fractions", list(shares), fits, "three above 0 that add up to 1")
+    yield from one_of("data.name", study.data.name, DATASETS)
+    lone = study.data.test_file is not None and study.data.file is None
+    yield from in_range("data.test_file", "one", not lone, "data.file beside it")
     yield from _sizes("network.hidden", study.network.hidden)
     for number, window in enumerate(values(study.circuit.window)):
         yield from check_window(f"circuit.window[{number}]", window)

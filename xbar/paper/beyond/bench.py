@@ -1,7 +1,6 @@
 """The circuits that several experiments take, with all that a remedy may ask about them."""
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from xbar.io.circuits import mlp_from
 from xbar.io.runs import Run
 from xbar.learn.mlp import MLP
+from xbar.nn import Network
 from xbar.paper.lab import Lab
 from xbar.run.config import DefectSettings, StoreSettings
 from xbar.run.devices import How
@@ -64,17 +63,14 @@ class Bench:
     @cached_property
     def software(self) -> MLP:
         """The software networks, stacked."""
-        return mlp_from(self.run.read("software"), self.seeds)
+        stack = self.run.stack("software", MLP)
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf[self.seeds]), stack)
 
     @cached_property
-    def healthy(self) -> dict[str, Any]:
-        """The healthy networks, stacked, as `xbar.io.circuits.network_of` takes one of them."""
-        return _rows(self.run.read("healthy"), self.run.table["healthy"][self.rows])
-
-    @property
-    def activation(self) -> str:
-        """Between the layers."""
-        return self.software.activation
+    def healthy(self) -> Network:
+        """The healthy networks, stacked."""
+        rows, stack = self.run.table["healthy"][self.rows], self.run.stack("healthy", Network)
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), stack)
 
     def read(self, volts: Any) -> Labelled:
         """Voltages of the labelled images with their classes, parted into training and test."""
@@ -92,15 +88,6 @@ class Bench:
         """Output voltages of the healthy circuits."""
         volts = np.asarray(self.run.read("voltages/healthy"))
         return self.read(volts[self.run.table["healthy"][self.rows]])
-
-
-def _rows(tree: Mapping[str, Any], rows: np.ndarray) -> dict[str, Any]:
-    """Some rows of all arrays of a stored tree; its words are left out."""
-    return {
-        name: _rows(item, rows) if isinstance(item, Mapping) else item[rows]
-        for name, item in tree.items()
-        if not isinstance(item, str)
-    }
 
 
 def benches(lab: Lab) -> list[Bench]:

@@ -47,10 +47,7 @@ def remapped_voltages(
 @partial(jax.jit, static_argnames=("layer", "mapping"))
 def _mapped(models: MLP, circuits: tuple[Array, ...], layer: int, mapping: str) -> Network:
     def one(model: MLP, window: Array, wire_ohm: Array, base: Array, hit: Array) -> Network:
-        weights = {f"weights_{k}": w for k, w in enumerate(model.weights)}
-        weights |= {f"biases_{k}": b for k, b in enumerate(model.biases)}
-        scales = window, wire_ohm, base
-        healthy = map_network(weights, *scales, mapping, model.activation, gain=None, rail=None)
+        healthy = map_network(model, window, wire_ohm, base, mapping, gain=None, rail=None)
         return healthy.with_fault(layer, hit, StuckPair("on"))
 
     return jax.vmap(one)(models, *circuits)

@@ -8,11 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.io.circuits import network_of
 from xbar.nn import Network
 from xbar.paper.beyond.bench import Bench
 from xbar.paper.lab import Lab
-from xbar.run.circuits import with_words
 from xbar.run.devices import How, in_blocks, one_by_one
 
 BLOCK = 32  # networks in a call: compiling takes far longer than the few that fill up the last
@@ -32,8 +30,7 @@ class Solved(NamedTuple):
 
 def stacked(bench: Bench) -> Network:
     """The healthy networks of some circuits, each array leading with the seeds."""
-    words = partial(with_words, activation=bench.activation)
-    return jax.vmap(lambda tree: network_of(words(tree)))(jax.tree.map(jnp.asarray, bench.healthy))
+    return bench.healthy
 
 
 def solve(lab: Lab, bench: Bench, networks: Network, inputs: np.ndarray | None = None) -> Solved:

@@ -138,7 +138,7 @@ class _Work:
     def _trained(self) -> Source:
         seed = self.config.seed
         tree = self._kept("software network", lambda _: trained(seed).tree())
-        return Source.of_tree(tree, "relu", "digits", f"the demo's first network, seed {seed}")
+        return Source.of_tree(tree, "digits", f"the demo's first network, seed {seed}")
 
     def _kept(
         self, title: str, compute: Callable[[Advance], Arrays], total: int = 0, unit: str = ""

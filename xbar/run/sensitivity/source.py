@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from xbar.io.circuits import network_fields, network_of
 from xbar.io.runs import load_run
 from xbar.nn import Network
-from xbar.run.circuits import bare, limits, map_network, with_words
+from xbar.run.circuits import limits, map_network
 from xbar.run.demo import DemoConfig
 from xbar.run.errors import UsageError
 from xbar.run.plan import Chunk, Plan
@@ -61,15 +60,14 @@ class Source:
         return (first, *(layer.pairs.shape[1] for layer in self.network.layers))
 
     def tree(self) -> dict[str, Any]:
-        """Arrays that `of_tree` reads."""
-        stacked = jax.tree.map(lambda x: x[None], self.network)
-        network = jax.tree.map(lambda x: np.asarray(x)[0], bare(network_fields(stacked)))
-        return {"network": network, "images": self.images, "labels": self.labels, **self.parts}
+        """What `of_tree` reads."""
+        own = {"network": self.network, "images": self.images, "labels": self.labels}
+        return {**own, **self.parts}
 
     @staticmethod
-    def of_tree(tree: dict[str, Any], activation: str, data: str, circuit: str) -> "Source":
+    def of_tree(tree: dict[str, Any], data: str, circuit: str) -> "Source":
         """The source whose arrays these are."""
-        network = network_of(with_words(tree["network"], activation))
+        network = jax.tree.map(jnp.asarray, tree["network"])
         parts = {name: tree[name] for name in PARTS}
         return Source(network, tree["images"], tree["labels"], parts, data, circuit)
 
@@ -88,12 +86,11 @@ def trained(seed: int) -> Source:
     plan = Plan(study, given.sizes(study))
     found = compute_software(plan, given, Chunk("software", 0, 0, 1, 1))
     network = map_network(
-        {name: jnp.asarray(array[0]) for name, array in found["software"].items()},
+        jax.tree.map(lambda x: jnp.asarray(x[0]), found["software"]),
         limits(str(plan.healthy["window"][0])),
         plan.healthy["wire_ohm"][0],
         given.images[found["base"][0]],
         str(plan.healthy["mapping"][0]),
-        given.activation,
         gain=study.circuit.gain,
         rail=study.circuit.rail,
     )
