@@ -121,7 +121,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
     problem, legal = _prepare(array, dtype, solver)
     inputs = v_in.astype(dtype)
     finite = jnp.all(jnp.isfinite(inputs))
-    inputs = marked(inputs, ~finite, 0.0)
+    inputs = marked(inputs, ~finite, jnp.where(finite, inputs, 0))
     rows = inputs.T if inputs.ndim == 2 else inputs[None]
     e = rows[:, :, None]
     found = cells(solver, problem, e)
@@ -169,8 +169,13 @@ def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
 
     g_legal = legal(array.g)
     wires_legal = jnp.all(jnp.stack([legal(x) for x in array.wires.leaves.values()]))
-    g = marked(array.g.astype(dtype), ~g_legal, 0.0)
-    wires = jax.tree.map(lambda x: marked(x.astype(dtype), ~wires_legal, 0.0), array.wires)
+
+    def harmless(x: Array, ok: Bool[Array, ""]) -> Array:
+        x = x.astype(dtype)
+        return marked(x, ~ok, jnp.where(ok, x, 0))
+
+    g = harmless(array.g, g_legal)
+    wires = jax.tree.map(lambda x: harmless(x, wires_legal), array.wires)
     problem = problem_of(g, wires)
     result = RESULTS.where(g_legal, RESULTS.successful, RESULTS.invalid_conductance)
     return problem, _also(result, wires_legal, RESULTS.invalid_wires)
@@ -190,7 +195,7 @@ def _fill_failed(numbers: tuple, result: RESULTS, fill: bool) -> tuple:
     """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
     failed = result != RESULTS.successful
     unusable = failed if fill else failed & (result != RESULTS.tolerance_missed)
-    return jax.tree.map(lambda x: marked(jnp.where(unusable, jnp.nan, x), failed), numbers)
+    return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
 
 
 def _kcl_residual(

@@ -28,7 +28,7 @@ from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import legal_problem, solve
 from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.adjoint import cells
+from xbar.solvers.derivatives import cells
 from xbar.solvers.lines import BIT, WORD, product, running_sum
 
 BOLTZMANN = 1.380649e-23

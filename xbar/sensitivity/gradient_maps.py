@@ -1,7 +1,7 @@
 """Gradient of a loss with respect to every cell, wire segment and amplifier of a network.
 
 A change of a transfer matrix is a product of two cell voltages, or of two segment currents (see
-`xbar.sensitivity.response`, `xbar.solvers.bit_line`):
+`xbar.sensitivity.response`, `xbar.solvers.sweep.bit_line`):
 
     dT[o,k] = sum_cells l_o[c] u_k[c] dg[c] - sum_segments i_o[s] i_k[s] dr[s]
 

@@ -34,25 +34,30 @@ def per_array(function: Callable[..., Any], lanes: int = 1) -> Callable[..., Any
         leaves, structure = jax.tree.flatten(args)
         marks = jax.tree.leaves(is_batched)
         moving = [x for x, mark in zip(leaves, marks, strict=True) if mark]
+        axes = [0 if mark else None for mark in marks]
 
-        def every(mine: Sequence[Array]) -> Any:
+        def whole(mine: Sequence[Any]) -> list[Any]:
             own = iter(mine)
-            whole = [next(own) if mark else x for x, mark in zip(leaves, marks, strict=True)]
-            return jax.tree.unflatten(structure, whole)
+            return [next(own) if mark else x for x, mark in zip(leaves, marks, strict=True)]
 
         def one(mine: list) -> Any:
-            return call(*every(mine))
+            return call(*jax.tree.unflatten(structure, whole(mine)))
 
-        def at_once(*moving: Array) -> Any:
-            return jax.vmap(lambda *mine: function(*every(mine)))(*moving)
+        def side_by_side(*every: Any) -> Any:
+            return jax.vmap(lambda *mine: function(*jax.tree.unflatten(structure, mine)), axes)(
+                *every
+            )
 
-        def in_turn(*moving: Array) -> Any:
+        def at_once(*moving: Any) -> Any:
+            return side_by_side(*whole(moving))
+
+        def in_turn(*moving: Any) -> Any:
             if lanes == 1 or size == 1:
                 return lax.map(one, list(moving))
             width = min(lanes, size)
-            blocks = [_in_blocks(x, width) for x in moving]
-            side_by_side = per_array(at_once)  # an outer batch takes the blocks in turn
-            out = lax.map(lambda block: side_by_side(*block), blocks)
+            # An outer batch takes the blocks in turn.
+            block = per_array(side_by_side)
+            out = lax.map(lambda mine: block(*whole(mine)), [_in_blocks(x, width) for x in moving])
             return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:size], out)
 
         out = lax.platform_dependent(*moving, cpu=in_turn, default=at_once)

@@ -56,8 +56,7 @@ class Cells(NamedTuple):
     steps: Int[Array, " n"] | np.ndarray
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2,))
-def marked(x: Array, bad: Array, value: float | None = None) -> Array:
+def marked(x: Array, bad: Array, shown: Array | float | None = None) -> Array:
     """`x` with NaN as its derivative in every mode and order where it is `bad`.
 
     A choice of NaN by `jnp.where` would have a gradient of zero: "does not matter".
@@ -65,16 +64,21 @@ def marked(x: Array, bad: Array, value: float | None = None) -> Array:
     Args:
         x: any numbers.
         bad: where they are not to be trusted, ().
-        value: what to put in their place; None leaves them as they are.
+        shown: what to return in place of `x`.
     """
-    return x if value is None else jnp.where(bad, value, x)
+    return _marked(x, bad, x if shown is None else jnp.broadcast_to(shown, x.shape).astype(x.dtype))
 
 
-@marked.defjvp
-def _marked_jvp(value: float | None, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    x, bad = primals
+@jax.custom_jvp
+def _marked(x: Array, bad: Array, shown: Array) -> Array:
+    return shown
+
+
+@_marked.defjvp
+def _marked_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    x, bad, shown = primals
     factor = jnp.where(bad, jnp.nan, 1).astype(x.dtype)
-    return marked(x, bad, value), factor * tangents[0]
+    return _marked(x, bad, shown), factor * tangents[0]
 
 
 def cells(solver: AbstractSolver, problem: Problem, e: Drives) -> Cells:

@@ -24,7 +24,7 @@ from jaxtyping import Float
 
 from xbar.solvers.lines import product
 
-Matrix = Float[Array, "side wide"]
+Matrix = Float[Array, "_ _wide"]
 
 
 def block_of(side: int) -> int:
