@@ -83,7 +83,7 @@ def warn_of_ohms(name: str, g: Any, cure: str) -> None:
     if not is_concrete(g):
         return
     host = np.asarray(g)
-    if host.size and np.max(host) > LARGEST_CELL:
+    if host.size and LARGEST_CELL < np.max(host) < np.inf:
         warnings.warn(
             f"{name}: got {np.max(host):g} S, more than any cell has; if it is in ohm, use {cure}",
             UserWarning,

@@ -29,8 +29,8 @@ from xbar.checks import checked, finite_from_0, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import legal_problem, solve
 from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.derivatives import cells
 from xbar.solvers.base import Problem
+from xbar.solvers.derivatives import cells
 
 PerCell = Float[Array, "rows cols"]
 

@@ -14,8 +14,8 @@ class RESULTS(eqx.Enumeration):
     invalid_input = "Input voltages must be finite [V]."
     wires_not_zero = "solver: Ideal() needs every wire at 0 ohm, got wires with resistance."
     tolerance_missed = (
-        "solver: currents or node voltages missed the tolerance; float64, xbar.ColumnSweep() or a "
-        "larger rtol may help."
+        "solver: currents or node voltages missed their tolerance; float64, xbar.ColumnSweep() or "
+        "a larger rtol may help."
     )
 
 

@@ -245,15 +245,33 @@ def left_by(problem: Problem, e: Drives, u: Voltages) -> Left:
     return Left(word, bit, e - u - word - bit, hidden, moved)
 
 
-def within(problem: Problem, e: Drives, u: Voltages, left: Left, rtol: float) -> Bool[Array, " n"]:
+def within(
+    problem: Problem,
+    e: Drives,
+    u: Voltages,
+    left: Left,
+    rtol: float | Array,
+    shown: Bool[Array, " n"] | None = None,
+) -> Bool[Array, " n"]:
     """Whether currents and node voltages are within `rtol` of the largest current and drive.
 
     With ``di = g du`` and ``du + drop(di) = residual``, the power ``di . drop(di)`` is at most
     ``|residual|_g^2``, so no node of a line of resistance R moves by more than ``sqrt(R)
     |residual|_g``; nor by more than all series sources together, ``sum |residual|``, since no
     voltage in a circuit of resistances exceeds its sources'.
+
+    Args:
+        problem: the array.
+        e: drives [V].
+        u: cell voltages (n, rows, cols) [V].
+        left: what is left of the cell equation.
+        rtol: bound on the errors; () or (n,).
+        shown: for which drives it is known otherwise that the residual does no harm, so that only
+            what rounding hides of it counts.
     """
-    residual = jnp.abs(left.residual) + left.hidden
+    size = jnp.abs(left.residual)
+    size = size if shown is None else jnp.where(shown[:, None, None], 0, size)
+    residual = size + left.hidden
     longest = jnp.maximum(*(jnp.max(r) for r in problem.line_resistance()))
     energy = jnp.sqrt(jnp.sum(problem.g * residual**2, axis=(-2, -1)))
     moved = jnp.minimum(jnp.sqrt(longest) * energy, jnp.sum(residual, axis=(-2, -1))) + left.moved
