@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from xbar.devices import PRESETS, Device, ProgrammingError, from_table, preset
+from xbar.devices.mapping import Window
 
 KEY = jax.random.key(7)
 N = 100_000
@@ -194,6 +195,14 @@ def test_what_is_traced_and_outside_becomes_nan():
         device.age(np.array([1e-5]), KEY, 200_000.0)
     late = jax.jit(lambda t: device.age(jnp.array([1e-5]), KEY, t))(200_000.0)
     assert np.isnan(late).all()
+
+
+def test_a_preset_takes_another_window_inside_its_range():
+    narrow = preset("pcm").within(Window(1e-6, 20e-6))
+    assert float(narrow.window.g_max) == 20e-6
+    assert str(narrow) == str(preset("pcm"))
+    with pytest.raises(ValueError, match=r"window.g_max: got 100 uS, needs 0 to 25 uS.*'pcm'"):
+        preset("pcm").within(Window.preset())
 
 
 def test_an_unknown_preset_is_named():

@@ -30,7 +30,7 @@ from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import legal_problem, solve
 from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.base import Problem
-from xbar.solvers.derivatives import cells
+from xbar.solvers.derivatives import cells, marked
 
 PerCell = Float[Array, "rows cols"]
 
@@ -147,9 +147,9 @@ def _spread(c: Array, problem: Problem) -> PerCell:
 def _elmore_delay(array: Crossbar, c_cell: Array, c_word: Array, c_bit: Array) -> LineDelay:
     problem, result = legal_problem(array, jnp.result_type(array.dtype))
     word, bit = (_spread(c_cell + c, problem)[None] for c in (c_word, c_bit))
-    fine = result == RESULTS.successful
+    bad = result != RESULTS.successful
     found = problem.drop.word(word)[0], problem.drop.bit(bit)[0]
-    return LineDelay(*(jnp.where(fine, tau, jnp.nan) for tau in found))
+    return LineDelay(*(marked(jnp.where(bad, jnp.nan, tau), bad) for tau in found))
 
 
 @partial(jax.jit, static_argnames=("solver",))
@@ -169,4 +169,4 @@ def _output_delay(
     charge = jnp.sum(moment.i_cell[0] + q_bit, axis=0)
     some = solution.i_out != 0
     delay = charge / jnp.where(some, solution.i_out, 1)
-    return jnp.where(some & ok, delay, jnp.nan), ok
+    return marked(jnp.where(some & ok, delay, jnp.nan), ~ok), ok

@@ -28,7 +28,7 @@ from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import legal_problem, solve
 from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.derivatives import cells
+from xbar.solvers.derivatives import cells, marked
 from xbar.solvers.lines import BIT, WORD, product, running_sum
 
 BOLTZMANN = 1.380649e-23
@@ -51,7 +51,8 @@ def output_noise(
 ) -> Covariance:
     """Covariance of the output currents' noise, from every cell, segment, source and sense.
 
-    Differentiable (which cells make the noise?) and under `jit` and `vmap`. An amplifier's noise is
+    One solve for each column; memory of some ``rows cols^2`` numbers. Differentiable (which cells
+    make the noise?) and under `jit` and `vmap`. An amplifier's noise is
     none of it: where `sense` holds its input resistance R_f / (1 + A), which is an effect of its
     gain and no resistor, solve an array without. Noise of reads (1/f, telegraph) belongs to the
     devices: `xbar.devices`.
@@ -102,9 +103,7 @@ def _output_noise(
 ) -> tuple[Covariance, Bool[Array, ""]]:
     dtype = solution.i_out.dtype
     problem, _ = legal_problem(array, dtype)
-    rows, cols = problem.g.shape
-    e = jnp.broadcast_to(jnp.eye(cols, dtype=dtype)[:, None, :], (cols, rows, cols))
-    adjoint = cells(solver, problem, e)
+    adjoint = cells(solver, problem, jnp.eye(problem.g.shape[1], dtype=dtype)[:, None, :])
     ok = jnp.all(adjoint.ok) & (solution.result == RESULTS.successful)
     thermal = 4 * (BOLTZMANN * temperature.astype(dtype))
     # Sources and senses are in series with the first segments of their lines: one resistance.
@@ -125,7 +124,7 @@ def _output_noise(
     else:
         each = jax.vmap(_gram, in_axes=(None, -1), out_axes=-1)
         noise = noise[..., None] + each(adjoint.u, of_cells)
-    return jnp.where(ok, noise * bandwidth.astype(dtype), jnp.nan), ok
+    return marked(jnp.where(ok, noise * bandwidth.astype(dtype), jnp.nan), ~ok), ok
 
 
 def _gram(

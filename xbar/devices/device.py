@@ -101,6 +101,22 @@ class Device(eqx.Module):
         self.effects, self.window, self.law = tuple(effects), window, law
         self.about = About() if about is None else about
 
+    def within(self, window: Window) -> "Device":
+        """The same device programmed in another window, which its levels and faults then take.
+
+        Args:
+            window: inside the range of targets that the device holds for.
+
+        Returns:
+            The device.
+
+        Raises:
+            ValueError: a concrete end of the window outside that range.
+        """
+        for name in ("g_min", "g_max"):
+            self._check_range(f"window.{name}", getattr(window, name), self.about.g_range)
+        return Device(self.effects, window, self.law, self.about)
+
     def program(self, g_target: Any, key: PRNGKeyArray, *, cycle: Any = 0) -> Any:
         """The conductances after programming.
 
@@ -198,7 +214,7 @@ class Device(eqx.Module):
         if g_range is None or not is_concrete(g):
             return
         known = np.asarray(g, float)
-        bad = known[~np.asarray(_within(known, g_range))]
+        bad = np.atleast_1d(known)[~np.atleast_1d(_within(known, g_range))]
         if bad.size:
             raise ValueError(
                 f"{name}: got {shown(bad[0], 'uS')}, needs {shown_ends(*g_range, 'uS')}, the range "
