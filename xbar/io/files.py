@@ -170,7 +170,7 @@ def members(group: h5py.Group) -> dict[str, Any]:
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{group.name}: {name!r} is a link to elsewhere, never followed")
-    return dict(group.items())
+    return {name: group[name] for name in group}
 
 
 def values_of(item: h5py.Dataset) -> np.ndarray:

@@ -1,12 +1,11 @@
 """Reading tables: rows by condition, intervals over seeds, and numbers in words."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from xbar.run import tables
 from xbar.run.tables import interval
 from xbar.statistics import Interval, t_interval
 
@@ -76,16 +75,9 @@ def percent(found: Interval) -> tuple[float, float]:
 
 
 def as_csv(table: Rows, units: Mapping[str, str]) -> str:
-    """A table as text; the head names units where there are any."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(n if units[n] == "1" else f"{n} [{units[n]}]" for n in table)
-    writer.writerows(zip(*(_cells(values) for values in table.values()), strict=True))
-    return text.getvalue()
+    """A table as text; the head names units where there are any.
 
-
-def _cells(values: np.ndarray) -> list[Any]:
-    """Six digits are more than any table here means."""
-    if values.dtype.kind == "f":
-        return [f"{value:.6g}" for value in values.tolist()]
-    return values.tolist()
+    Six digits are more than any table here means.
+    """
+    named = {n if units[n] == "1" else f"{n} [{units[n]}]": c for n, c in table.items()}
+    return tables.as_csv(named, digits=6)

@@ -1,7 +1,5 @@
 """What any study shows when it is done: a summary, figures, and a report, from its table alone."""
 
-import csv
-import io
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from xbar.run.tables import (
     Axis,
     Columns,
     along,
+    as_csv,
     axes_of,
     grid,
     headline,
@@ -74,14 +73,8 @@ def test_images(done: "Computed") -> int:
 
 def table_csv(arrays: Mapping[str, Any]) -> str:
     """The table of circuits as text, a line for each."""
-    columns = dict(arrays["circuits"]) | {
-        f"accuracy {name}": values for name, values in quantities(arrays).items()
-    }
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    return text.getvalue()
+    found = {f"accuracy {name}": values for name, values in quantities(arrays).items()}
+    return as_csv(dict(arrays["circuits"]) | found)
 
 
 def means(arrays: Mapping[str, Any]) -> dict[str, Any]:

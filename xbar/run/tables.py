@@ -119,6 +119,20 @@ def pairs(axes: list[Axis]) -> list[tuple[Axis, Axis]]:
     return list(combinations(axes, 2))
 
 
+def as_csv(columns: Mapping[str, Any], digits: int | None = None) -> str:
+    """A table as text of CSV, its head first.
+
+    Args:
+        columns: equally long, by name.
+        digits: of floating-point numbers; None writes all that they have.
+    """
+    from pandas import DataFrame  # takes most of a second to load
+
+    table = DataFrame({name: np.asarray(values).tolist() for name, values in columns.items()})
+    shown = None if digits is None else f"%.{digits}g"
+    return table.to_csv(index=False, lineterminator="\n", na_rep="nan", float_format=shown)
+
+
 def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """What `summary.json` says of any study, without times and figures."""
     circuits, columns = arrays["circuits"], quantities(arrays)

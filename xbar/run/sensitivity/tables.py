@@ -1,12 +1,11 @@
 """The ranked list of single faults, for people and for critical_cells.csv."""
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from xbar.run import tables
 from xbar.run.sensitivity.config import KINDS
 
 LISTED = 1000  # of the CSV
@@ -102,8 +101,7 @@ def _row(table: Mapping[str, np.ndarray], k: int) -> Ranked:
 def as_csv(rows: list[Ranked]) -> str:
     """The ranked faults as text; units stand in the names of the columns."""
     units = {"g": "g_S", "g_stuck": "g_stuck_S"}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["rank", *(units.get(name, name) for name in Ranked._fields)])
-    writer.writerows([rank, *row] for rank, row in enumerate(rows, start=1))
-    return text.getvalue()
+    names = [units.get(name, name) for name in Ranked._fields]
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    table = dict(zip(names, columns, strict=True))
+    return tables.as_csv({"rank": range(1, len(rows) + 1), **table})
