@@ -149,7 +149,7 @@ def _elmore_delay(array: Crossbar, c_cell: Array, c_word: Array, c_bit: Array) -
     word, bit = (_spread(c_cell + c, problem)[None] for c in (c_word, c_bit))
     bad = result != RESULTS.successful
     found = problem.drop.word(word)[0], problem.drop.bit(bit)[0]
-    return LineDelay(*(marked(jnp.where(bad, jnp.nan, tau), bad) for tau in found))
+    return LineDelay(*(marked(tau, bad, jnp.where(bad, jnp.nan, tau)) for tau in found))
 
 
 @partial(jax.jit, static_argnames=("solver",))
@@ -169,4 +169,4 @@ def _output_delay(
     charge = jnp.sum(moment.i_cell[0] + q_bit, axis=0)
     some = solution.i_out != 0
     delay = charge / jnp.where(some, solution.i_out, 1)
-    return marked(jnp.where(some & ok, delay, jnp.nan), ~ok), ok
+    return marked(delay, ~ok, jnp.where(some & ok, delay, jnp.nan)), ok

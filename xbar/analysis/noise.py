@@ -124,7 +124,8 @@ def _output_noise(
     else:
         each = jax.vmap(_gram, in_axes=(None, -1), out_axes=-1)
         noise = noise[..., None] + each(adjoint.u, of_cells)
-    return marked(jnp.where(ok, noise * bandwidth.astype(dtype), jnp.nan), ~ok), ok
+    noise = noise * bandwidth.astype(dtype)
+    return marked(noise, ~ok, jnp.where(ok, noise, jnp.nan)), ok
 
 
 def _gram(
