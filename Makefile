@@ -9,9 +9,9 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME # else other environments leak into ours
 
-# One process per core: compiling with XLA is what takes the time. worksteal keeps neighbouring
-# tests, which share compiled functions, in one process. Not more than 8: each holds its own JAX.
-PYTEST := -m pytest -n logical --maxprocesses 8 --dist worksteal -rs
+# One process per core: compiling with XLA is what takes the time. loadfile keeps the tests of a
+# file, which share compiled functions, in one process. Not more than 8: each holds its own JAX.
+PYTEST := -m pytest -n logical --maxprocesses 8 --dist loadfile -rs
 
 # Tests keep what XLA compiled beside the environment. The next run then takes a sixth of the
 # processor time (tests/test_derivatives.py: 122 s without, 121 s filling it, 20 s filled).
