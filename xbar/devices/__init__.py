@@ -17,6 +17,7 @@ from xbar.devices.faults import StuckPair as StuckPair
 from xbar.devices.faults import StuckPlus as StuckPlus
 from xbar.devices.faults import StuckUnequal as StuckUnequal
 from xbar.devices.faults import inject as inject
+from xbar.devices.maps import ChipMap as ChipMap
 from xbar.devices.masks import AbstractMask as AbstractMask
 from xbar.devices.masks import Complement as Complement
 from xbar.devices.masks import Everywhere as Everywhere
