@@ -39,6 +39,7 @@ from xbar.devices.fits import PolynomialFit as PolynomialFit
 from xbar.devices.fits import PowerFit as PowerFit
 from xbar.devices.fits import TableFit as TableFit
 from xbar.devices.law import CellLaw as CellLaw
+from xbar.devices.maps import ChipMap as ChipMap
 from xbar.devices.masks import AbstractMask as AbstractMask
 from xbar.devices.masks import Complement as Complement
 from xbar.devices.masks import Everywhere as Everywhere

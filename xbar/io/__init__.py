@@ -5,6 +5,7 @@ from xbar.io.datasets import DATASETS as DATASETS
 from xbar.io.datasets import load_dataset as load_dataset
 from xbar.io.digits import load_digits as load_digits
 from xbar.io.files import StoreError as StoreError
+from xbar.io.maps import load_map as load_map
 from xbar.io.parts import Split as Split
 from xbar.io.parts import split as split
 from xbar.io.parts import split_many as split_many

@@ -5,6 +5,7 @@ followed, nothing is unpickled, and no array is made that the file or the memory
 Whatever is wrong is one sentence: place, what was found, what is needed.
 """
 
+import csv
 import math
 import os
 import stat
@@ -27,7 +28,7 @@ MOST_SHRUNK = 1100  # no byte that zlib wrote holds more; neither HDF5's gzip no
 # What NumPy, HDF5, zip and JSON make of a file that is none of theirs.
 _RAISED = (
     *(OSError, EOFError, KeyError, ValueError, TypeError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error, struct.error, TokenError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, csv.Error, TokenError),
 )
 
 
@@ -159,6 +160,12 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
         words = {n: np.asarray(w) for n, w in file.attrs.items() if isinstance(w, str)}
         items = members(file).items()
         return words | {n: values_of(item) for n, item in items if isinstance(item, h5py.Dataset)}
+
+
+def units_of(path: Path | str) -> dict[str, str]:
+    """The attribute `unit` of each dataset outside of groups in an HDF5 file."""
+    with readable(path), h5py.File(path, "r") as file:
+        return {name: str(item.attrs.get("unit", "")) for name, item in members(file).items()}
 
 
 def members(group: h5py.Group) -> dict[str, Any]:
