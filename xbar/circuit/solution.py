@@ -16,6 +16,11 @@ class RESULTS(eqx.Enumeration):
     tolerance_missed = (
         "solver: the currents missed their tolerance; use the default solver, or a larger rtol."
     )
+    invalid_cells = "The parameters of the cells' law are not what they need to be."
+    cells_out_of_range = (
+        "Crossbar.cells: a cell's voltage is where its law does not hold, or does not increase on "
+        "the way there from 0 V; needs another law, or smaller inputs."
+    )
 
 
 class Solution(eqx.Module):
@@ -28,10 +33,13 @@ class Solution(eqx.Module):
         i_cell: cell currents from word line to bit line, same shape [A].
         p_total: power taken from the drivers, () or (n,) [W].
         result: `RESULTS.successful`, or why the numbers are not to be trusted.
-        kcl_residual: largest ``|g (v_word - v_bit) - i_cell|`` relative to the largest cell
+        kcl_residual: largest ``|I(v_word - v_bit) - i_cell|``, I the cells' law (``g u`` for
+            conductances), relative to the largest cell
             current, the worst of the n inputs; the node voltages are the running sums of `i_cell`
             along the lines, so Kirchhoff's current law holds by construction.
         steps: iterations that the solver took for each input, () or (n,); 0 for direct methods.
+        inner_steps: where the cells are not linear, iterations of the linear solver in all of
+            Newton's steps together, () or (n,); None where they are.
     """
 
     i_out: Float[Array, "cols *n"]
@@ -42,3 +50,4 @@ class Solution(eqx.Module):
     result: RESULTS
     kcl_residual: Float[Array, ""]
     steps: Int[Array, "*n"]
+    inner_steps: Int[Array, "*n"] | None = None

@@ -6,3 +6,4 @@ from xbar.solvers.cg import CG as CG
 from xbar.solvers.column_sweep import ColumnSweep as ColumnSweep
 from xbar.solvers.dense import Dense as Dense
 from xbar.solvers.ideal import Ideal as Ideal
+from xbar.solvers.newton import Newton as Newton

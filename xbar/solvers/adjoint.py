@@ -81,7 +81,7 @@ def _cells_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple
         return drop_of(wires, g)(out.i_cell)
 
     _, d_drop = jax.jvp(drop, (wires,), (dwires,))
-    du, di = _linear_response(solver, state, problem_of(g, wires), de - d_drop, dg * out.u)
+    du, di = linear_response(solver, state, problem_of(g, wires), de - d_drop, dg * out.u)
     none = np.zeros(out.ok.shape, jax.dtypes.float0)
     return out, Cells(du, di, none, none)
 
@@ -139,7 +139,7 @@ def _respond(
     return Cells(u, i_cell if q is None else q + i_cell, answer.ok, answer.steps)
 
 
-def _linear_response(
+def linear_response(
     solver: AbstractSolver, state: Any, problem: Problem, s: Voltages, q: Voltages
 ) -> Pair:
     """`_respond` as a linear map of its sources that JAX can transpose and differentiate.

@@ -11,7 +11,7 @@ what derivatives and exact what-if need, so it is the one form that solvers are 
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -58,6 +58,14 @@ class Answer(eqx.Module):
     steps: Int[Array, " n"]  # iterations (0 for direct methods)
 
 
+class Correction(NamedTuple):
+    """A change of the cell voltages [V], whether it is as precise as asked, and its steps."""
+
+    u: Float[Array, "rows cols"]
+    ok: Bool[Array, ""]
+    steps: Int[Array, ""]
+
+
 class AbstractSolver(eqx.Module):
     """A way to solve the cell equation; its numbers are static options, hashable."""
 
@@ -72,6 +80,17 @@ class AbstractSolver(eqx.Module):
     @abc.abstractmethod
     def transfer(self, state: Any, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Output currents for 1 V on each row (cols, rows) [S], and whether they are right."""
+
+    def correction(
+        self, problem: Problem, residual: Float[Array, "rows cols"], reduction: Float[Array, ""]
+    ) -> "Correction":
+        """Solve `u + drop(g u) = residual` down to a part `reduction` of it, or better.
+
+        What is left is measured in the norm weighted by g. One of Newton's steps: g is another
+        each time.
+        """
+        answer = self.cell_voltages(self.factor(problem), problem, residual[None])
+        return Correction(answer.u[0], answer.ok[0], answer.steps[0])
 
     @property
     def own_transfer(self) -> Callable[[Problem], tuple[Transfer, Bool[Array, ""]]] | None:
@@ -198,7 +217,7 @@ def default_rtol(rtol: float | None, dtype: jnp.dtype) -> float:
     return 1e-10 if dtype == jnp.float64 else 1e-5
 
 
-def check_rtol(solver: str, rtol: float | None) -> None:
+def check_rtol(solver: str, rtol: float | None, *, name: str = "rtol") -> None:
     """Raise unless `rtol` is None or a number between 0 and 1."""
     if rtol is not None and not (isinstance(rtol, int | float) and 0 < rtol < 1):
-        raise ValueError(f"{solver}.rtol: got {rtol!r}, needs a number between 0 and 1, or None")
+        raise ValueError(f"{solver}.{name}: got {rtol!r}, needs a number between 0 and 1, or None")
