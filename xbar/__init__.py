@@ -1,5 +1,6 @@
 """xbar: a differentiable simulator of ReRAM crossbar circuits in JAX."""
 
+from xbar import cells as cells
 from xbar import devices as devices
 from xbar.analysis import LineDelay as LineDelay
 from xbar.analysis import Power as Power
@@ -29,6 +30,7 @@ from xbar.devices.mapping import Window as Window
 from xbar.devices.mapping import map_weights as map_weights
 from xbar.learn.corrector import Corrector as Corrector
 from xbar.learn.corrector import train_correctors as train_correctors
+from xbar.linearised import linearise as linearise
 from xbar.nn import Network as Network
 from xbar.nn import Readout as Readout
 from xbar.solve import solve as solve
@@ -39,3 +41,4 @@ from xbar.solvers import Auto as Auto
 from xbar.solvers import ColumnSweep as ColumnSweep
 from xbar.solvers import Dense as Dense
 from xbar.solvers import Ideal as Ideal
+from xbar.solvers import Newton as Newton

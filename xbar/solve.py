@@ -1,18 +1,22 @@
 """Solve an array: the only entry point to the solvers."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
+from xbar.cells import AbstractCell
+from xbar.cells.base import first_illegal, is_legal
 from xbar.checks import as_real, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
-from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.base import Problem, Voltages, problem_of
-from xbar.solvers.derivatives import cells, marked, matrix
+from xbar.solvers import AbstractSolver, Auto, Newton
+from xbar.solvers.base import Drives, Problem, Voltages, problem_of
+from xbar.solvers.derivatives import Cells, cells, marked, matrix
+from xbar.solvers.nonlinear import operating_points
 
 
 def solve(
@@ -26,7 +30,8 @@ def solve(
     Args:
         array: the circuit.
         v_in: driver voltages (rows,) or (rows, n) [V].
-        solver: how to solve; `Auto()` by default.
+        solver: how to solve; `Auto()` by default, or `Newton()` where the cells are not linear. A
+            linear solver given for those is the one that Newton's method uses.
         throw: raise where the result is not `RESULTS.successful`. Inside `jit` and `vmap`, where
             nothing can be raised, the failed array's numbers become NaN instead. With False a
             result that missed its tolerance is returned as it is, marked by `result`; one whose
@@ -70,6 +75,12 @@ def transfer(
         TypeError, ValueError, RuntimeError: as `solve`.
     """
     array, solver = _check_circuit(array, solver)
+    if not array.cells.linear:
+        raise ValueError(
+            f"array: got {type(array.cells).__name__} cells, for which no transfer matrix holds at "
+            "every input; needs linear cells: use xbar.solve(array, v_in), or the array at one "
+            "operating point, xbar.linearise(array, v_in)"
+        )
     found, result = _transfer(array, solver, fill=throw)
     if throw:
         _raise_failed(result, array, None)
@@ -84,22 +95,33 @@ def _check_circuit(
     solver = Auto() if solver is None else solver
     if not isinstance(solver, AbstractSolver):
         raise TypeError(f"solver: got {solver!r}, needs a solver object such as xbar.CG(), or None")
-    if array.g.ndim != 2:
+    shape = array.cells.shape
+    if len(shape) != 2:
         raise ValueError(
-            f"Crossbar.g: got shape {array.g.shape}, needs (rows, cols); "
+            f"Crossbar.g: got shape {shape}, needs (rows, cols); "
             "solve a batch of arrays with jax.vmap"
         )
     return array, solver
+
+
+def _newton(solver: AbstractSolver) -> Newton:
+    """The solver for cells that are not linear: a linear one that is named works inside."""
+    if isinstance(solver, Newton):
+        return solver
+    return Newton(rtol=solver.rtol) if isinstance(solver, Auto) else Newton(solver)
 
 
 def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | None) -> None:
     """Raise a sentence about what failed, if the result can be looked at and is not a success."""
     if not is_concrete(result) or bool(result == RESULTS.successful):
         return
-    if result == RESULTS.tolerance_missed:
+    if result in (RESULTS.tolerance_missed, RESULTS.cells_out_of_range):
         raise RuntimeError(RESULTS[result])
+    if result == RESULTS.invalid_cells and is_concrete(array):
+        name, value, at, needs = first_illegal(array.cells)
+        raise ValueError(f"{name}: got {value}{f' at {at}' if at else ''}, needs {needs}.")
     illegal = {
-        "Crossbar.g": (array.g, 0.0),
+        **({"Crossbar.g": (array.g, 0.0)} if array.cells.linear else {}),
         **{f"Wires.{name}": (leaf, 0.0) for name, leaf in array.wires.leaves.items()},
         "v_in": (v_in, -jnp.inf),
     }
@@ -124,12 +146,13 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
     inputs = marked(inputs, ~finite, jnp.where(finite, inputs, 0))
     rows = inputs.T if inputs.ndim == 2 else inputs[None]
     e = rows[:, :, None]
-    found = cells(solver, problem, e)
-    i_cell = found.i_cell
-    v_word, v_bit = e - found.word, found.bit
-    kcl = _kcl_residual(problem.g, v_word, v_bit, i_cell)
+    found = _found(array, problem, solver, e)
+    i_cell = found.cells.i_cell
+    v_word, v_bit = e - found.cells.word, found.cells.bit
+    kcl = _kcl_residual(found.current(v_word - v_bit), i_cell)
     result = RESULTS.where(finite, legal, RESULTS.invalid_input)
-    result = _also(result, jnp.all(found.ok), RESULTS.tolerance_missed)
+    for ok, otherwise in found.checks:
+        result = _also(result, jnp.all(ok), otherwise)
     numbers = (
         jnp.sum(i_cell, axis=-2),
         v_word,
@@ -143,8 +166,36 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
     )
-    steps = jnp.asarray(found.steps[0] if single else found.steps)
-    return Solution(i_out, v_word, v_bit, i_cell, p_total, result, numbers[-1], steps)
+    steps = [jnp.asarray(k[0] if single else k) for k in found.steps]
+    return Solution(i_out, v_word, v_bit, i_cell, p_total, result, numbers[-1], *steps)
+
+
+class _Found(NamedTuple):
+    """What a solver found, in one form for every kind of cells."""
+
+    cells: Cells
+    current: Callable[[Voltages], Voltages]  # the cells' law
+    checks: list[tuple[Any, RESULTS]]  # what has to be true, and the result if it is not
+    steps: list[Any]  # the solver's, and the inner solver's if there is one
+
+
+def _found(array: Crossbar, problem: Problem, solver: AbstractSolver, e: Drives) -> _Found:
+    if array.cells.linear:
+        found = cells(solver, problem, e)
+        checks = [(found.ok, RESULTS.tolerance_missed)]
+        return _Found(found, lambda u: problem.g * u, checks, [found.steps])
+    law, legal = _legal_law(array, e.dtype)
+    full = jnp.broadcast_to(e, (len(e), *problem.g.shape))
+    found = operating_points(_newton(solver), law, problem.wires, full)
+    i_cell = found.i_cell
+    drops = problem.drop.word(i_cell), problem.drop.bit(i_cell)
+    checks = [
+        (legal, RESULTS.invalid_cells),
+        (found.holds, RESULTS.cells_out_of_range),
+        (found.ok, RESULTS.tolerance_missed),
+    ]
+    cells_ = Cells(found.u, i_cell, *drops, found.ok, found.steps)
+    return _Found(cells_, law.current, checks, [found.steps, found.inner_steps])
 
 
 @partial(jax.jit, static_argnames=("solver", "fill"))
@@ -164,11 +215,11 @@ def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
     Derivatives with respect to illegal values are NaN.
     """
 
-    def legal(x: Array) -> Bool[Array, ""]:
+    def not_negative(x: Array) -> Bool[Array, ""]:
         return jnp.all(jnp.isfinite(x) & (x >= 0))
 
-    g_legal = legal(array.g)
-    wires_legal = jnp.all(jnp.stack([legal(x) for x in array.wires.leaves.values()]))
+    g_legal = not_negative(array.g)
+    wires_legal = jnp.all(jnp.stack([not_negative(x) for x in array.wires.leaves.values()]))
 
     def harmless(x: Array, ok: Bool[Array, ""]) -> Array:
         x = x.astype(dtype)
@@ -181,7 +232,23 @@ def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
     return problem, _also(result, wires_legal, RESULTS.invalid_wires)
 
 
+def _legal_law(array: Crossbar, dtype: jnp.dtype) -> tuple[AbstractCell, Bool[Array, ""]]:
+    """The cells' law in one precision, with ones in place of illegal parameters."""
+    right = is_legal(array.cells)
+
+    def cast(x: Any) -> Any:
+        real = jnp.issubdtype(jnp.result_type(x), jnp.floating)
+        if not real:
+            return x
+        x = jnp.asarray(x, dtype)
+        return marked(x, ~right, jnp.where(right, x, 1))
+
+    return jax.tree.map(cast, array.cells), right
+
+
 def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple[Problem, RESULTS]:
+    if not array.cells.linear:  # no conductances: zeros stand for them
+        array = Crossbar(jnp.zeros(array.cells.shape, dtype), array.wires)
     problem, result = legal_problem(array, dtype)
     return problem, _also(result, solver.accepts(problem), RESULTS.wires_not_zero)
 
@@ -194,14 +261,14 @@ def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
 def _fill_failed(numbers: tuple, result: RESULTS, fill: bool) -> tuple:
     """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
     failed = result != RESULTS.successful
-    unusable = failed if fill else failed & (result != RESULTS.tolerance_missed)
+    shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
+    unusable = failed if fill else failed & ~shown
     return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
 
 
-def _kcl_residual(
-    g: Float[Array, "rows cols"], v_word: Voltages, v_bit: Voltages, i_cell: Voltages
-) -> Float[Array, ""]:
-    left = jnp.max(jnp.abs(g * (v_word - v_bit) - i_cell), axis=(-2, -1))
+def _kcl_residual(carried: Voltages, i_cell: Voltages) -> Float[Array, ""]:
+    """How far the currents that the node voltages drive through the cells are from `i_cell`."""
+    left = jnp.max(jnp.abs(carried - i_cell), axis=(-2, -1))
     largest = jnp.max(jnp.abs(i_cell), axis=(-2, -1))
     ratio = jnp.where(
         largest == 0, jnp.where(left == 0, 0, jnp.inf), left / jnp.where(largest == 0, 1, largest)

@@ -1,4 +1,4 @@
-"""What the circuit is: one array of conductances between word lines and bit lines.
+"""What the circuit is: one array of cells between word lines and bit lines.
 
 ::
 
@@ -25,6 +25,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from xbar.cells import AbstractCell, Ohmic
 from xbar.checks import as_real, check_literal, check_shape, checked, warn_of_ohms
 from xbar.circuit.geometry import resistance_at_node, segment_resistance
 from xbar.fields import described
@@ -140,15 +141,16 @@ class Wires(eqx.Module):
 
 
 class Crossbar(eqx.Module):
-    """One crossbar array: cell conductances and the wires around them.
+    """One crossbar array: its cells and the wires around them.
 
     Args:
-        g: cell conductances (rows, cols) [S], each finite and >= 0.
+        cells: conductances (rows, cols) [S], each finite and >= 0, or a law from `xbar.cells`.
         wires: line resistances [ohm]; none by default.
 
     Raises:
-        ValueError: `g` is not two-dimensional or is empty, or a wire's shape does not fit it.
-        TypeError: `g` is not real numbers, or `wires` is not a `Wires`.
+        ValueError: the cells are not (rows, cols) or there are none, or a wire's shape does not fit
+            them.
+        TypeError: `cells` is neither real numbers nor a law, or `wires` is not a `Wires`.
 
     A batch of arrays is built under `jax.vmap` (or `equinox.filter_vmap`), one `Crossbar` each.
     Conductances above 1 S are taken, with a warning: they are mostly ohms (`from_resistances`).
@@ -158,20 +160,25 @@ class Crossbar(eqx.Module):
     ```
     """
 
-    g: Array = eqx.field(metadata=described("S", _CELLS, "conductance of each cell"))
+    cells: AbstractCell
     wires: Wires
 
-    def __init__(self, g: Any, wires: Wires | None = None):
-        self.g = as_real("Crossbar.g", g)
+    def __init__(self, cells: Any, wires: Wires | None = None):
         self.wires = Wires() if wires is None else wires
         if not isinstance(self.wires, Wires):
             raise TypeError(f"Crossbar.wires: got {type(wires).__name__}, needs xbar.Wires")
-        if self.g.ndim != 2 or 0 in self.g.shape:
+        law = isinstance(cells, AbstractCell)
+        given = cells if law else as_real("Crossbar.g", cells)
+        shape = _shape_of(cells) if law else given.shape
+        if len(shape) != 2 or 0 in shape:
+            name = "Crossbar.cells" if law else "Crossbar.g"
             raise ValueError(
-                f"Crossbar.g: got shape {self.g.shape}, needs (rows, cols) with at least one cell; "
+                f"{name}: got shape {shape}, needs (rows, cols) with at least one cell; "
                 "build batches of arrays under jax.vmap"
             )
-        warn_of_ohms("Crossbar.g", self.g, "xbar.Crossbar.from_resistances")
+        self.cells = cells if law else Ohmic(given)
+        if not law:
+            warn_of_ohms("Crossbar.g", given, "xbar.Crossbar.from_resistances")
         self._check_wires()
 
     @staticmethod
@@ -192,7 +199,7 @@ class Crossbar(eqx.Module):
         return Crossbar(1 / r_, wires)
 
     def _check_wires(self) -> None:
-        rows, cols = self.g.shape
+        rows, cols = self.rows, self.cols
         lines = {
             "a scalar": (),
             "(rows, 1)": (rows, 1),
@@ -205,16 +212,44 @@ class Crossbar(eqx.Module):
         check_shape("Wires.sense", self.wires.sense.shape, {"a scalar": (), "(cols,)": (cols,)})
 
     @property
+    def g(self) -> Array:
+        """Conductances of the cells (rows, cols) [S].
+
+        Raises:
+            ValueError: the cells are not linear.
+        """
+        if isinstance(self.cells, Ohmic):
+            return self.cells.g
+        if self.cells.linear:
+            return self.cells.slope(jnp.zeros((), self.cells.dtype))
+        raise ValueError(
+            f"Crossbar.g: got {type(self.cells).__name__} cells, which have no one conductance; "
+            "needs linear cells, such as those of xbar.linearise(array, v_in)"
+        )
+
+    @property
     def rows(self) -> int:
         """Number of word lines."""
-        return self.g.shape[-2]
+        return self.cells.shape[-2]
 
     @property
     def cols(self) -> int:
         """Number of bit lines."""
-        return self.g.shape[-1]
+        return self.cells.shape[-1]
 
     @property
     def dtype(self) -> jnp.dtype:
         """Precision that the array's own numbers ask for."""
-        return jnp.result_type(self.g, *self.wires.leaves.values())
+        return jnp.result_type(self.cells.dtype, *self.wires.leaves.values())
+
+
+def _shape_of(cells: AbstractCell) -> tuple[int, ...]:
+    """Shape of a law's cells, or one sentence about why it has none."""
+    try:
+        return cells.shape
+    except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"Crossbar.cells: got {type(cells).__name__} whose parameters do not fit together, "
+            f"needs scalars and (rows, cols) ({reason})"
+        ) from None

@@ -17,6 +17,11 @@ class RESULTS(eqx.Enumeration):
         "solver: currents or node voltages missed their tolerance; float64, xbar.ColumnSweep() or "
         "a larger rtol may help."
     )
+    invalid_cells = "The parameters of the cells' law are not what they need to be."
+    cells_out_of_range = (
+        "Crossbar.cells: a cell's voltage is where its law does not hold, or does not increase on "
+        "the way there from 0 V; needs another law, or smaller inputs."
+    )
 
 
 class Solution(eqx.Module):
@@ -35,6 +40,8 @@ class Solution(eqx.Module):
             node voltages. Where wires dominate (g of 1 S behind 1 Mohm) that is few, however right
             currents and voltages are.
         steps: iterations that the solver took for each input, () or (n,); 0 for direct methods.
+        inner_steps: where the cells are not linear, iterations of the linear solver in all of
+            Newton's steps together, () or (n,); None where they are.
     """
 
     i_out: Float[Array, "cols *n"]
@@ -45,3 +52,4 @@ class Solution(eqx.Module):
     result: RESULTS
     kcl_residual: Float[Array, ""]
     steps: Int[Array, "*n"]
+    inner_steps: Int[Array, "*n"] | None = None

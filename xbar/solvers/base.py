@@ -107,6 +107,14 @@ def is_zero(tangent: Any) -> bool:
     return isinstance(tangent, SymbolicZero)
 
 
+class Correction(NamedTuple):
+    """A change of the cell voltages [V], whether it is as precise as asked, and its steps."""
+
+    u: Float[Array, "rows cols"]
+    ok: Bool[Array, ""]
+    steps: Int[Array, ""]
+
+
 class AbstractSolver(eqx.Module):
     """A way to solve the cell equation; its numbers are static options, hashable."""
 
@@ -124,6 +132,17 @@ class AbstractSolver(eqx.Module):
     @abc.abstractmethod
     def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Output currents for 1 V on each row (cols, rows) [S], and whether they are right."""
+
+    def correction(
+        self, problem: Problem, residual: Float[Array, "rows cols"], reduction: Float[Array, ""]
+    ) -> "Correction":
+        """Solve `u + drop(g u) = residual` down to a part `reduction` of it, or better.
+
+        What is left is measured in the norm weighted by g. One of Newton's steps: g is another
+        each time.
+        """
+        answer = self.cell_voltages(self.factor(problem), problem, residual[None])
+        return Correction(answer.u[0], answer.ok[0], answer.steps[0])
 
     def transfer_change(self, problem: Problem, dg: Any, dwires: Any) -> "TransferChange | None":
         """`transfer` with its change for a change of conductances and wires.
@@ -309,7 +328,7 @@ def default_rtol(rtol: float | None, dtype: jnp.dtype) -> float:
     return 1e-10 if dtype == jnp.float64 else 1e-5
 
 
-def check_rtol(solver: str, rtol: float | None) -> None:
+def check_rtol(solver: str, rtol: float | None, *, name: str = "rtol") -> None:
     """Raise unless `rtol` is None or a number between 0 and 1."""
     if rtol is not None and not (isinstance(rtol, int | float) and 0 < rtol < 1):
-        raise ValueError(f"{solver}.rtol: got {rtol!r}, needs a number between 0 and 1, or None")
+        raise ValueError(f"{solver}.{name}: got {rtol!r}, needs a number between 0 and 1, or None")

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
+    Correction,
     Drives,
     Problem,
     Transfer,
@@ -78,8 +79,17 @@ class CG(AbstractSolver):
     def cell_voltages(self, state: None, problem: Problem, e: Drives) -> Answer:
         """Iterate from ``u = e``, exact where wires are zero or cells open."""
         rtol = default_rtol(self.rtol, e.dtype)
-        limit = self.max_steps or 100 + 10 * sum(problem.g.shape)
+        limit = self._limit(problem)
         return per_array(lambda problem, e: _cell_voltages(problem, e, rtol, limit))(problem, e)
+
+    def _limit(self, problem: Problem) -> int:
+        return self.max_steps or 100 + 10 * sum(problem.g.shape)
+
+    def correction(
+        self, problem: Problem, residual: Float[Array, "rows cols"], reduction: Float[Array, ""]
+    ) -> Correction:
+        """One run of the recurrence from zero."""
+        return _correction(problem, residual, reduction, self._limit(problem))
 
     def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Solve for every unit drive."""
@@ -205,3 +215,46 @@ def _iterate(
         shown=~end.active,
         steps=end.steps,
     )
+
+
+class _Run(NamedTuple):
+    u: Float[Array, "rows cols"]
+    residual: Float[Array, "rows cols"]
+    direction: Float[Array, "rows cols"]
+    squared: Float[Array, ""]  # <residual, residual>
+    steps: Int[Array, ""]
+
+
+def _correction(
+    problem: Problem, right: Float[Array, "rows cols"], reduction: Float[Array, ""], limit: int
+) -> Correction:
+    """Solve ``A u = right`` from zero until the residual is down to a part of it.
+
+    Returns ``u + residual``, which is ``right - drop(g u)``: the equation itself gives the voltage
+    of a cell that the weighted product does not see, for having no conductance.
+    """
+    g = problem.g
+    size = jnp.max(jnp.abs(right))
+    size = jnp.where(size == 0, 1, size)  # brings small residuals clear of underflow
+    right = right / size
+    squared = jnp.sum(g * right**2)
+    allowed = reduction**2 * squared
+
+    def step(run: _Run) -> _Run:
+        i_cell = g * run.direction
+        image = run.direction + problem.drop(i_cell)
+        length = run.squared / jnp.sum(i_cell * image)
+        residual = run.residual - length * image
+        squared = jnp.sum(g * residual**2)
+        return _Run(
+            u=run.u + length * run.direction,
+            residual=residual,
+            direction=residual + squared / run.squared * run.direction,
+            squared=squared,
+            steps=run.steps + 1,
+        )
+
+    first = _Run(jnp.zeros_like(right), right, right, squared, jnp.zeros((), int))
+    last = lax.while_loop(lambda run: (run.squared > allowed) & (run.steps < limit), step, first)
+    u = jnp.where(g > 0, last.u, last.u + last.residual)
+    return Correction(size * u, last.squared <= allowed, last.steps)

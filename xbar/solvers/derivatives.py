@@ -112,7 +112,7 @@ def _cells_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple
 
     _, (d_word, d_bit) = jax.jvp(drops, (wires,), (dwires,))
     problem = problem_of(g, wires)
-    du, di = _linear_response(solver, state, problem, de - d_word - d_bit, dg * out.u)
+    du, di = linear_response(solver, state, problem, de - d_word - d_bit, dg * out.u)
     d_word, d_bit = d_word + problem.drop.word(di), d_bit + problem.drop.bit(di)
     none = np.zeros(out.ok.shape, jax.dtypes.float0)
     return out, Cells(du, di, d_word, d_bit, none, none)
@@ -187,7 +187,7 @@ def _respond(
     return Cells(u, i_cell, word, bit, answer.ok, answer.steps)
 
 
-def _linear_response(
+def linear_response(
     solver: AbstractSolver, state: Any, problem: Problem, s: Voltages, q: Voltages
 ) -> Pair:
     """`_respond` as a linear map of its sources that JAX can transpose and differentiate.
