@@ -17,6 +17,10 @@
 `W` are the word-line nodes (`v_word`), `B` the bit-line nodes (`v_bit`). A cell's current flows
 from W to B; the output current of column j flows through `sense[j]` into the virtual ground.
 Every resistance and every conductance may be exactly zero. SI units throughout.
+
+Lines may also have drivers at their far ends (`Wires.source_far` on the last node of each word
+line, `Wires.sense_far` on the first of each bit line), be broken, or touch (`LineFaults`); what is
+at their ends in one operation says a `Bias`.
 """
 
 from typing import Any
@@ -27,6 +31,7 @@ from jax import Array
 
 from xbar.checks import as_real, check_literal, check_shape, checked, warn_of_ohms
 from xbar.circuit.geometry import resistance_at_node, segment_resistance
+from xbar.circuit.line_faults import LineFaults
 from xbar.fields import described
 
 _CELLS = ("row", "column")
@@ -40,6 +45,10 @@ class Wires(eqx.Module):
         bit_line: segment below each cell; the same shapes.
         source: output resistance of each row's driver; a scalar or (rows,).
         sense: input resistance of each column's amplifier; a scalar or (cols,).
+        source_far: resistance of a driver on the last node of each word line; a scalar or (rows,).
+            None (default) leaves the far ends open.
+        sense_far: resistance of a driver on the first (top) node of each bit line; a scalar or
+            (cols,). None (default) leaves the far ends open.
 
     Raises:
         ValueError: a negative, infinite or NaN literal, or a shape that no array could have.
@@ -54,12 +63,33 @@ class Wires(eqx.Module):
     )
     source: Array = eqx.field(metadata=described("ohm", ("row",), "of each row's driver"))
     sense: Array = eqx.field(metadata=described("ohm", ("column",), "of each column's amplifier"))
+    source_far: Array | None = eqx.field(
+        metadata=described("ohm", ("row",), "of each row's driver at its far end")
+    )
+    sense_far: Array | None = eqx.field(
+        metadata=described("ohm", ("column",), "of each column's driver at its far end")
+    )
 
     def __init__(
-        self, word_line: Any = 0.0, bit_line: Any = 0.0, source: Any = 0.0, sense: Any = 0.0
+        self,
+        word_line: Any = 0.0,
+        bit_line: Any = 0.0,
+        source: Any = 0.0,
+        sense: Any = 0.0,
+        source_far: Any = None,
+        sense_far: Any = None,
     ):
-        named = {"word_line": word_line, "bit_line": bit_line, "source": source, "sense": sense}
+        self.source_far = self.sense_far = None
+        named = {
+            "word_line": word_line,
+            "bit_line": bit_line,
+            "source": source,
+            "sense": sense,
+            **({} if source_far is None else {"source_far": source_far}),
+            **({} if sense_far is None else {"sense_far": sense_far}),
+        }
         for name, value in named.items():
+            _check_finite(name, value)
             check_literal(f"Wires.{name}", value, unit="ohm")
             array = as_real(f"Wires.{name}", value)
             per_cell = name in ("word_line", "bit_line")
@@ -130,13 +160,31 @@ class Wires(eqx.Module):
 
     @property
     def leaves(self) -> dict[str, Array]:
-        """The four resistances by name."""
+        """The resistances by name: four, and those of the far ends' drivers where there are any."""
+        far = {"source_far": self.source_far, "sense_far": self.sense_far}
         return {
             "word_line": self.word_line,
             "bit_line": self.bit_line,
             "source": self.source,
             "sense": self.sense,
+            **{name: leaf for name, leaf in far.items() if leaf is not None},
         }
+
+
+# Where a resistance without end is meant, what to write instead.
+_CURES = {
+    "word_line": "a broken segment is a LineFaults.word_open of the array",
+    "bit_line": "a broken segment is a LineFaults.bit_open of the array",
+    "source": "a line without its driver is a Bias.word_floats",
+    "sense": "a line without its amplifier is a Bias.bit_floats",
+    "source_far": "None leaves the far ends open, a Bias.word_far_floats some of them",
+    "sense_far": "None leaves the far ends open, a Bias.bit_far_floats some of them",
+}
+
+
+def _check_finite(name: str, value: Any) -> None:
+    if isinstance(value, int | float) and value == float("inf"):
+        raise ValueError(f"Wires.{name}: got inf, needs a finite value >= 0 [ohm]; {_CURES[name]}")
 
 
 class Crossbar(eqx.Module):
@@ -145,10 +193,13 @@ class Crossbar(eqx.Module):
     Args:
         g: cell conductances (rows, cols) [S], each finite and >= 0.
         wires: line resistances [ohm]; none by default.
+        line_faults: broken and bridged lines; none by default.
 
     Raises:
-        ValueError: `g` is not two-dimensional or is empty, or a wire's shape does not fit it.
-        TypeError: `g` is not real numbers, or `wires` is not a `Wires`.
+        ValueError: `g` is not two-dimensional or is empty, or a wire's or fault's shape does not
+            fit it.
+        TypeError: `g` is not real numbers, or `wires` is not a `Wires`, `line_faults` not a
+            `LineFaults`.
 
     A batch of arrays is built under `jax.vmap` (or `equinox.filter_vmap`), one `Crossbar` each.
     Conductances above 1 S are taken, with a warning: they are mostly ohms (`from_resistances`).
@@ -160,8 +211,9 @@ class Crossbar(eqx.Module):
 
     g: Array = eqx.field(metadata=described("S", _CELLS, "conductance of each cell"))
     wires: Wires
+    line_faults: LineFaults | None
 
-    def __init__(self, g: Any, wires: Wires | None = None):
+    def __init__(self, g: Any, wires: Wires | None = None, line_faults: LineFaults | None = None):
         self.g = as_real("Crossbar.g", g)
         self.wires = Wires() if wires is None else wires
         if not isinstance(self.wires, Wires):
@@ -173,6 +225,13 @@ class Crossbar(eqx.Module):
             )
         warn_of_ohms("Crossbar.g", self.g, "xbar.Crossbar.from_resistances")
         self._check_wires()
+        self.line_faults = line_faults
+        if line_faults is not None:
+            if not isinstance(line_faults, LineFaults):
+                raise TypeError(
+                    f"Crossbar.line_faults: got {type(line_faults).__name__}, needs xbar.LineFaults"
+                )
+            line_faults.check(*self.g.shape)
 
     @staticmethod
     def from_resistances(r: Any, wires: Wires | None = None) -> "Crossbar":
@@ -201,8 +260,11 @@ class Crossbar(eqx.Module):
         }
         check_shape("Wires.word_line", self.wires.word_line.shape, lines)
         check_shape("Wires.bit_line", self.wires.bit_line.shape, lines)
-        check_shape("Wires.source", self.wires.source.shape, {"a scalar": (), "(rows,)": (rows,)})
-        check_shape("Wires.sense", self.wires.sense.shape, {"a scalar": (), "(cols,)": (cols,)})
+        for name, leaf in self.wires.leaves.items():
+            if name.startswith("source"):
+                check_shape(f"Wires.{name}", leaf.shape, {"a scalar": (), "(rows,)": (rows,)})
+            if name.startswith("sense"):
+                check_shape(f"Wires.{name}", leaf.shape, {"a scalar": (), "(cols,)": (cols,)})
 
     @property
     def rows(self) -> int:
@@ -218,3 +280,9 @@ class Crossbar(eqx.Module):
     def dtype(self) -> jnp.dtype:
         """Precision that the array's own numbers ask for."""
         return jnp.result_type(self.g, *self.wires.leaves.values())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every line is whole and by itself, with a driver at its near end alone."""
+        wires = self.wires
+        return wires.source_far is None and wires.sense_far is None and self.line_faults is None
