@@ -10,7 +10,10 @@ from xbar.analysis import output_noise as output_noise
 from xbar.analysis import power as power
 from xbar.batch import batch_map as batch_map
 from xbar.circuit import RESULTS as RESULTS
+from xbar.circuit import Bias as Bias
+from xbar.circuit import Bridge as Bridge
 from xbar.circuit import Crossbar as Crossbar
+from xbar.circuit import LineFaults as LineFaults
 from xbar.circuit import Solution as Solution
 from xbar.circuit import Wires as Wires
 from xbar.devices import Checkerboard as Checkerboard

@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float
 from xbar.cells import AbstractCell
 from xbar.cells.base import first_illegal, is_legal
 from xbar.checks import as_real, is_concrete
-from xbar.circuit import RESULTS, Crossbar, Solution
+from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.solvers import AbstractSolver, Auto, Newton
 from xbar.solvers.base import Drives, Problem, Voltages, problem_of
 from xbar.solvers.derivatives import Cells, cells, marked, matrix
 from xbar.solvers.nonlinear import operating_points
+from xbar.solvers.wiring import rooms_of, solve_wired
 
 
 def solve(
@@ -46,15 +47,24 @@ def solve(
         RuntimeError: (with `throw`) the result missed the solver's tolerance.
     """
     array, solver = _check_circuit(array, solver)
+    if isinstance(v_in, Bias) or not array.is_plain:
+        bias = v_in if isinstance(v_in, Bias) else Bias(_inputs(array, v_in))
+        solution = solve_wired(array, bias, solver, rooms_of(array), fill=throw)
+    else:
+        v_in = _inputs(array, v_in)
+        solution = _solve(array, v_in, solver, fill=throw)
+    if throw:
+        _raise_failed(solution.result, array, v_in)
+    return solution
+
+
+def _inputs(array: Crossbar, v_in: Any) -> Array:
     v_in = as_real("v_in", v_in)
     if v_in.ndim not in (1, 2) or v_in.shape[0] != array.rows or 0 in v_in.shape:
         raise ValueError(
             f"v_in: got shape {v_in.shape}, needs (rows,) or (rows, n) with rows = {array.rows}"
         )
-    solution = _solve(array, v_in, solver, fill=throw)
-    if throw:
-        _raise_failed(solution.result, array, v_in)
-    return solution
+    return v_in
 
 
 def transfer(
@@ -111,9 +121,11 @@ def _newton(solver: AbstractSolver) -> Newton:
     return Newton(rtol=solver.rtol) if isinstance(solver, Auto) else Newton(solver)
 
 
-def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | None) -> None:
+def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | Bias | None) -> None:
     """Raise a sentence about what failed, if the result can be looked at and is not a success."""
-    if not is_concrete(result) or bool(result == RESULTS.successful):
+    if not is_concrete(result):
+        return
+    if bool((result == RESULTS.successful) | (result == RESULTS.floating)):
         return
     if result in (RESULTS.tolerance_missed, RESULTS.cells_out_of_range):
         raise RuntimeError(RESULTS[result])
@@ -123,7 +135,7 @@ def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | None) -> None:
     illegal = {
         **({"Crossbar.g": (array.g, 0.0)} if array.cells.linear else {}),
         **{f"Wires.{name}": (leaf, 0.0) for name, leaf in array.wires.leaves.items()},
-        "v_in": (v_in, -jnp.inf),
+        **_voltages(v_in),
     }
     for name, (values, least) in illegal.items():
         values = lax.stop_gradient(values)  # under an eager derivative, the numbers themselves
@@ -135,6 +147,15 @@ def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | None) -> None:
             place = f" at {at}" if at else ""
             raise ValueError(f"{name}: got {float(values[at])}{place}. {RESULTS[result]}")
     raise ValueError(RESULTS[result])
+
+
+def _voltages(v_in: Array | Bias | None) -> dict[str, tuple[Array | None, float]]:
+    if not isinstance(v_in, Bias):
+        return {"v_in": (v_in, -jnp.inf)}
+    return {
+        f"Bias.{name}": (getattr(v_in, name), -jnp.inf)
+        for name in ("word", "bit", "word_far", "bit_far")
+    }
 
 
 @partial(jax.jit, static_argnames=("solver", "fill"))
@@ -214,6 +235,11 @@ def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
 
     Derivatives with respect to illegal values are NaN.
     """
+    if not array.is_plain:
+        raise ValueError(
+            "array: got drivers at far ends, or line faults, which this does not treat; "
+            "needs an array without them"
+        )
 
     def not_negative(x: Array) -> Bool[Array, ""]:
         return jnp.all(jnp.isfinite(x) & (x >= 0))

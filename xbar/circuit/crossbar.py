@@ -17,6 +17,10 @@
 `W` are the word-line nodes (`v_word`), `B` the bit-line nodes (`v_bit`). A cell's current flows
 from W to B; the output current of column j flows through `sense[j]` into the virtual ground.
 Every resistance and every conductance may be exactly zero. SI units throughout.
+
+Lines may also have drivers at their far ends (`Wires.source_far` on the last node of each word
+line, `Wires.sense_far` on the first of each bit line), be broken, or touch (`LineFaults`); what is
+at their ends in one operation says a `Bias`.
 """
 
 from typing import Any
@@ -28,6 +32,7 @@ from jax import Array
 from xbar.cells import AbstractCell, Ohmic
 from xbar.checks import as_real, check_literal, check_shape, checked, warn_of_ohms
 from xbar.circuit.geometry import resistance_at_node, segment_resistance
+from xbar.circuit.line_faults import LineFaults
 from xbar.fields import described
 
 _CELLS = ("row", "column")
@@ -41,6 +46,10 @@ class Wires(eqx.Module):
         bit_line: segment below each cell; the same shapes.
         source: output resistance of each row's driver; a scalar or (rows,).
         sense: input resistance of each column's amplifier; a scalar or (cols,).
+        source_far: resistance of a driver on the last node of each word line; a scalar or (rows,).
+            None (default) leaves the far ends open.
+        sense_far: resistance of a driver on the first (top) node of each bit line; a scalar or
+            (cols,). None (default) leaves the far ends open.
 
     Raises:
         ValueError: a negative, infinite or NaN literal, or a shape that no array could have.
@@ -55,12 +64,33 @@ class Wires(eqx.Module):
     )
     source: Array = eqx.field(metadata=described("ohm", ("row",), "of each row's driver"))
     sense: Array = eqx.field(metadata=described("ohm", ("column",), "of each column's amplifier"))
+    source_far: Array | None = eqx.field(
+        metadata=described("ohm", ("row",), "of each row's driver at its far end")
+    )
+    sense_far: Array | None = eqx.field(
+        metadata=described("ohm", ("column",), "of each column's driver at its far end")
+    )
 
     def __init__(
-        self, word_line: Any = 0.0, bit_line: Any = 0.0, source: Any = 0.0, sense: Any = 0.0
+        self,
+        word_line: Any = 0.0,
+        bit_line: Any = 0.0,
+        source: Any = 0.0,
+        sense: Any = 0.0,
+        source_far: Any = None,
+        sense_far: Any = None,
     ):
-        named = {"word_line": word_line, "bit_line": bit_line, "source": source, "sense": sense}
+        self.source_far = self.sense_far = None
+        named = {
+            "word_line": word_line,
+            "bit_line": bit_line,
+            "source": source,
+            "sense": sense,
+            **({} if source_far is None else {"source_far": source_far}),
+            **({} if sense_far is None else {"sense_far": sense_far}),
+        }
         for name, value in named.items():
+            _check_finite(name, value)
             check_literal(f"Wires.{name}", value, unit="ohm")
             array = as_real(f"Wires.{name}", value)
             per_cell = name in ("word_line", "bit_line")
@@ -131,13 +161,31 @@ class Wires(eqx.Module):
 
     @property
     def leaves(self) -> dict[str, Array]:
-        """The four resistances by name."""
+        """The resistances by name: four, and those of the far ends' drivers where there are any."""
+        far = {"source_far": self.source_far, "sense_far": self.sense_far}
         return {
             "word_line": self.word_line,
             "bit_line": self.bit_line,
             "source": self.source,
             "sense": self.sense,
+            **{name: leaf for name, leaf in far.items() if leaf is not None},
         }
+
+
+# Where a resistance without end is meant, what to write instead.
+_CURES = {
+    "word_line": "a broken segment is a LineFaults.word_open of the array",
+    "bit_line": "a broken segment is a LineFaults.bit_open of the array",
+    "source": "a line without its driver is a Bias.word_floats",
+    "sense": "a line without its amplifier is a Bias.bit_floats",
+    "source_far": "None leaves the far ends open, a Bias.word_far_floats some of them",
+    "sense_far": "None leaves the far ends open, a Bias.bit_far_floats some of them",
+}
+
+
+def _check_finite(name: str, value: Any) -> None:
+    if isinstance(value, int | float) and value == float("inf"):
+        raise ValueError(f"Wires.{name}: got inf, needs a finite value >= 0 [ohm]; {_CURES[name]}")
 
 
 class Crossbar(eqx.Module):
@@ -146,11 +194,13 @@ class Crossbar(eqx.Module):
     Args:
         cells: conductances (rows, cols) [S], each finite and >= 0, or a law from `xbar.cells`.
         wires: line resistances [ohm]; none by default.
+        line_faults: broken and bridged lines; none by default.
 
     Raises:
-        ValueError: the cells are not (rows, cols) or there are none, or a wire's shape does not fit
-            them.
-        TypeError: `cells` is neither real numbers nor a law, or `wires` is not a `Wires`.
+        ValueError: the cells are not (rows, cols) or there are none, or a wire's or fault's shape
+            does not fit them.
+        TypeError: `cells` is neither real numbers nor a law, or `wires` is not a `Wires`,
+            `line_faults` not a `LineFaults`.
 
     A batch of arrays is built under `jax.vmap` (or `equinox.filter_vmap`), one `Crossbar` each.
     Conductances above 1 S are taken, with a warning: they are mostly ohms (`from_resistances`).
@@ -162,8 +212,11 @@ class Crossbar(eqx.Module):
 
     cells: AbstractCell
     wires: Wires
+    line_faults: LineFaults | None
 
-    def __init__(self, cells: Any, wires: Wires | None = None):
+    def __init__(
+        self, cells: Any, wires: Wires | None = None, line_faults: LineFaults | None = None
+    ):
         self.wires = Wires() if wires is None else wires
         if not isinstance(self.wires, Wires):
             raise TypeError(f"Crossbar.wires: got {type(wires).__name__}, needs xbar.Wires")
@@ -180,6 +233,13 @@ class Crossbar(eqx.Module):
         if not law:
             warn_of_ohms("Crossbar.g", given, "xbar.Crossbar.from_resistances")
         self._check_wires()
+        self.line_faults = line_faults
+        if line_faults is not None:
+            if not isinstance(line_faults, LineFaults):
+                raise TypeError(
+                    f"Crossbar.line_faults: got {type(line_faults).__name__}, needs xbar.LineFaults"
+                )
+            line_faults.check(*shape)
 
     @staticmethod
     def from_resistances(r: Any, wires: Wires | None = None) -> "Crossbar":
@@ -208,8 +268,11 @@ class Crossbar(eqx.Module):
         }
         check_shape("Wires.word_line", self.wires.word_line.shape, lines)
         check_shape("Wires.bit_line", self.wires.bit_line.shape, lines)
-        check_shape("Wires.source", self.wires.source.shape, {"a scalar": (), "(rows,)": (rows,)})
-        check_shape("Wires.sense", self.wires.sense.shape, {"a scalar": (), "(cols,)": (cols,)})
+        for name, leaf in self.wires.leaves.items():
+            if name.startswith("source"):
+                check_shape(f"Wires.{name}", leaf.shape, {"a scalar": (), "(rows,)": (rows,)})
+            if name.startswith("sense"):
+                check_shape(f"Wires.{name}", leaf.shape, {"a scalar": (), "(cols,)": (cols,)})
 
     @property
     def g(self) -> Array:
@@ -241,6 +304,12 @@ class Crossbar(eqx.Module):
     def dtype(self) -> jnp.dtype:
         """Precision that the array's own numbers ask for."""
         return jnp.result_type(self.cells.dtype, *self.wires.leaves.values())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every line is whole and by itself, with a driver at its near end alone."""
+        wires = self.wires
+        return wires.source_far is None and wires.sense_far is None and self.line_faults is None
 
 
 def _shape_of(cells: AbstractCell) -> tuple[int, ...]:

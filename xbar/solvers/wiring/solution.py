@@ -1,0 +1,286 @@
+"""Solve an array with any ends, broken and bridged lines, for any bias."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jaxtyping import Bool, Float
+
+from xbar.checks import is_concrete
+from xbar.circuit import RESULTS, Bias, Crossbar, Solution
+from xbar.circuit.bias import Drivers
+from xbar.circuit.solution import Terminals
+from xbar.solvers.base import AbstractSolver, problem_of
+from xbar.solvers.derivatives import cells, marked
+from xbar.solvers.lines import BIT, WORD, Cells
+from xbar.solvers.wiring.adjoint import drives, unknowns
+from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, circuit_of, nodes_of
+from xbar.solvers.wiring.ends import Ends
+from xbar.solvers.wiring.gaps import Attached, attached, places_of
+
+
+class Rooms(NamedTuple):
+    """For how many broken segments of word and of bit lines there is room; static."""
+
+    word: int
+    bit: int
+
+
+def rooms_of(array: Crossbar) -> Rooms:
+    """As many as there are where that is known, to the next power of two; else as asked for."""
+    faults = array.line_faults
+    if faults is None:
+        return Rooms(0, 0)
+    every = array.rows + array.cols
+
+    def room(mask: Array | None) -> int:
+        if mask is None:
+            return 0
+        if faults.max_open is not None:
+            return faults.max_open
+        if not is_concrete(mask):
+            return every
+        return int(2 ** np.ceil(np.log2(max(4, np.count_nonzero(mask)))))
+
+    return Rooms(room(faults.word_open), room(faults.bit_open))
+
+
+@partial(jax.jit, static_argnames=("solver", "rooms", "fill"))
+def solve_wired(
+    array: Crossbar, bias: Bias, solver: AbstractSolver, rooms: Rooms, fill: bool
+) -> Solution:
+    """As `xbar.solve`, for a bias and any lines."""
+    far = (array.wires.source_far is not None, array.wires.sense_far is not None)
+    drivers, single = bias.drivers(array.rows, array.cols, far=far)
+    dtype = jnp.result_type(array.dtype, *drivers.present)
+    numbers, result = _numbers(array, dtype)
+    layout, fits = _layout(array, bias, rooms)
+    drivers, finite = _drivers(drivers, bias, dtype)
+    result = _also(result, finite, RESULTS.invalid_input)
+    result = _also(result, fits, RESULTS.too_many_open)
+    if array.is_plain and layout.word is None and layout.bit is None:
+        parts, missed = _whole(solver, numbers, drivers)
+    else:
+        parts, missed = _parts(solver, numbers, layout, drivers)
+    for bad, why in missed:
+        result = _also(result, ~bad, why)
+    parts = _filled(parts, result, fill)
+    i_out, v_word, v_bit, i_cell, p_total, word, word_far, bit_far, steps = (
+        None if x is None else (x[0] if single else jnp.moveaxis(x, 0, -1))
+        for x in (*parts[:8], parts.steps)
+    )
+    ends = Terminals(word, word_far, bit_far)
+    return Solution(i_out, v_word, v_bit, i_cell, p_total, result, parts.kcl, steps, terminals=ends)
+
+
+class _Parts(NamedTuple):
+    """Of a solution, with the inputs' axis first."""
+
+    i_out: Array
+    v_word: Array
+    v_bit: Array
+    i_cell: Array
+    p_total: Array
+    i_word: Array
+    i_word_far: Array | None
+    i_bit_far: Array | None
+    kcl: Array
+    steps: Array
+
+
+def _numbers(array: Crossbar, dtype: jnp.dtype) -> tuple[Numbers, RESULTS]:
+    """The array in one precision, with harmless zeros in place of illegal values."""
+
+    def legal(x: Array) -> Bool[Array, ""]:
+        return jnp.all(jnp.isfinite(x) & (x >= 0))
+
+    bridges = () if array.line_faults is None else array.line_faults.bridges
+    r_bridge = jnp.stack([b.r.astype(dtype) for b in bridges]) if bridges else jnp.zeros(0, dtype)
+    in_array = [
+        (i >= 0) & (i < array.rows) & (j >= 0) & (j < array.cols)
+        for bridge in bridges
+        for _, i, j in bridge.ends
+    ]
+    bridges_legal = legal(r_bridge) & jnp.all(jnp.asarray(in_array, bool))
+    g_legal = legal(array.g)
+    wires_legal = jnp.all(jnp.stack([legal(x) for x in array.wires.leaves.values()]))
+    wires = jax.tree.map(lambda x: jnp.where(wires_legal, x.astype(dtype), 0), array.wires)
+    numbers = Numbers(
+        jnp.where(g_legal, array.g.astype(dtype), 0),
+        wires,
+        jnp.where(bridges_legal, r_bridge, 0),
+    )
+    result = RESULTS.where(g_legal, RESULTS.successful, RESULTS.invalid_conductance)
+    result = _also(result, wires_legal, RESULTS.invalid_wires)
+    return numbers, _also(result, bridges_legal, RESULTS.invalid_bridges)
+
+
+def _layout(array: Crossbar, bias: Bias, rooms: Rooms) -> tuple[Layout, Bool[Array, ""]]:
+    """Where the gaps and bridges are, and whether there is room for all gaps."""
+    faults, wires, shape = array.line_faults, array.wires, (array.rows, array.cols)
+    word_open, bit_open = (None, None) if faults is None else (faults.word_open, faults.bit_open)
+    word_far = bias.word_far_floats if wires.source_far is not None else None
+    bit_far = bias.bit_far_floats if wires.sense_far is not None else None
+    word = places_of(word_open, bias.word_floats, word_far, shape, WORD, rooms.word)
+    bit = places_of(bit_open, bias.bit_floats, bit_far, shape, BIT, rooms.bit)
+    lonely = (word_open is None and word_far is None, bit_open is None and bit_far is None)
+    bridges = () if faults is None else faults.bridges
+    kinds = tuple((b.kind_a, b.kind_b) for b in bridges)
+    layout = Layout(word, bit, nodes_of(bridges), kinds, lonely)
+    fits = [places.fits for places in (word, bit) if places is not None]
+    return layout, jnp.all(jnp.asarray(fits, bool))
+
+
+def _drivers(drivers: Drivers, bias: Bias, dtype: jnp.dtype) -> tuple[Drivers, Bool[Array, ""]]:
+    """Voltages in one precision, 0 where nothing is connected or a value is illegal."""
+    masks = (bias.word_floats, bias.bit_floats, bias.word_far_floats, bias.bit_far_floats)
+    volts = [
+        None if v is None else (v if mask is None else jnp.where(mask, 0, v)).astype(dtype)
+        for v, mask in zip(drivers, masks, strict=True)
+    ]
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(v)) for v in volts if v is not None]))
+    return Drivers(*(None if v is None else jnp.where(finite, v, 0) for v in volts)), finite
+
+
+def _parts(
+    solver: AbstractSolver, numbers: Numbers, layout: Layout, drivers: Drivers
+) -> tuple[_Parts, list[tuple[Bool[Array, ""], RESULTS]]]:
+    """Everything that a solution holds, and what may be wrong with it."""
+    circuit = circuit_of(numbers, layout)
+    sides = [attached(layout.kind(ends.axis), ends, circuit.shape) for ends in circuit.ends]
+    # Potentials count from one of the drivers: where there is but one, nothing flows exactly.
+    ground = _ground(circuit, layout, drivers)
+    near = Drivers(*(None if v is None else v - ground for v in drivers))
+    found, pieces = unknowns(solver, numbers, layout, near)
+    x = found.x
+    d = circuit.drawn(x.i, x.t)
+    y = [a + b for a, b in zip(circuit.nodes(*d, x.p), drives(circuit, near), strict=True)]
+    v_word, v_bit = y[0] + ground[:, :, None], ground[:, :, None] - y[1]
+    kcl = _kcl_residual(circuit.g * (y[0] + y[1]), x.i)
+    lost = jnp.asarray(False)
+    if pieces is not None:
+        lost = jnp.any(pieces.undefined)
+        v_word = jnp.where(pieces.word, jnp.nan, v_word)
+        v_bit = jnp.where(pieces.bit, jnp.nan, v_bit)
+    ends = [
+        _terminals(ends, side, d[k], *_pair(near, k))
+        for k, (ends, side) in enumerate(zip(circuit.ends, sides, strict=True))
+    ]
+    (word, word_far), (out, bit_far) = ends
+    bit_far = None if bit_far is None else -bit_far
+    power = [
+        jnp.sum(v * i, axis=-1)
+        for v, i in zip(drivers, (word, -out, word_far, bit_far), strict=True)
+        if v is not None
+    ]
+    joined = jnp.any(found.joined) | _joined_ends(circuit, sides, near)
+    parts = _Parts(out, v_word, v_bit, x.i, sum(power), word, word_far, bit_far, kcl, found.steps)
+    wrong = [
+        (joined, RESULTS.sources_joined),
+        (~jnp.all(found.ok), RESULTS.tolerance_missed),
+        (lost, RESULTS.floating),
+    ]
+    return parts, wrong
+
+
+def _whole(
+    solver: AbstractSolver, numbers: Numbers, drivers: Drivers
+) -> tuple[_Parts, list[tuple[Bool[Array, ""], RESULTS]]]:
+    """As `_parts`, for whole lines with their near drivers alone: any solver for plain arrays."""
+    problem = problem_of(numbers.g, numbers.wires)
+    word, bit = drivers.word[:, :, None], drivers.bit[:, None, :]
+    found = cells(solver, problem, word - bit)
+    i_cell = found.i_cell
+    lost, rise = found.word, found.bit
+    kcl = _kcl_residual(problem.g * (word - bit - lost - rise), i_cell)
+    i_word, i_out = jnp.sum(i_cell, axis=-1), jnp.sum(i_cell, axis=-2)
+    power = jnp.sum(drivers.word * i_word, axis=-1) - jnp.sum(drivers.bit * i_out, axis=-1)
+    parts = _Parts(
+        i_out, word - lost, bit + rise, i_cell, power, i_word, None, None, kcl, found.steps
+    )
+    return parts, [
+        (~solver.accepts(problem), RESULTS.wires_not_zero),
+        (~jnp.all(found.ok), RESULTS.tolerance_missed),
+    ]
+
+
+def _pair(drivers: Drivers, side: int) -> tuple[Array, Array | None]:
+    """Near and far drivers of one kind of line, bit lines' turned round."""
+    if side == 0:
+        return drivers.word, drivers.word_far
+    return -drivers.bit, None if drivers.bit_far is None else -drivers.bit_far
+
+
+def _ground(circuit: Circuit, layout: Layout, drivers: Drivers) -> Float[Array, "n 1"]:
+    """The voltage of the first driver that is connected, bit lines first."""
+    volts, connected = [], []
+    for v, places in (
+        (drivers.bit, layout.bit),
+        (drivers.word, layout.word),
+        (drivers.bit_far, layout.bit),
+        (drivers.word_far, layout.word),
+    ):
+        if v is None:
+            continue
+        volts.append(v)
+        mask = jnp.ones(v.shape[-1], bool)
+        if places is not None and (v is drivers.bit or v is drivers.word):
+            mask = ~(places.mask[-1] if v is drivers.bit else places.mask[:, 0])
+        elif places is not None and places.far is not None:
+            mask = ~places.far
+        connected.append(mask)
+    first = jnp.argmax(jnp.concatenate(connected))
+    return lax.stop_gradient(jnp.concatenate(volts, axis=-1)[:, first, None])
+
+
+def _terminals(
+    ends: Ends, side: Attached, d: Cells, near: Array, far: Array | None
+) -> tuple[Array, Array | None]:
+    """Currents out of the near and the far drivers of one kind of line, (n, lines) [A]."""
+
+    def total(x: Array) -> Array:
+        return jnp.sum(x, axis=ends.axis)
+
+    if ends.far is None:
+        return total(jnp.where(side.near, d, 0)), None
+    through = ends.through(near, far)
+    whole = total(d * ends.far.near_share) + through, total(d * ends.far.far_share) - through
+    cut = total(jnp.where(side.near, d, 0)), total(jnp.where(side.far, d, 0))
+    return jnp.where(side.cut, cut[0], whole[0]), jnp.where(side.cut, cut[1], whole[1])
+
+
+def _joined_ends(circuit: Circuit, sides: list[Attached], drivers: Drivers) -> Bool[Array, ""]:
+    """Whether 0 ohm lie between two drivers of one line that differ."""
+    bad = jnp.asarray(False)
+    for k, (ends, side) in enumerate(zip(circuit.ends, sides, strict=True)):
+        near, far = _pair(drivers, k)
+        if ends.far is not None and far is not None:
+            total = ends.along(ends.far.total, near.shape[-1])
+            bad = bad | jnp.any((total == 0) & ~side.cut & (near != far))
+    return bad
+
+
+def _kcl_residual(from_nodes: Array, i_cell: Array) -> Float[Array, ""]:
+    left = jnp.max(jnp.abs(from_nodes - i_cell), axis=(-2, -1))
+    largest = jnp.max(jnp.abs(i_cell), axis=(-2, -1))
+    over = jnp.where(largest == 0, 1, largest)
+    ratio = jnp.where(largest == 0, jnp.where(left == 0, 0, jnp.inf), left / over)
+    return lax.stop_gradient(jnp.max(ratio))
+
+
+def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
+    """Keep the first failure; a success also has to be `ok`."""
+    return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
+
+
+def _filled(parts: _Parts, result: RESULTS, fill: bool) -> _Parts:
+    """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
+    failed = (result != RESULTS.successful) & (result != RESULTS.floating)
+    unusable = failed if fill else failed & (result != RESULTS.tolerance_missed)
+    filled = jax.tree.map(
+        lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), parts._replace(steps=None)
+    )
+    return filled._replace(steps=parts.steps)
