@@ -2,26 +2,29 @@
 
     python benchmarks/paper_table.py runs/paper README.md
     python benchmarks/paper_table.py runs/paper README.md --keep benchmarks/paper
+    python benchmarks/paper_table.py benchmarks/paper README.md --again
 
 The claims go between the lines `<!-- paper table -->` and `<!-- end of paper table -->`, one figure
-beside them. `--keep` copies the CSV tables, figures and summary.json.
+beside them. `--keep` copies the CSV tables, figures and summary.json. `--again` judges kept tables
+anew, as after a change of a claim or a text: it writes their figures and summary.json.
 """
 
 import argparse
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from marked import marked, put  # beside this script
 
-FIGURE = Path("benchmarks/figures/paper_recovery.png")
-SHOWN = "recovery_circuits.png"  # of the run's figures
+FIGURE = Path("benchmarks/figures/paper.png")
+SHOWN = ("overlap_shared.png", "severity_loss.png")  # of the run's figures, the first there is
 MOST_BYTES = 4_000_000  # of what is kept
 
 
 def table(summary):
-    lines = ["| claim | published | found here | |", "|---|---|---|---|"]
+    lines = ["| claim | published | found here | verdict |", "|---|---|---|---|"]
     for claim in summary["claims"].values():
         cells = (claim["text"], claim["published"], claim["ours"], f"**{claim['verdict']}**")
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
@@ -30,9 +33,9 @@ def table(summary):
             *lines,
             "",
             f"{summary['seeds']} seeds; 95 % intervals, paired where they share seed and place. "
-            f"{summary['referee']}",
+            f"{summary['simulator']}",
             "",
-            f"![Accuracy before and after correction, every circuit]({FIGURE.as_posix()})",
+            f"![The figure of the report that explains most]({FIGURE.as_posix()})",
             "",
             f"Written by `benchmarks/paper_table.py` from a run of xbar "
             f"{summary['versions']['xbar']} at commit {summary['commit']}, seed {summary['seed']}, "
@@ -53,13 +56,27 @@ def keep(run, summary, folder):
     print(f"{folder}: {len(files)} files, {size / 1e6:.2f} MB")
 
 
+def again(folder):
+    from xbar.paper.report import judge_again
+
+    with tempfile.TemporaryDirectory() as fresh:
+        summary = judge_again(folder, Path(fresh))
+        for old in folder.glob("*.png"):
+            old.unlink()
+        for name in ("summary.json", *summary["figures"]):
+            shutil.copyfile(Path(fresh) / name, folder / name)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="folder of a finished xbar paper")
+    parser.add_argument("run", type=Path, help="folder of a finished xbar paper, or of kept tables")
     parser.add_argument("readme", type=Path, help="README.md; the figure goes below its folder")
     parser.add_argument("--keep", type=Path, help="folder for tables and figures; replaced")
+    parser.add_argument("--again", action="store_true", help="judge kept tables anew first")
     given = parser.parse_args()
     try:
+        if given.again:
+            again(given.run)
         summary = json.loads((given.run / "summary.json").read_text(encoding="utf-8"))
         if "claims" not in summary:
             raise ValueError(f"{given.run}: got another run, needs one of xbar paper")
@@ -68,7 +85,8 @@ def main():
             keep(given.run, summary, given.keep)
     except (ValueError, OSError) as error:
         sys.exit(f"paper_table: {error}")
-    put(given.readme, text, FIGURE, given.run / SHOWN)
+    shown = next(name for name in SHOWN if name in summary["figures"])
+    put(given.readme, text, FIGURE, given.run / shown)
 
 
 if __name__ == "__main__":

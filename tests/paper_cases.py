@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from xbar.io.dataset import Dataset
-from xbar.paper.settings import FULL
+from xbar.paper.settings import AREA, FULL
 
 TINY = replace(
     FULL,
@@ -14,15 +14,35 @@ TINY = replace(
     shapes=("circle", "ring", "checkerboard", "circle-complement"),
     coverages=(0.35,),
     steps=30,
-    size_defects=(("circle", 1, 0.35), ("column", 0, 0.35)),
+    brief_steps=20,
+    size_shapes=("circle",),
+    size_coverages=(AREA,),
     transfer_layers=(0, 1),
+    transfer_coverages=(0.35,),
     pools=(1,),
     tested=1,
-    option_shapes=("circle",),
+    radii=(0.3,),
+    option_defects=(("circle", AREA), ("circle", 0.35)),
     wires=(0.0, 1.0),
     windows=("mnsim", "stanford"),
     activations=("tanh",),
-    referee_images=1,
+    simulator_images=1,
+    hidden_layer=0,
+    hidden_coverage=0.3,
+    label_counts=(6,),
+    pool_coverages=(0.35,),
+    pool_places=4,
+    pool_tested=1,
+    pool=4,
+    pool_sizes=(4, 8),
+    side_pool=8,
+    side_images=(1, 2),
+    side_hidden=(5,),
+    laws=FULL.laws[:2],
+    ages=3,
+    live=(2,),
+    spares=(2,),
+    retrain_steps=20,
 )
 
 

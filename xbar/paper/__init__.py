@@ -1,5 +1,5 @@
 """The published study, done again with statistics, and gone beyond: `xbar paper`.
 
-Each experiment is a module with one `EXPERIMENT`: what it computes are tables; its figures, its
-sentences and its verdicts follow from these tables alone. `registry` lists them in order.
+`experiments` holds one module for each experiment: what it computes are tables (pandas data
+frames), and its figures, sentences and verdicts follow from these tables alone.
 """

@@ -1,103 +1,149 @@
-"""From results.h5 to figures, report.html and the summary. Nothing is computed anew."""
+"""From tables to figures, report.html and the summary. Nothing is computed anew."""
 
+import base64
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
 
-from xbar.io.store import read_results, write_text
-from xbar.paper.experiment import Claim, Experiment, Shown
-from xbar.paper.store import COST
-from xbar.paper.verdicts import RULE
-from xbar.plots import save
-from xbar.run.report import inline
+from xbar.io.store import write_text
+from xbar.paper.claims import RULE, Claim, Judged, judge
+from xbar.paper.drawings import circuit_drawing, shapes_drawing
+from xbar.paper.experiment import Findings
+from xbar.paper.experiments import EXPERIMENTS
+from xbar.paper.store import read_csv, read_tables
+from xbar.paper.tables import Tables
+from xbar.paper.texts import TEXTS, filled, sentences
+from xbar.plots.style import save
+
+PARTS = {
+    "study": "The study, claim by claim",
+    "beyond": "Beyond the study",
+    "simulator": "The reference simulator",
+}
 
 
-def write_paper(out: Path, experiments: Sequence[Experiment]) -> dict[str, Any]:
-    """Draw the figures and write the report.
+def write_paper(out: Path) -> dict[str, Any]:
+    """Draw the figures and write the report of a run.
 
     Args:
         out: the run's folder, its results.h5 in place.
-        experiments: those that the file holds.
 
     Returns:
-        What the summary says of the results: claims, figures, referee, versions, commit.
+        What the summary says of the results: claims, figures, simulator, versions, commit.
 
     Raises:
         StoreError: results.h5 is missing or damaged.
     """
-    results, attributes = read_results(out / "results.h5")
-    sections = [_section(out, experiment, results) for experiment in experiments]
-    claims = [claim for section in sections for claim in section["claims"]]
-    referee = next((s["sentences"][0] for s in sections if s["kind"] == "referee"), "no referee")
-    loader = ChoiceLoader([PackageLoader("xbar.paper"), PackageLoader("xbar.run")])
+    tables, seconds, attributes = read_tables(out / "results.h5")
+    config = attributes["config"]
+    origin = {
+        "seed": config["seed"],
+        "seeds": config["seeds"],
+        "config": config,
+        "commit": attributes["commit"],
+        "versions": json.loads(attributes["versions"]),
+        "experiments_s": {name: round(s, 1) for name, s in seconds.items()},
+    }
+    return _written(out, tables, origin)
+
+
+def judge_again(folder: Path, out: Path) -> dict[str, Any]:
+    """Write figures, report.html and summary.json anew from a run's CSV tables and summary.
+
+    Args:
+        folder: with `<experiment>_<table>.csv` and summary.json.
+        out: where they go.
+
+    Returns:
+        The summary.
+    """
+    old = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    names = ("seed", "seeds", "commit", "versions", "experiments_s", "wall_s")
+    origin = {name: old[name] for name in names} | {"config": old.get("config", {})}
+    out.mkdir(exist_ok=True)
+    summary = _written(out, read_csv(folder, [e.name for e in EXPERIMENTS]), origin)
+    write_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def _written(out: Path, tables: Mapping[str, Tables], origin: Mapping[str, Any]) -> dict[str, Any]:
+    found = {e.name: e.find(tables[e.name]) for e in EXPERIMENTS if e.name in tables}
+    sections = {name: _section(out, name, findings) for name, findings in found.items()}
+    judged = [claim for section in sections.values() for claim in section["claims"]]
+    kinds = Counter(claim.kind for claim in judged)
+    counts = {
+        name.replace(" ", "_"): str(kinds[name]) for name in ("holds", "in part", "does not hold")
+    }
+    facts = {f"{e}_{name}": fact for e, f in found.items() for name, fact in f.facts.items()}
+    facts |= counts | {"claims": str(len(judged))}
+    drawings = {"circuit": circuit_drawing(), "shapes": shapes_drawing()}
+    loader = PackageLoader("xbar.paper")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     text = environment.get_template("paper.html.j2").render(
-        sections=sections,
-        claims=claims,
+        drawings={name: _inline(out, name, figure) for name, figure in drawings.items()},
+        abstract=sentences(TEXTS["abstract"]["sentences"], facts)[:5],
+        conclusion=sentences(TEXTS["conclusion"]["sentences"], facts),
+        parts=[(t, [s for s in sections.values() if s["part"] == p]) for p, t in PARTS.items()],
+        claims=judged,
         rule=RULE,
-        config=attributes["config"],
-        commit=attributes["commit"],
-        versions=json.loads(attributes["versions"]),
-        seconds=sum(float(s) for s in results[COST].values()),
+        **origin,
     )
     write_text(out / "report.html", text)
+    simulator = sections["simulator"]["sentences"] if "simulator" in sections else []
     return {
-        "claims": {
-            claim.name: {
-                "text": claim.text,
-                "published": claim.published,
-                "ours": claim.ours,
-                "verdict": str(claim.verdict),
-                "values": {
-                    name: {"mean": mean, "ci95": half}
-                    for name, (mean, half) in claim.values.items()
-                },
-            }
-            for claim in claims
-        },
-        "referee": referee,
-        "figures": [figure["file"] for section in sections for figure in section["figures"]],
-        "experiments_s": {n: round(float(s), 1) for n, s in results[COST].items()},
-        "versions": json.loads(attributes["versions"]),
-        "commit": attributes["commit"],
+        "claims": {claim.claim.name: claim.as_dict() for claim in judged},
+        "simulator": "".join(simulator) or "no reference simulator",
+        "figures": [figure["file"] for s in sections.values() for figure in s["figures"]],
+        **origin,
     }
 
 
-def _section(out: Path, experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
-    """What the template shows of one experiment."""
-    tables = results[experiment.name]
-    found, figures = experiment.find(tables), []
-    for drawn in experiment.draw(tables):
-        file = f"{experiment.name}_{drawn.name}.png"
-        save(drawn.figure, out / file)
-        entry = {"file": file, "title": drawn.title, "caption": drawn.caption}
-        figures.append(entry | {"image": inline(out / file)})
+def _section(out: Path, name: str, findings: Findings) -> dict[str, Any]:
+    """What the template shows of one experiment: its texts, filled with its facts."""
+    texts, facts = TEXTS[name], findings.facts
+    figures, tables = [], []
+    for key, figure in findings.figures.items():
+        title, caption = (filled(text, facts) for text in texts["figures"][key])
+        image = _inline(out, f"{name}_{key}", figure)
+        file = f"{name}_{key}.png"
+        figures.append({"file": file, "title": title, "caption": caption, "image": image})
+    for key, frame in findings.tables.items():
+        title, note = (filled(text, facts) for text in texts["tables"][key])
+        frame = frame.reset_index()
+        rows = [[str(cell) for cell in row] for row in frame.itertuples(index=False)]
+        tables.append({"title": title, "note": note, "head": [*frame], "rows": rows})
     return {
-        "kind": experiment.section,
-        "name": experiment.name,
-        "title": experiment.title,
-        "question": experiment.question,
-        "method": experiment.method,
-        "open_points": experiment.open_points,
-        "sentences": found.sentences,
-        "claims": found.claims,
-        "tables": [*found.tables, *_by_condition(found.claims)],
+        "name": name,
+        "part": texts["part"],
+        "title": texts["title"],
+        "question": texts["question"],
+        "method": filled(texts["method"], facts),
+        "open_points": texts.get("open_points", ""),
+        "sentences": sentences(texts["sentences"], facts),
+        "claims": verdicts(name, findings),
+        "tables": tables,
         "figures": figures,
     }
 
 
-def _by_condition(claims: Sequence[Claim]) -> list[Shown]:
-    """The figures of each claim that has more than its summary says."""
-    rows = [
-        ("" if number else claim.text, condition, f"{mean:+.1f} ± {half:.1f}")
-        for claim in claims
-        for number, (condition, (mean, half)) in enumerate(claim.values.items())
-    ]
-    if not rows:
-        return []
-    return [
-        Shown("The claims, condition by condition", ("claim", "condition", "% or points"), rows)
-    ]
+def verdicts(name: str, findings: Findings) -> list[Judged]:
+    """The claims of an experiment with their verdicts; those without a condition are left out."""
+    texts, found = TEXTS[name].get("claims", {}), []
+    for key, text in texts.items():
+        conditions = findings.claims.get(key, ())
+        note = filled(text.get("note", ""), findings.facts)
+        if len(conditions):
+            found.append(judge(Claim(key, **text | {"note": note}), conditions))
+    return found
+
+
+def _inline(out: Path, name: str, figure: Figure) -> str:
+    """Save a figure, and give it as an address that holds it."""
+    path = out / f"{name}.png"
+    save(figure, path)
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

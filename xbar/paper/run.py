@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from xbar.io.dataset import Dataset
-from xbar.paper.compiled import compiled_once
+from xbar.paper import workspace
 from xbar.paper.experiment import Experiment
-from xbar.paper.lab import Lab
-from xbar.paper.registry import EXPERIMENTS
+from xbar.paper.experiments import EXPERIMENTS
 from xbar.paper.settings import Settings
-from xbar.paper.store import has_part, merge_parts, write_part, write_tables
-from xbar.run.engine import fingerprint
-from xbar.run.folder import RunFolder
-from xbar.run.interrupt import Interrupt
-from xbar.run.progress import Stages
+from xbar.paper.store import has_tables, read_tables, write_csv, write_tables
+from xbar.paper.texts import title
+from xbar.paper.workspace import Workspace
 
 
 def run(
@@ -50,78 +47,59 @@ def run(
         OSError: a file cannot be written; started again, the run goes on.
     """
     console = Console() if console is None else console
-    config: dict[str, Any] = settings.as_dict() | {"experiments": [e.name for e in experiments]}
-    if dataset is not None:
-        config["data"] = fingerprint(dataset)
+    config = workspace.identity(settings, [e.name for e in experiments], dataset)
     config = json.loads(json.dumps(config))  # as files give it back, tuples as lists
-    out, start, interrupt = Path(out), time.perf_counter(), Interrupt()
-    if not overwrite and (out / "summary.json").is_file():
-        folder = RunFolder(out, "paper", config, overwrite=False)
-        folder.drop_shards()
-        show(folder.summary(), folder, console)
-        return folder.summary()
-    with (
-        jax.enable_x64(True),
-        interrupt.watched(),
-        compiled_once(),
-        RunFolder(out, "paper", config, overwrite=overwrite) as folder,
-    ):
-        lab = Lab(settings, folder, console, Stages(console, interrupt.check), dataset)
-        parts = [_computed(lab, experiment, config, experiments) for experiment in experiments]
-        summary = publish(lab, parts, experiments, config, start)
-        folder.publish_summary(summary)
-        show(summary, folder, console)
+    out, start = Path(out), time.perf_counter()
+    if not overwrite and (summary := workspace.finished(config, out)):
+        show(summary, out, console)
+        return summary
+    with workspace.opened(settings, config, out, console, dataset, overwrite) as work:
+        for number, experiment in enumerate(experiments, 1):
+            words = f"experiment {number} of {len(experiments)}: {title(experiment.name)}"
+            _compute(work, experiment, config, words)
+        summary = _published(work, [e.name for e in experiments], config)
+        summary["wall_s"] = round(time.perf_counter() - start, 1)
+        work.folder.publish_summary(summary)
+        show(summary, out, console)
     return summary
 
 
-def _computed(
-    lab: Lab, experiment: Experiment, config: dict[str, Any], experiments: Sequence[Experiment]
-) -> Path:
-    """The file of an experiment, computed if it is not there."""
-    path = lab.folder.shards / f"{experiment.name}.h5"
-    number = f"experiment {experiments.index(experiment) + 1} of {len(experiments)}"
-    if has_part(path, config):
-        lab.console.print(f"{number}: {experiment.title}, there already", highlight=False)
-        return path
-    lab.console.print(f"{number}: {experiment.title}", highlight=False)
-    start = time.perf_counter()
-    tables = experiment.compute(lab)
-    write_part(path, experiment.name, tables, time.perf_counter() - start, config)
+def _compute(work: Workspace, experiment: Experiment, config: Any, words: str) -> None:
+    """Compute an experiment into a file of its own, if it is not there."""
+    path, start = work.folder.shards / f"{experiment.name}.h5", time.perf_counter()
+    if has_tables(path, config):
+        work.console.print(f"{words}, there already", highlight=False)
+        return
+    work.console.print(words, highlight=False)
+    tables = {experiment.name: experiment.compute(work)}
+    write_tables(path, tables, {experiment.name: time.perf_counter() - start}, config)
     # A process may hold some ten thousand pieces of memory (vm.max_map_count), and each compiled
     # function takes many: those of twelve experiments do not fit. `compiled_once` has them on disk.
     jax.clear_caches()
-    lab.stages.check()
-    return path
+    work.stages.check()
 
 
-def publish(
-    lab: Lab,
-    parts: Sequence[Path],
-    experiments: Sequence[Experiment],
-    config: dict[str, Any],
-    start: float,
-) -> dict[str, Any]:
+def _published(work: Workspace, names: Sequence[str], config: Any) -> dict[str, Any]:
     """Write results.h5, the tables, the figures and the report; the summary."""
     from xbar.paper.report import write_paper  # Matplotlib: not for what is refused
 
-    out = lab.folder.path
-    with lab.stages.stage("write results.h5 and tables"):
-        merge_parts(out / "results.h5", parts, config)
-        write_tables(out / "results.h5", out / "tables")
-    with lab.stages.stage("write figures and report"):
-        found = write_paper(out, experiments)
-    wall = round(time.perf_counter() - start, 1)
-    return {**found, "seed": lab.settings.seed, "seeds": lab.settings.seeds, "wall_s": wall}
+    out, tables, seconds = work.folder.path, {}, {}
+    with work.timed("write results.h5, tables, figures and report"):
+        for name in names:
+            found, took, _ = read_tables(work.folder.shards / f"{name}.h5")
+            tables, seconds = tables | found, seconds | took
+        write_tables(out / "results.h5", tables, seconds, config)
+        write_csv(tables, out / "tables")
+        return write_paper(out)
 
 
-def show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
+def show(summary: Mapping[str, Any], out: Path, console: Console) -> None:
     """Print the claims with their verdicts, and where everything is."""
     table = Table("published claim", "published", "found", "verdict")
     for claim in summary["claims"].values():
         table.add_row(claim["text"], claim["published"], claim["ours"], claim["verdict"])
     console.print(table)
-    console.print(
-        f"{summary['seeds']} seeds; {summary['wall_s']} s; {summary['referee']}", highlight=False
-    )
+    words = f"{summary['seeds']} seeds; {summary['wall_s']} s; {summary['simulator']}"
+    console.print(words, highlight=False)
     for name in ("report.html", "summary.json", "results.h5", "tables", *summary["figures"]):
-        console.print(f"  {folder.path / name}", highlight=False, soft_wrap=True)
+        console.print(f"  {out / name}", highlight=False, soft_wrap=True)

@@ -1,73 +1,114 @@
 """What `xbar paper` is asked to do: one object for everything, in full or quick."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from xbar.devices import SHAPES
-from xbar.paper.beyond.settings import BEYOND_QUICK, BeyondSettings
+from xbar.devices.ageing import NU, NU_SPREAD, RATE
 
-ALL_SHAPES = tuple(SHAPES)
+SIX = ("circle", "ring", "row", "column", "checkerboard", "circle-complement")
+"""The shapes of the study; `xbar.devices.SHAPES` may know more."""
 
-# Chosen by the sweep over severities: settings whose mean lies between 40 and 80 %.
-SIZE_DEFECTS = (
-    *(("circle", 0, 0.25), ("row", 0, 0.25), ("column", 0, 0.5), ("circle-complement", 0, 0.5)),
-    *(("circle", 1, 0.35), ("row", 1, 0.5), ("column", 1, 0.25), ("circle-complement", 1, 0.5)),
-    *(("circle", 2, 0.5), ("ring", 2, 0.35), ("column", 2, 0.25), ("checkerboard", 2, 0.5)),
-    *(("circle", 3, 0.25), ("ring", 3, 0.35), ("row", 3, 0.25), ("column", 3, 0.5)),
-)
+RADIUS, AREA = 0.2, 0.126
+"""The circle that the study names, and the share of an array that it covers."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that fixes the numbers of the paper's experiments.
+    """Everything that fixes the numbers of the experiments.
 
     Args:
         seed: of all randomness.
         seeds: repetitions: split, base network, places and correctors of each their own.
         hidden: hidden layers of the base network.
-        shapes: of defects, keys of `xbar.devices.SHAPES`.
+        shapes: of defects.
         coverages: severities, shares of the array; each shape takes those that fit it.
         coverage: the one severity where severity is not the question.
-        placements: places of each defect in each seed's circuit, in the sweep over severities.
         steps: updates of each corrector.
-        size_defects: shape, layer and coverage of the circuits for correctors of all sizes.
+        brief_steps: updates of a corrector that is trained briefly.
+        size_shapes: of the circuits that correctors of all sizes read.
+        size_coverages: their severities.
         transfer_layers: layers for transfers between shapes.
+        transfer_coverages: severities there.
         pools: numbers of circuits of a shape that train one corrector.
         tested: places of each shape that test it.
+        radii: of the circles whose place a training shape shares.
         stuck_shapes: of the circuits for kinds of stuck cells.
-        stuck_coverage: their severity, the study's circle of radius 0.2.
         stuck_placements: their places; with the seeds at least 20 masks.
-        option_shapes: of the circuits for options that the paper leaves open.
+        option_defects: shape and severity of the circuits for options that the paper leaves open.
         option_seeds: at most so many of the seeds there.
         wires: resistances of wire segments [ohm].
         windows: device windows, keys of `xbar.devices.mapping.WINDOWS`.
         activations: of the networks beside ReLU.
-        referee_images: that ngspice solves in each circuit; one with the largest array.
-        beyond: of the experiments that go beyond the paper.
+        simulator_images: that ngspice solves in each circuit; one with the largest array.
+        hidden_layer: the layer that is broken where it is not the last.
+        hidden_coverage: share of it that a circle covers, for a loss like the last layer's.
+        label_counts: numbers of labelled images, beside all there are.
+        pool_coverages: severities of the circuits of mixes and side information.
+        pool_places: places of each shape whose circuits may train a pooled corrector.
+        pool_tested: places of each shape that test it.
+        pool: circuits that train a pooled corrector where their number is not the question.
+        pool_sizes: their numbers where it is; at most places times shapes.
+        side_pool: circuits that train a corrector with side information, or without.
+        side_images: numbers of reference images whose voltages are side information.
+        side_hidden: hidden units of these correctors.
+        laws: of ageing: name, mean exponent, its spread, and the share of the cells that stick-on
+            (and as many off) in each decade of time.
+        decades: powers of ten over which a circuit ages.
+        ages: times on the way, evenly on the logarithm.
+        live: labelled images for each update of a corrector that follows.
+        spares: arrays in an ensemble, the first among them.
+        retrain_steps: updates of a network that is retrained.
     """
 
     seed: int = 0
     seeds: int = 20
     hidden: tuple[int, ...] = (50, 20, 8)
-    shapes: tuple[str, ...] = ALL_SHAPES
-    coverages: tuple[float, ...] = (0.05, 0.126, 0.25, 0.35, 0.5, 0.7, 0.874)
+    shapes: tuple[str, ...] = SIX
+    coverages: tuple[float, ...] = (0.05, AREA, 0.25, 0.35, 0.5, 0.7, 1 - AREA)
     coverage: float = 0.35
-    placements: int = 1
     steps: int = 1500
-    size_defects: tuple[tuple[str, int, float], ...] = SIZE_DEFECTS
+    brief_steps: int = 600
+    size_shapes: tuple[str, ...] = ("circle", "column")
+    size_coverages: tuple[float, ...] = (AREA, 0.25, 0.5)
     transfer_layers: tuple[int, ...] = (0, 1, 2, 3)
+    transfer_coverages: tuple[float, ...] = (AREA, 0.35)
     pools: tuple[int, ...] = (2, 6)
     tested: int = 3
+    radii: tuple[float, ...] = (RADIUS, 0.3)
     stuck_shapes: tuple[str, ...] = ("circle",)
-    stuck_coverage: float = 0.126
     stuck_placements: int = 1
-    option_shapes: tuple[str, ...] = ("circle", "column")
+    option_defects: tuple[tuple[str, float], ...] = (
+        ("circle", AREA),
+        ("circle", 0.35),
+        ("column", 0.35),
+    )
     option_seeds: int = 20
     wires: tuple[float, ...] = (0.0, 0.35, 1.0, 2.5, 2.82, 10.0, 28.0)
     windows: tuple[str, ...] = ("mnsim", "stanford", "25k-200k", "neurosim", "3.3k-1M")
     activations: tuple[str, ...] = ("tanh", "sigmoid")
-    referee_images: int = 2
-    beyond: BeyondSettings = field(default_factory=BeyondSettings)
+    simulator_images: int = 2
+    hidden_layer: int = 2
+    hidden_coverage: float = 0.5
+    label_counts: tuple[int, ...] = (10, 20, 50, 100, 200)
+    pool_coverages: tuple[float, ...] = (AREA, 0.35)
+    pool_places: int = 30
+    pool_tested: int = 4
+    pool: int = 30
+    pool_sizes: tuple[int, ...] = (6, 12, 30, 60, 180)
+    side_pool: int = 60
+    side_images: tuple[int, ...] = (1, 2, 5, 10)
+    side_hidden: tuple[int, ...] = (14, 40)
+    laws: tuple[tuple[str, float, float, float], ...] = (
+        ("drift and stuck cells", NU, NU_SPREAD, RATE),
+        ("a third of that drift", NU / 3, NU_SPREAD / 3, RATE),
+        ("stuck cells alone", 0.0, 0.0, RATE),
+    )
+    decades: float = 7.0
+    ages: int = 11
+    live: tuple[int, ...] = (1, 5, 20)
+    spares: tuple[int, ...] = (3, 5)
+    retrain_steps: int = 2000
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -81,11 +122,11 @@ class Settings:
             return (known.coverage,)
         return tuple(c for c in self.coverages if known.least <= c <= known.most)
 
-    def transfer_coverage(self, shape: str) -> float:
-        """`coverage`; a complement is that of the same circle, a checkerboard has its own."""
+    def coverage_of(self, shape: str, coverage: float) -> float:
+        """A severity for all shapes: a complement is that of the same circle."""
         if shape == "checkerboard":
             return SHAPES[shape].coverage
-        return 1 - self.coverage if shape == "circle-complement" else self.coverage
+        return 1 - coverage if shape == "circle-complement" else coverage
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -96,15 +137,29 @@ FULL = Settings()
 QUICK = replace(
     FULL,
     seeds=8,
-    coverages=(0.126, 0.25, 0.35, 0.5, 0.874),
+    coverages=(AREA, 0.25, 0.35, 0.5, 1 - AREA),
+    size_shapes=("circle",),
     transfer_layers=(0, 3),
+    transfer_coverages=(0.35,),
     pools=(3,),
     tested=2,
+    radii=(RADIUS,),
     stuck_placements=3,
+    option_defects=(("circle", AREA), ("circle", 0.35)),
     option_seeds=8,
     wires=(0.0, 1.0, 10.0, 28.0),
     windows=("mnsim", "stanford", "25k-200k", "neurosim"),
     activations=(),
-    referee_images=1,
-    beyond=BEYOND_QUICK,
+    simulator_images=1,
+    label_counts=(10, 50),
+    pool_coverages=(0.35,),
+    pool_places=12,
+    pool_tested=2,
+    pool=12,
+    pool_sizes=(6, 12, 60),
+    side_images=(1, 10),
+    side_hidden=(40,),
+    ages=8,
+    live=(1, 5),
+    spares=(3,),
 )

@@ -1,83 +1,122 @@
-"""Reading tables: rows by condition, intervals over seeds, and numbers in words."""
+"""Tables as data frames, and what they say: means over seeds with 95 % intervals.
 
-from collections.abc import Iterator, Mapping
+Circuits of one seed share a base network, a split and the correctors' images. They are averaged
+first; an interval is Student's t over the seeds' means, and a comparison is paired by seed:
+differences of `per_seed` are taken before `summary`.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from xbar.run import tables
-from xbar.run.tables import interval
 from xbar.statistics import Interval, t_interval
 
-Rows = Mapping[str, np.ndarray]
+Tables = Mapping[str, pd.DataFrame]
+"""Table of an experiment by name."""
 
 
-def where(table: Rows, **values: Any) -> np.ndarray:
-    """Which rows have these values in these columns, (rows,) booleans."""
-    chosen = np.ones(len(next(iter(table.values()))), bool)
-    for name, value in values.items():
-        chosen &= table[name] == value
-    return chosen
-
-
-def groups(table: Rows, *names: str) -> Iterator[tuple[tuple[Any, ...], np.ndarray]]:
-    """Each combination of values of some columns, in order of appearance, and its rows."""
-    keys = list(zip(*(table[name].tolist() for name in names), strict=True))
-    for key in dict.fromkeys(keys):
-        yield key, np.array([k == key for k in keys])
-
-
-def over_seeds(table: Rows, values: np.ndarray, chosen: np.ndarray | None = None) -> Interval:
-    """Mean of the seeds' means and its 95 % interval, over some rows.
-
-    For a paired comparison, `values` are the differences row by row.
+def long(values: Mapping[str, Any], **axes: Any) -> pd.DataFrame:
+    """Arrays with named axes as a table, a row for each entry.
 
     Args:
-        table: with a column "seed".
-        values: one for each row.
-        chosen: which rows; None takes all.
+        values: arrays by the name of their column, all of one shape.
+        axes: coordinates along each axis, by its name.
+    """
+    index = pd.MultiIndex.from_product(list(axes.values()), names=list(axes))
+    columns = {name: np.ravel(array) for name, array in values.items()}
+    return pd.DataFrame(columns, index=index).reset_index()
+
+
+def chosen(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows that have these values; of a list, any of them."""
+    keep = np.ones(len(frame), bool)
+    for name, value in values.items():
+        keep &= frame[name].isin(value if isinstance(value, list) else [value]).to_numpy()
+    return frame[keep]
+
+
+def per_seed(frame: pd.DataFrame, value: str, *by: str, minus: str | None = None) -> pd.Series:
+    """Means over the rows of each seed, in per cent or points.
+
+    Args:
+        frame: with a column "seed".
+        value: column of shares; NaN is left out.
+        by: columns whose values are kept apart.
+        minus: column that is subtracted row by row.
 
     Returns:
-        The interval; NaN where no row has a number.
+        One number for each combination of `by` and seed, in the order in which they appear.
     """
-    rows = np.ones(len(values), bool) if chosen is None else chosen
-    return interval(values[rows], table["seed"][rows])
+    numbers = 100 * (frame[value] if minus is None else frame[value] - frame[minus])
+    return numbers.groupby([frame[name] for name in (*by, "seed")], sort=False).mean().dropna()
 
 
-def by_seed(table: Rows, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Mean over the chosen rows of each seed, (seeds,); NaN where a seed has no number."""
-    fine = chosen & np.isfinite(values)
-    seeds = np.unique(table["seed"])
-    rows = [fine & (table["seed"] == seed) for seed in seeds]
-    return np.array([values[r].mean() if r.any() else np.nan for r in rows])
+def interval(values: pd.Series) -> Interval:
+    """Mean over the seeds of numbers from `per_seed`, and its interval; NaN where none is known."""
+    seeds = values.dropna().groupby(level="seed").mean()
+    return t_interval(seeds) if len(seeds) else Interval(float("nan"), float("nan"), 0)
 
 
-def paired(a: np.ndarray, b: np.ndarray) -> Interval:
-    """Mean of a - b over the seeds that have both, and its 95 % interval; NaN if none has."""
-    apart = a - b
-    fine = apart[np.isfinite(apart)]
-    return t_interval(fine) if len(fine) else Interval(float("nan"), float("nan"), 0)
+def mean(frame: pd.DataFrame, column: str) -> float:
+    """Mean over the seeds of a column of shares, in per cent."""
+    return interval(per_seed(frame, column)).mean
 
 
-def share(found: Interval) -> str:
-    """An accuracy in words: "55.0 ± 3.1 %"."""
-    return f"{100 * found.mean:.1f} ± {100 * found.half_width:.1f} %"
+def summary(values: pd.Series) -> pd.DataFrame:
+    """The interval for each combination of the other levels of the index.
 
+    Args:
+        values: from `per_seed`, or differences of such.
 
-def difference(found: Interval) -> str:
-    """A difference of accuracies in words: "-12.3 ± 2.0 points"."""
-    return f"{100 * found.mean:+.1f} ± {100 * found.half_width:.1f} points"
-
-
-def percent(found: Interval) -> tuple[float, float]:
-    """Mean and half-width in per cent, or in points."""
-    return 100 * found.mean, 100 * found.half_width
-
-
-def as_csv(table: Rows, units: Mapping[str, str]) -> str:
-    """A table as text; the head names units where there are any.
-
-    Six digits are more than any table here means.
+    Returns:
+        Columns mean, half (of the interval's width) and seeds, by all levels but "seed".
     """
-    named = {n if units[n] == "1" else f"{n} [{units[n]}]": c for n, c in table.items()}
-    return tables.as_csv(named, digits=6)
+    fine = values.dropna()
+    groups = fine.groupby(level=[n for n in fine.index.names if n != "seed"], sort=False)
+    if not len(fine):
+        return pd.DataFrame(columns=["mean", "half", "seeds"], dtype=float)
+    return groups.agg(mean="mean", half=lambda v: t_interval(v).half_width, seeds="size")
+
+
+def labelled(found: Mapping[Any, Interval], *names: str) -> pd.DataFrame:
+    """Intervals under names, or tuples of names, as `summary` gives them."""
+    keys = [key if isinstance(key, tuple) else (key,) for key in found]
+    index = pd.MultiIndex.from_tuples(keys, names=names)
+    rows = [(i.mean, i.half_width, i.n) for i in found.values()]
+    return pd.DataFrame(rows, index=index, columns=["mean", "half", "seeds"])
+
+
+def percent(found: Any) -> str:
+    """An interval of accuracies in words, "55.0 ± 3.1 %"; of a Series, over its seeds."""
+    return f"{_plus_minus(found, '.1f')} %"
+
+
+def points(found: Any) -> str:
+    """An interval of differences in words, "-12.3 ± 2.0 points"; of a Series, over its seeds."""
+    return f"{_plus_minus(found, '+.1f')} points"
+
+
+def cells(found: pd.DataFrame, across: str | None = None, form: str = "+.1f") -> pd.DataFrame:
+    """A table in words from intervals: "+12.3 ± 2.0"; blank where there is none.
+
+    Args:
+        found: from `summary` or `labelled`.
+        across: level whose values become columns.
+        form: of the means.
+    """
+    rows = zip(found["mean"], found["half"], strict=True)
+    texts = pd.Series([_plus_minus(row, form) for row in rows], found.index)
+    if across is None:
+        return texts.to_frame("")
+    order = found.index.get_level_values(across).unique()
+    down = found.index.droplevel(across).unique()
+    return texts.unstack(across).reindex(index=down, columns=order).fillna("")
+
+
+def _plus_minus(found: Any, form: str) -> str:
+    if isinstance(found, pd.Series):
+        found = interval(found) if "seed" in found.index.names else tuple(found[["mean", "half"]])
+    mean, half = found[:2]
+    return f"{mean:{form}}" + ("" if np.isnan(half) else f" ± {half:.1f}")

@@ -1,0 +1,96 @@
+"""Circuits whose networks or arrays a remedy has changed."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from xbar.devices import StuckPair, random_mask
+from xbar.learn.mlp import MLP
+from xbar.nn import Network
+from xbar.paper.circuits import SHAPE, Circuits, transfer_matrices, with_stuck_pairs
+from xbar.paper.workspace import Workspace
+
+
+def remapped(
+    circuits: Circuits, models: MLP, hit: np.ndarray, inputs: np.ndarray | None
+) -> Network:
+    """Other software networks on the same arrays, with stuck pairs (seeds, inputs + 1, outputs).
+
+    The first layer takes its inputs in the order `inputs`, (seeds, features); None as they are.
+    """
+    images = in_order(circuits.images(circuits.parts["base"]), inputs)
+    return _mapped(models, circuits.healthy, jnp.asarray(images), jnp.asarray(hit), circuits.layer)
+
+
+@eqx.filter_jit
+def _mapped(models: MLP, healthy: Network, images: Array, hit: Array, layer: int) -> Network:
+    def one(model: MLP, network: Network, images: Array, hit: Array) -> Network:
+        made = Network.from_weights(
+            model.weights,
+            model.biases,
+            activation=model.activation,
+            window=[part.window for part in network.layers],
+            wires=[part.wires for part in network.layers],
+            calibration=images,
+        )
+        return made.with_fault(layer, hit, StuckPair("on"))
+
+    return eqx.filter_vmap(one)(models, healthy, images, hit)
+
+
+def in_order(images: np.ndarray, inputs: np.ndarray | None) -> np.ndarray:
+    """Images (seeds, n, features) with the features of each seed in another order."""
+    return images if inputs is None else np.take_along_axis(images, inputs[:, None], 2)
+
+
+def ensembles(
+    work: Workspace, circuits: Circuits, count: int
+) -> Float[np.ndarray, "count seeds images outputs"]:
+    """Output voltages [V] with the amplifiers of 1, 2, ... arrays of the broken layer averaged.
+
+    The first is the circuits' own; the others have the same weights and the same shape elsewhere.
+    Amplifiers without rails are linear: the mean of their voltages is that of the currents.
+    """
+    layer, shape, coverage = circuits.layer, circuits.hit.shape[1:], circuits.coverage
+
+    @jax.jit
+    @jax.vmap
+    def elsewhere(key: Array) -> Array:
+        keys = jax.random.split(key, count - 1)
+        return jax.vmap(lambda k: random_mask(SHAPE, k, coverage).mask(shape))(keys)
+
+    spares = np.moveaxis(np.asarray(elsewhere(work.keys("spares", circuits.seeds))), 1, 0)
+    broken = (with_stuck_pairs(circuits.healthy, layer, hit) for hit in (circuits.hit, *spares))
+    arrays = np.stack([transfer_matrices(work, networks)[layer] for networks in broken])
+    whole = jax.tree.map(jnp.asarray, transfer_matrices(work, circuits.healthy))
+
+    @eqx.filter_jit
+    @eqx.filter_vmap
+    def read(network: Network, transfers: tuple[Array, ...], t: Array, x: Array) -> Array:
+        return network.apply([*transfers[:layer], t, *transfers[layer + 1 :]], x)
+
+    means = np.cumsum(arrays, 0) / np.arange(1, count + 1)[:, None, None, None]
+    x = jnp.asarray(circuits.images())
+    return np.stack([read(circuits.healthy, whole, jnp.asarray(mean), x) for mean in means])
+
+
+def match(v: Any, of: Any, like: Any) -> Float[Array, "..."]:
+    """Voltages scaled and shifted, each output by itself, so that its samples' statistics match.
+
+    v' = (v - mean(of)) std(like) / std(of) + mean(like); an output that never changes is only
+    shifted.
+
+    Args:
+        v: voltages, (..., outputs) [V].
+        of: a sample of them, (n, outputs) [V].
+        like: voltages whose mean and spread it takes on, (m, outputs) [V].
+    """
+    spread = jnp.std(of, 0)
+    dead = spread <= 1e-9 * jnp.max(jnp.abs(of))  # solver noise must not become a signal
+    scale = jnp.where(dead, 1, jnp.std(like, 0) / jnp.where(dead, 1, spread))
+    return (v - jnp.mean(of, 0)) * scale + jnp.mean(like, 0)
