@@ -129,7 +129,7 @@ def _by_blocks(
         found = _mapped(function, members, shared, chunk, mesh)
         parts.append(jax.tree.map(_on_host, found))
         done(min(block, n - first))
-    return jax.tree.map(lambda *xs: _joined(xs)[:n], *parts)
+    return jax.tree.map(lambda *xs: _joined(xs, n), *parts)
 
 
 def _on_host(x: Any) -> Any:
@@ -137,10 +137,10 @@ def _on_host(x: Any) -> Any:
     return x if jnp.issubdtype(x.dtype, jax.dtypes.extended) else np.asarray(x)
 
 
-def _joined(parts: Sequence[Any]) -> jax.Array:
+def _joined(parts: Sequence[Any], n: int) -> jax.Array:
     if isinstance(parts[0], np.ndarray):
-        return on_device(np.concatenate(parts))
-    return jnp.concatenate(parts)
+        return on_device(np.concatenate(parts)[:n])
+    return jnp.concatenate(parts)[:n]
 
 
 @eqx.filter_jit

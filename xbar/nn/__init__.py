@@ -5,6 +5,8 @@ from xbar.nn.array import Prepared as Prepared
 from xbar.nn.build import volts_per_unit as volts_per_unit
 from xbar.nn.converters import ADC as ADC
 from xbar.nn.converters import DAC as DAC
+from xbar.nn.from_software import from_sklearn as from_sklearn
+from xbar.nn.from_software import from_torch as from_torch
 from xbar.nn.hardware import Hardware as Hardware
 from xbar.nn.layer import Layer as Layer
 from xbar.nn.layer import LayerVoltages as LayerVoltages

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked, finite_from_0, is_concrete, namespace
+from xbar.checks import as_real, checked, finite_from_0, is_concrete, namespace
 from xbar.nn.steps import AbstractStep, noisy, optional
 
 MOST_BITS = 32
@@ -29,8 +29,8 @@ MOST_BITS = 32
 
 @jax.custom_jvp
 def quantise(
-    v: Float[Array, "*n"], low: Float[Array, ""], high: Float[Array, ""], levels: Float[Array, ""]
-) -> Float[Array, "*n"]:
+    v: Float[Array, "..."], low: Float[Array, ""], high: Float[Array, ""], levels: Float[Array, ""]
+) -> Float[Array, "..."]:
     """The nearest of evenly spaced levels [V]; see above."""
     lsb = (high - low) / (levels - 1)
     z = -low / lsb
@@ -68,7 +68,7 @@ class Range(eqx.Module):
         if is_concrete(*both) and not np.asarray(both[1]) > np.asarray(both[0]):
             raise ValueError(f"{name}.v_range: got {both}, needs low below high [V]")
 
-    def quantise(self, v: Float[Array, "*n"], bits: int) -> Float[Array, "*n"]:
+    def quantise(self, v: Float[Array, "..."], bits: int) -> Float[Array, "..."]:
         """Voltages on the converter's levels [V]."""
         low, high = self.low.astype(v.dtype), self.high.astype(v.dtype)
         return quantise(v, low, high, jnp.asarray(2.0**bits, v.dtype))
@@ -100,13 +100,13 @@ class DAC(eqx.Module):
         self.bits = _bits("DAC", bits)
         self.v_range = None if v_range is None else Range(v_range, "DAC")
 
-    def volts(self, v: Float[Array, "*n inputs"]) -> Float[Array, "*n inputs"]:
-        """Row voltages [V], derivatives straight through.
+    def volts(self, v: Any) -> Float[Array, "..."]:
+        """Row voltages [V] of any shape, derivatives straight through.
 
         Raises:
             ValueError: the range is not known.
         """
-        return _known(self).quantise(v, self.bits)
+        return _known(self).quantise(as_real("v", v), self.bits)
 
     def calibrated(self, v: Any) -> "DAC":
         """With a range from voltages [V], if it has none; by the rule above."""
@@ -161,15 +161,14 @@ class ADC(AbstractStep):
         """No."""
         return False
 
-    def volts(
-        self, x: Float[Array, "*n outputs"], key: PRNGKeyArray | None = None
-    ) -> Float[Array, "*n outputs"]:
-        """What the codes stand for [V], derivatives straight through.
+    def volts(self, x: Any, key: PRNGKeyArray | None = None) -> Float[Array, "..."]:
+        """What the codes stand for [V], of any shape, derivatives straight through.
 
         Raises:
             ValueError: the range is not known, or there is noise and no key.
         """
-        v_range, v = _known(self), x
+        v_range, x = _known(self), as_real("x", x)
+        v = x
         if self.gain_error is not None:
             v = v * (1 + self.gain_error.astype(x.dtype))
         if self.offset is not None:

@@ -153,7 +153,8 @@ def of_kind(name: str, value: Any, kind: type, default: Callable[[], Any] | None
 
 def described(r: Any) -> str:
     """One resistance, or the range of several."""
-    low, high = float(np.min(r)), float(np.max(r))
+    values = np.asarray(r)  # of JAX arrays, NumPy would ask JAX
+    low, high = float(values.min()), float(values.max())
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 

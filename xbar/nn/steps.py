@@ -107,8 +107,8 @@ def optional(
 
 
 def noisy(
-    v: Float[Array, "*n columns"], noise: Float[Array, "..."] | None, key: PRNGKeyArray | None
-) -> Float[Array, "*n columns"]:
+    v: Float[Array, "..."], noise: Float[Array, "..."] | None, key: PRNGKeyArray | None
+) -> Float[Array, "..."]:
     """Voltages with normal noise of a given RMS [V].
 
     Raises:
