@@ -34,8 +34,9 @@ def as_real(name: str, value: Any) -> Array:
     ):
         raise TypeError(f"{name}: got dtype {array.dtype}, needs real numbers")
     if not jnp.issubdtype(array.dtype, jnp.floating):
-        whole = is_concrete(array)
-        return on_device(array, jnp.result_type(float)) if whole else array.astype(float)
+        if isinstance(array, Tracer):
+            return array.astype(float)
+        return on_device(array, jnp.result_type(float))
     if isinstance(array, np.ndarray):
         array = array.astype(array.dtype.newbyteorder("="), copy=False)  # big-endian files
     if array.dtype not in (jnp.float32, jnp.float64):
@@ -46,7 +47,7 @@ def as_real(name: str, value: Any) -> Array:
     asks_for_64_bits = isinstance(value, np.ndarray) and array.dtype == np.float64
     if asks_for_64_bits and not jax.config.read("jax_enable_x64"):
         _warn_truncated(name)
-    return on_device(array) if isinstance(array, np.ndarray) else array
+    return array if isinstance(array, jax.Array) else on_device(array)
 
 
 def on_device(value: Any, dtype: Any = None) -> Array:

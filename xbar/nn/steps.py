@@ -46,8 +46,10 @@ class Signal(NamedTuple):
 class AbstractStep(eqx.Module):
     """One step of a readout."""
 
-    linear: eqx.AbstractVar[bool]
-    """Whether volts(x) is linear in x, so that a transfer matrix may hold it."""
+    @property
+    @abc.abstractmethod
+    def linear(self) -> bool:
+        """Whether volts(x) is linear in x, so that a transfer matrix may hold it."""
 
     @abc.abstractmethod
     def volts(
@@ -67,15 +69,19 @@ class AbstractStep(eqx.Module):
 class AbstractAmplifier(AbstractStep):
     """A first step: it takes currents, and the array sees its input resistance."""
 
-    r_in: eqx.AbstractVar[Array]
-    """Resistance at each input, () or (columns,) [ohm]."""
+    @property
+    @abc.abstractmethod
+    def r_in(self) -> Float[Array, "..."]:
+        """Resistance at each input, () or (columns,) [ohm]."""
 
 
 class AbstractSpiceStep(eqx.Module):
     """What a step has besides if SPICE can have it."""
 
-    acts: eqx.AbstractVar[bool]
-    """False where the step changes nothing, so that no circuit stands for it."""
+    @property
+    @abc.abstractmethod
+    def acts(self) -> bool:
+        """False where the step changes nothing, so that no circuit stands for it."""
 
     @abc.abstractmethod
     def remark(self, number: Number) -> str:

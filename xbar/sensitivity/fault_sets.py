@@ -134,7 +134,7 @@ def pair_column_faults(
     """
     g_new = stuck_values(base, layer, stuck)
     rows, cols = g_new.shape
-    cells = np.stack(np.indices((rows, cols)), -1).reshape(rows, cols // 2, 2, 2)
+    cells = np.moveaxis(np.indices((rows, cols)), 0, -1).reshape(rows, cols // 2, 2, 2)
     cells = cells.transpose(1, 2, 0, 3).reshape(cols // 2, 2 * rows, 2)
     return fault_sets(base, layer, cells, g_new[cells[..., 0], cells[..., 1]], loss)
 

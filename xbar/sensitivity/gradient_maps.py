@@ -170,7 +170,7 @@ def _gradients(
 def _elements(layer: Layer) -> _Elements:
     g, wires = layer.pairs.interleave(), layer.wires
     rows, cols = g.shape
-    lines = tuple(jnp.broadcast_to(r, g.shape) for r in (wires.word_line, wires.bit_line))
+    lines = jnp.broadcast_to(wires.word_line, g.shape), jnp.broadcast_to(wires.bit_line, g.shape)
     source, sense = jnp.broadcast_to(wires.source, rows), jnp.broadcast_to(wires.sense, cols)
     return _Elements(g, lines, source, sense, jnp.ones(cols // 2, g.dtype))
 
