@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import programs
 
 import xbar as xb
 from xbar.solvers import cg
@@ -179,3 +180,43 @@ def test_a_solver_drive_by_drive_gives_the_same_matrix():
     for solver in (xb.CG(), xb.ColumnSweep(), xb.Auto()):
         off = np.max(np.abs(xb.transfer(array, solver) - expected))
         assert off <= 1e-10 * np.max(expected)
+
+
+# --- what is shared, blocks, progress -----------------------------------------------------------
+
+
+def scaled(x, by, name):
+    assert name == "static"
+    return {"y": x * by, "sum": jnp.sum(x)}
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk": 3}, {"block": 4}, {"block": 4, "chunk": 3}])
+def test_chunks_and_blocks_fill_up_and_leave_nothing_out(options):
+    x, counted = np.arange(20.0).reshape(10, 2), []
+    found = xb.batch_map(scaled, x, 3.0, "static", done=counted.append, **options)
+    np.testing.assert_array_equal(found["y"], 3 * x)
+    np.testing.assert_array_equal(found["sum"], x.sum(1))
+    assert counted == ([4, 4, 2] if "block" in options else [])
+
+
+def test_blocks_of_any_number_are_one_program_whatever_is_shared():
+    keys = jax.random.split(jax.random.key(0), 9)
+    with programs() as compiled:
+        for n, by in ((3, 2.0), (9, -1.0), (5, 0.5)):
+            found = xb.batch_map(scaled, np.ones((n, 2)), np.array(by), "static", block=4)
+            assert found["y"].shape == (n, 2)
+            assert (np.asarray(found["y"]) == by).all()
+    assert len(compiled) == 1, compiled
+    drawn = xb.batch_map(lambda key: jax.random.uniform(key), keys, block=4)
+    np.testing.assert_array_equal(drawn, jax.vmap(jax.random.uniform)(keys))
+
+
+def test_inside_jit_it_is_part_of_the_program_and_has_derivatives():
+    x = np.arange(5.0)
+
+    def total(by):
+        found = xb.batch_map(scaled, x, by, "static", chunk=2, block=2)
+        return jnp.sum(found["y"])
+
+    assert jax.jit(total)(2.0) == 20
+    assert jax.grad(total)(2.0) == 10

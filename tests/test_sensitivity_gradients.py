@@ -14,9 +14,6 @@ from xbar import sensitivity as sens
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import cross_entropy
 from xbar.nn import Readout
-from xbar.sensitivity.column_gradient import column_gradient, pulled_pairs
-from xbar.sensitivity.sweep import sweep
-from xbar.solvers.base import problem_of
 
 RAIL = 0.1  # [V]; some voltages reach it
 LAYERS = range(len(SIZES) - 1)
@@ -152,30 +149,6 @@ def test_float32_gradients(finite):
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
         assert ours.dtype == jnp.float32
         assert np.max(np.abs(ours - theirs)) <= 1e-3 * np.max(np.abs(theirs))
-
-
-@jax.jit
-def factors_of(array):
-    swept = sweep(problem_of(array.g, array.wires))
-    return swept, pulled_pairs(swept)
-
-
-@pytest.mark.parametrize("part", [None, "passage", "drawn"])
-def test_factors_that_missed_their_tolerance_give_nan(finite, part):
-    """One number wrong by a millionth of the largest, in the factors or in what they gave."""
-    array = finite.layers[0].array()
-    swept, drawn = factors_of(array)
-    if part == "passage":
-        change = np.array(swept.passage.change)
-        change[1, 1, 1] += 1e-6 * np.max(np.abs(change))
-        swept = swept._replace(passage=swept.passage._replace(change=jnp.asarray(change)))
-    if part == "drawn":
-        drawn = np.array(drawn)
-        drawn[2, 1, 1] += 1e-6 * np.max(np.abs(drawn))
-    by_w = jnp.eye(SIZES[1], len(array.g))
-    slopes = jax.jit(column_gradient, static_argnames="segments")
-    found = slopes(swept, jnp.asarray(drawn), array.g, segments=False, by_w=by_w)
-    assert all(bool(jnp.isnan(x).all()) == (part is not None) for x in found if x is not None)
 
 
 def test_what_is_not_finite_is_refused():

@@ -34,6 +34,9 @@ from xbar.devices.mapping import map_weights as map_weights
 from xbar.learn.corrector import Corrector as Corrector
 from xbar.learn.corrector import train_correctors as train_correctors
 from xbar.linearised import linearise as linearise
+from xbar.nn import ADC as ADC
+from xbar.nn import DAC as DAC
+from xbar.nn import Hardware as Hardware
 from xbar.nn import Network as Network
 from xbar.nn import Readout as Readout
 from xbar.solve import solve as solve

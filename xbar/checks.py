@@ -24,7 +24,7 @@ def as_real(name: str, value: Any) -> Array:
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: got a masked array, needs plain numbers; use .filled(value)")
     if isinstance(value, bool | int | float) and not isinstance(value, np.ndarray):
-        return jnp.asarray(float(value))
+        return on_device(float(value))
     try:
         array = value if isinstance(value, jax.Array) else np.asarray(value)
     except ValueError:
@@ -34,7 +34,9 @@ def as_real(name: str, value: Any) -> Array:
     ):
         raise TypeError(f"{name}: got dtype {array.dtype}, needs real numbers")
     if not jnp.issubdtype(array.dtype, jnp.floating):
-        return jnp.asarray(array, dtype=jnp.result_type(float))
+        if isinstance(array, Tracer):
+            return array.astype(float)
+        return on_device(array, jnp.result_type(float))
     if isinstance(array, np.ndarray):
         array = array.astype(array.dtype.newbyteorder("="), copy=False)  # big-endian files
     if array.dtype not in (jnp.float32, jnp.float64):
@@ -45,7 +47,32 @@ def as_real(name: str, value: Any) -> Array:
     asks_for_64_bits = isinstance(value, np.ndarray) and array.dtype == np.float64
     if asks_for_64_bits and not jax.config.read("jax_enable_x64"):
         _warn_truncated(name)
-    return jnp.asarray(array)
+    return array if isinstance(array, jax.Array) else on_device(array)
+
+
+def on_device(value: Any, dtype: Any = None) -> Array:
+    """A JAX array of known numbers: nothing is compiled, and under `jit` it stays known.
+
+    Args:
+        value: anything that NumPy takes, copied; a Python float stays weakly typed.
+        dtype: of the result; None keeps that of the value.
+
+    Returns:
+        The array, in 32 bits while JAX's 64-bit mode is off.
+    """
+    known = value if isinstance(value, float) and dtype is None else np.array(value, dtype)
+    with jax.ensure_compile_time_eval():
+        return jax.device_put(known)
+
+
+def cast(tree: Any, dtype: Any) -> Any:
+    """A pytree of numbers as JAX arrays of one dtype; nothing is compiled for known ones."""
+    return jax.tree.map(lambda x: on_device(x, dtype) if is_concrete(x) else x.astype(dtype), tree)
+
+
+def namespace(*values: Any) -> Any:
+    """NumPy where every value is known, so that nothing is compiled; else `jax.numpy`."""
+    return np if is_concrete(*values) else jnp
 
 
 _warned_about: list[str] = []  # one warning per process says it all

@@ -11,14 +11,22 @@ weight matrix sit side by side on two physical bit lines:
 from typing import Any, Literal, final, get_args
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
+from xbar.checks import (
+    checked,
+    finite_above_0,
+    finite_from_0,
+    is_concrete,
+    namespace,
+    on_device,
+    warn_of_ohms,
+)
 from xbar.fields import described
 
 Scheme = Literal["unipolar", "balanced"]
+Scale = Literal["layer", "column"]
 
 WINDOWS: dict[str, tuple[float, float]] = {
     # As gathered in the study's list of open options.
@@ -57,6 +65,14 @@ class Window(eqx.Module):
         self.g_max = checked("Window.g_max", g_max, "a finite value > 0 [S]", finite_above_0, 0)
         if is_concrete(g_min, g_max) and not np.asarray(g_max) > np.asarray(g_min):
             raise ValueError(f"Window.g_max: got {g_max}, needs more than g_min, {g_min} [S]")
+        warn_of_ohms("Window.g_max", g_max, "Window.from_resistances(r_on, r_off)")
+
+    def __repr__(self) -> str:
+        if not is_concrete(self) or self.g_min.ndim:
+            return eqx.tree_pformat(self)
+        low, high = float(self.g_min), float(self.g_max)
+        ohm = [f"{1 / g:.6g}" if g > 0 else "inf" for g in (high, low)]
+        return f"Window({1e6 * low:.6g} to {1e6 * high:.6g} uS, {ohm[0]} to {ohm[1]} ohm)"
 
     @staticmethod
     def from_resistances(r_on: Any, r_off: Any) -> "Window":
@@ -74,9 +90,11 @@ class Window(eqx.Module):
         """
         r_on_ = checked("r_on", r_on, "a finite value > 0 [ohm]", finite_above_0, 0)
         r_off_ = checked("r_off", r_off, "a value > 0 [ohm]", lambda r: r > 0, 0)
-        if is_concrete(r_on, r_off) and not np.asarray(r_off) > np.asarray(r_on):
+        if not is_concrete(r_on, r_off):
+            return Window(1 / r_off_, 1 / r_on_)
+        if not np.asarray(r_off) > np.asarray(r_on):
             raise ValueError(f"r_off: got {r_off}, needs more than r_on, {r_on} [ohm]")
-        return Window(1 / r_off_, 1 / r_on_)
+        return Window(*(_inverse(r) for r in (r_off_, r_on_)))
 
     @staticmethod
     def preset(name: str = "mnsim") -> "Window":
@@ -150,8 +168,9 @@ class Pairs(eqx.Module):
         Returns:
             Conductances, (rows, 2 * cols) [S].
         """
-        rows, cols = self.shape
-        return jnp.stack([self.g_plus, self.g_minus], axis=-1).reshape(rows, 2 * cols)
+        (rows, cols), xp = self.shape, namespace(self)
+        g = xp.stack([self.g_plus, self.g_minus], axis=-1).reshape(rows, 2 * cols)
+        return on_device(g) if xp is np else g
 
     @staticmethod
     def from_interleaved(g: Any) -> "Pairs":
@@ -171,47 +190,107 @@ class Pairs(eqx.Module):
             raise ValueError(
                 f"g: got {g_.shape[1]} columns, needs an even number, + and - of a pair"
             )
+        g_ = namespace(g).asarray(g_)
         return Pairs(g_[:, 0::2], g_[:, 1::2])
 
 
-def map_weights(w: Any, window: Window, scheme: str = "unipolar") -> tuple[Pairs, Float[Array, ""]]:
+def map_weights(
+    w: Any,
+    window: Window,
+    scheme: str = "unipolar",
+    *,
+    scale: str = "layer",
+    clip: float | None = None,
+) -> tuple[Pairs, Float[Array, "..."]]:
     """Map weights to differential pairs, the largest |w| at the edge of the window.
 
     Unipolar: g_plus = g_min + s max(w, 0), g_minus = g_min + s max(-w, 0); a zero weight leaves
     both cells at g_min. Balanced: g = (g_min + g_max) / 2 +- s w / 2; both cells at mid-window.
     In both s = (g_max - g_min) / max|w|, and g_plus - g_minus = s w.
 
+    One weight far larger than the others leaves them a small part of the window. Two cures: a scale
+    for each column, which an outlier in another column does not touch (each column's amplifiers
+    then have their own gain); or clipped weights.
+
+    ```python
+    pairs, s = xb.map_weights(w, xb.Window.preset(), scale="column", clip=0.999)
+    ```
+
     Args:
         w: weights with the scaled bias row as their last row, (rows, cols).
         window: where the conductances have to lie.
         scheme: "unipolar" or "balanced".
+        scale: "layer" (one s, from the largest |w|) or "column" (one s for each column, from the
+            largest |w| in it).
+        clip: None, or a share above 0 and at most 1: weights beyond that quantile of |w| (of all
+            weights or of each column's, as `scale` says) are held at it. Clipped weights are
+            wrong, all others have more of the window.
 
     Returns:
-        The pairs, (rows, cols), in the dtype of w, and s, () [S per unit of weight]. If all weights
-        are 0, max|w| is taken as 1, so that s stays finite.
+        The pairs, (rows, cols), in the dtype of w, and s [S per unit of weight], () or, by column,
+        (cols,). If all weights are 0, max|w| is taken as 1, so that s stays finite.
 
     Raises:
-        ValueError: the scheme is unknown, w has not two axes, or a concrete weight is not finite.
+        ValueError: the scheme or scale is unknown, clip is out of range, w has not two axes, or a
+            concrete weight is not finite.
     """
-    if scheme not in get_args(Scheme):
-        raise ValueError(f"mapping: got {scheme!r}, needs one of {list(get_args(Scheme))}")
+    check_mapping(scheme, scale, clip)
     w_ = checked("w", w, "finite weights", np.isfinite, 2)
-    g_min, g_max = window.g_min.astype(w_.dtype), window.g_max.astype(w_.dtype)
-    w_max = jnp.max(jnp.abs(w_))
-    w_max = jnp.where(w_max > 0, w_max, 1)
+    xp = namespace(w, window)
+    w_ = xp.asarray(w_)
+    g_min, g_max = (xp.asarray(g).astype(w_.dtype) for g in (window.g_min, window.g_max))
+    axis = 0 if scale == "column" else None
+    size = xp.abs(w_)
+    # The two-argument quantile is float64 in NumPy, whatever the weights are.
+    w_max = size.max(axis) if clip is None else xp.quantile(size, clip, axis=axis)
+    w_max = xp.where(w_max > 0, w_max, 1).astype(w_.dtype)
+    w_ = w_ if clip is None else xp.clip(w_, -w_max, w_max)
     s = (g_max - g_min) / w_max
     if scheme == "balanced":
         # g_mid + s w / 2 written from g_min up, so that rounding cannot put a cell below it.
-        return Pairs(g_min + s * (w_max + w_) / 2, g_min + s * (w_max - w_) / 2), s
-    return Pairs(g_min + s * jnp.maximum(w_, 0), g_min + s * jnp.maximum(-w_, 0)), s
+        cells = g_min + s * (w_max + w_) / 2, g_min + s * (w_max - w_) / 2
+    else:
+        cells = g_min + s * xp.maximum(w_, 0), g_min + s * xp.maximum(-w_, 0)
+    return Pairs(*cells), on_device(s) if xp is np else s
 
 
-def weights_of(pairs: Pairs, s: Float[Array, ""]) -> Float[Array, "rows cols"]:
+def check_mapping(scheme: str, scale: str, clip: float | None) -> None:
+    """Raise for a way to map weights that `map_weights` does not know."""
+    if scheme not in get_args(Scheme):
+        raise ValueError(f"mapping: got {scheme!r}, needs one of {list(get_args(Scheme))}")
+    if scale not in get_args(Scale):
+        raise ValueError(f"scale: got {scale!r}, needs one of {list(get_args(Scale))}")
+    if clip is not None and not 0 < clip <= 1:
+        raise ValueError(f"clip: got {clip}, needs a share above 0 and at most 1, or None")
+
+
+def share_of_window(w: Any, s: Any, window: Window) -> float:
+    """Share of the window that the median weight uses, s |w| / (g_max - g_min) over weights not 0.
+
+    Args:
+        w: known weights, (rows, cols).
+        s: their scale, () or (cols,) [S per unit of weight].
+        window: that they are mapped to.
+
+    Returns:
+        0 to 1; 1 where all weights are 0.
+    """
+    used = np.abs(np.asarray(w, float)) * np.asarray(s, float)
+    used = used[used > 0] / (float(window.g_max) - float(window.g_min))
+    return float(np.median(used)) if used.size else 1.0
+
+
+def _inverse(r: Array) -> Any:
+    """1 / r of a known resistance, 0 for an infinite one; what is weakly typed stays so."""
+    return 1 / (float(r) if r.weak_type else np.asarray(r))
+
+
+def weights_of(pairs: Pairs, s: Float[Array, "..."]) -> Float[Array, "rows cols"]:
     """The weights that pairs stand for, w = (g_plus - g_minus) / s.
 
     Args:
         pairs: the pairs, (rows, cols).
-        s: scale from `map_weights`, () [S per unit of weight].
+        s: scale from `map_weights`, () or (cols,) [S per unit of weight].
 
     Returns:
         Weights, (rows, cols).

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
+from xbar.batch import batch_map
 from xbar.fields import described
 from xbar.learn.mlp import MLP, check_fit, fit
 from xbar.learn.mlp import accuracy as accuracy
@@ -297,7 +298,7 @@ def _train(
         head = fit(corrector.head, corrector.normalise(v), y, key=shuffle, **options)
         return Corrector(corrector.mean, corrector.std, head)
 
-    return jax.lax.map(one, (voltages, labels, keys), batch_size=chunk)
+    return batch_map(one, (voltages, labels, keys), chunk=chunk)
 
 
 def predict(corrector: Corrector, voltages: Float[Array, "*batch outputs"]) -> Int[Array, "*batch"]:
@@ -338,25 +339,26 @@ def nearest_neighbour_accuracy(
     Raises:
         ValueError: k is out of range.
     """
-    n_train, outputs = train_v.shape[-2:]
+    n_train = train_v.shape[-2]
     if not 1 <= k <= n_train:
         raise ValueError(f"nearest_neighbour_accuracy k: got {k}, needs 1 to {n_train}, n_train")
 
-    @jax.jit
-    def one(circuit: tuple[Array, Array, Array, Array]) -> Array:
-        train_v, train_y, test_v, test_y = circuit
-        mean, std = normalisation(train_v)
-        a, b = (test_v - mean) / std, (train_v - mean) / std
-        # |a - b|^2 without |a|^2, which is the same for every neighbour of a test sample
-        closeness = 2 * a @ b.T - jnp.sum(b * b, -1)
-        nearest = jax.lax.top_k(closeness, k)[1]
-        votes = jax.nn.one_hot(train_y[nearest], outputs).sum(-2)
-        right = jnp.mean(jnp.argmax(votes, -1) == test_y, dtype=train_v.dtype)
-        return jnp.where(jnp.isnan(closeness).any(), jnp.nan, right)
-
     batch = train_v.shape[:-2]
     flat = [x.reshape(-1, *x.shape[len(batch) :]) for x in (train_v, train_y, test_v, test_y)]
-    return jax.lax.map(one, tuple(flat)).reshape(batch)  # in turn: n_train x n_test is large
+    # In turn: n_train x n_test is large.
+    return batch_map(_vote, tuple(flat), k, chunk=1).reshape(batch)
+
+
+def _vote(circuit: tuple[Array, Array, Array, Array], k: int) -> Array:
+    train_v, train_y, test_v, test_y = circuit
+    mean, std = normalisation(train_v)
+    a, b = (test_v - mean) / std, (train_v - mean) / std
+    # |a - b|^2 without |a|^2, which is the same for every neighbour of a test sample
+    closeness = 2 * a @ b.T - jnp.sum(b * b, -1)
+    nearest = jax.lax.top_k(closeness, k)[1]
+    votes = jax.nn.one_hot(train_y[nearest], train_v.shape[-1]).sum(-2)
+    right = jnp.mean(jnp.argmax(votes, -1) == test_y, dtype=train_v.dtype)
+    return jnp.where(jnp.isnan(closeness).any(), jnp.nan, right)
 
 
 def _common_scale(voltages: Float[Array, "n outputs"]) -> Float[Array, " outputs"]:

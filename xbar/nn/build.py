@@ -1,8 +1,12 @@
-"""From a trained software network to layers: checks, voltage scales, mapping."""
+"""From a trained software network to what its layers are mapped with: checks, voltage scales.
 
+All of it in NumPy where the numbers are known, so that nothing is compiled for it.
+"""
+
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,72 +14,39 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from xbar.activations import ACTIVATIONS
-from xbar.checks import checked, finite_above_0
+from xbar.activations import ACTIVATIONS, Phi, check_activation, function_of, name_of
+from xbar.checks import checked, finite_above_0, is_concrete, namespace, on_device
 from xbar.circuit import Wires
-from xbar.devices.mapping import Window, map_weights
-from xbar.nn.layer import Layer, Readout
+from xbar.devices.mapping import Window, share_of_window
+from xbar.nn.hardware import Hardware
+from xbar.nn.layer import Layer
+
+# Below this share of the window the median weight is said to be lost: of the 5 digits that currents
+# have in float32, 3 are gone. Trained networks use 5 to 30 %.
+LEAST_SHARE = 1e-3
 
 
-def build_layers(
-    weights: Sequence[Any],
-    biases: Sequence[Any] | None,
-    *,
-    activation: str,
-    window: Window | Sequence[Window] | None,
-    wires: Wires | Sequence[Wires] | None,
-    mapping: str,
-    v_read: Any,
-    v_bias: Any,
-    calibration: Any,
-    k: Any,
-    amplifier: dict[str, Any],
-) -> tuple[tuple[Layer, ...], Float[Array, ""]]:
-    """Layers and input scale of a trained network; see `Network.from_weights`."""
-    _check_activation(activation)
-    ws, bs = _parameters(weights, biases)
-    count, dtype = len(ws), ws[0].dtype
-    windows = per_layer("window", window, Window, Window.preset, count)
-    all_wires = per_layer("wires", wires, Wires, Wires, count)
-    v_read_ = checked("v_read", v_read, "a finite value > 0 [V]", finite_above_0, 0).astype(dtype)
-    v_bias_ = (
-        v_read_
-        if v_bias is None
-        else checked("v_bias", v_bias, "a finite value != 0 [V]", _nonzero, 0).astype(dtype)
-    )
-    ks = _scales(ws, bs, activation, v_read_, calibration, k)
-    layers = []
-    for i, (w, b) in enumerate(zip(ws, bs, strict=True)):
-        rows = jnp.concatenate([w, b[None] * (ks[i] / v_bias_)])
-        pairs, s = map_weights(rows, windows[i], mapping)
-        readout = Readout(ks[i + 1] / (s * ks[i]), **amplifier)
-        lines = jax.tree.map(lambda r: r.astype(dtype), all_wires[i])
-        phi = activation if i < count - 1 else None
-        layers.append(Layer(pairs, windows[i], lines, readout, s, ks[i + 1], v_bias_, phi))
-        layers[-1].array()  # raises now where the wires' shapes do not fit
-    return tuple(layers), ks[0]
+class Software(NamedTuple):
+    """A trained network, checked, in one dtype; NumPy arrays if they are `known`."""
 
+    weights: list[Any]
+    biases: list[Any]
+    activation: Phi
 
-def unpack_mlp(mlp: Any) -> tuple[list[Array], list[Array], str]:
-    """Weights (inputs, outputs), biases and activation of an MLP; see `Network.from_mlp`."""
-    if not isinstance(mlp, eqx.nn.MLP):
-        raise TypeError(f"mlp: got {type(mlp).__name__}, needs an equinox.nn.MLP")
-    if _name_of(mlp.final_activation, {"identity": lambda x: x}) is None:
-        raise ValueError(
-            "mlp.final_activation: got one that changes its input, needs the identity (there is "
-            "no activation after the last array)"
-        )
-    layers = [layer for block in mlp.layers for layer in _unstacked(block)]
-    # Without hidden layers there is nothing for the activation to act on.
-    name = "relu" if len(layers) == 1 else _name_of(mlp.activation, ACTIVATIONS)
-    if name is None:
-        raise ValueError(f"mlp.activation: got {mlp.activation}, needs one of {list(ACTIVATIONS)}")
-    weights = [layer.weight.T for layer in layers]
-    biases = [
-        jnp.zeros_like(w[0]) if layer.bias is None else layer.bias
-        for layer, w in zip(layers, weights, strict=True)
-    ]
-    return weights, biases, name
+    def activations(self, x: Any) -> tuple[list[Any], list[Any]]:
+        """What enters each layer and the logits at the end; and each layer's z = a w + b."""
+        inputs, sums = [x], []
+        for number, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            sums.append(inputs[-1] @ w + b)
+            last = number == len(self.weights) - 1
+            inputs.append(sums[-1] if last else self._activated(sums[-1]))
+        return inputs, sums
+
+    def _activated(self, z: Any) -> Any:
+        if isinstance(self.activation, str):
+            return ACTIVATIONS[self.activation](z)
+        found = jax.jit(function_of(self.activation))(z)
+        return np.asarray(found) if isinstance(z, np.ndarray) else found
 
 
 def volts_per_unit(
@@ -83,7 +54,7 @@ def volts_per_unit(
     biases: Sequence[Any] | None,
     x: Any,
     *,
-    activation: str = "relu",
+    activation: Phi = "relu",
     v_read: Any = 0.2,
 ) -> Float[Array, " layers_1"]:
     """The scales k that put a data set's activations into the range of the read voltage.
@@ -96,7 +67,7 @@ def volts_per_unit(
         weights: (inputs, outputs) per layer.
         biases: (outputs,) per layer; None for none.
         x: inputs, (n, inputs).
-        activation: "relu", "tanh" or "sigmoid".
+        activation: "relu", "tanh", "sigmoid", or an elementwise function.
         v_read: full-scale voltage, () [V].
 
     Returns:
@@ -106,40 +77,148 @@ def volts_per_unit(
         TypeError, ValueError: as `Network.from_weights`, or x has another shape, is empty, or has
             a concrete value that is not finite.
     """
-    _check_activation(activation)
+    software = software_of(weights, biases, activation)
+    xp = namespace(software.weights, software.biases, x, v_read)
+    inputs = software.activations(calibration_of(software, x))[0]
+    k = scales_of(inputs, xp.asarray(v_read, dtype=software.weights[0].dtype))
+    return on_device(k) if xp is np else k
+
+
+def software_of(weights: Sequence[Any], biases: Sequence[Any] | None, activation: Phi) -> Software:
+    """A trained network, checked."""
+    check_activation(activation)
+    xp = namespace(list(weights), biases)
     ws, bs = _parameters(weights, biases)
-    a = checked("calibration", x, "finite numbers", np.isfinite).astype(ws[0].dtype)
-    if a.ndim != 2 or a.shape[1] != ws[0].shape[0] or a.shape[0] == 0:
-        raise ValueError(f"calibration: got shape {a.shape}, needs (n, {ws[0].shape[0]})")
-    largest = [jnp.max(jnp.abs(a))]
-    for i, (w, b) in enumerate(zip(ws, bs, strict=True)):
-        a = a @ w + b
-        a = a if i == len(ws) - 1 else ACTIVATIONS[activation](a)
-        size = jnp.abs(a)
-        top = jnp.percentile(size, 99.9)
-        largest.append(jnp.where(top > 0, top, jnp.max(size)))
-    full = jnp.stack(largest)
-    return jnp.asarray(v_read, full.dtype) / jnp.where(full > 0, full, 1)
+    return Software([xp.asarray(w) for w in ws], [xp.asarray(b) for b in bs], activation)
 
 
-def _check_activation(activation: str) -> None:
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation: got {activation!r}, needs one of {list(ACTIVATIONS)}")
+def calibration_of(software: Software, x: Any) -> Any:
+    """Inputs (n, inputs) for the software network, checked, in its dtype."""
+    first = software.weights[0]
+    a = checked("calibration", x, "finite numbers", np.isfinite)
+    if a.ndim != 2 or a.shape[1] != first.shape[0] or a.shape[0] == 0:
+        raise ValueError(f"calibration: got shape {a.shape}, needs (n, {first.shape[0]})")
+    return namespace(first, x).asarray(a).astype(first.dtype)
 
 
-def _scales(
-    ws: list[Array], bs: list[Array], activation: str, v_read: Array, calibration: Any, k: Any
-) -> Float[Array, " layers_1"]:
+def scales_of(inputs: list[Any], v_read: Any) -> Any:
+    """K from what enters each layer and the logits at the end, as `volts_per_unit` says."""
+    xp = namespace(inputs, v_read)
+    sizes = [xp.abs(a) for a in inputs]
+    full = [xp.max(sizes[0])]
+    for size in sizes[1:]:
+        top = xp.percentile(size, 99.9)
+        full.append(xp.where(top > 0, top, xp.max(size)))
+    full = xp.stack(full).astype(sizes[0].dtype)
+    return v_read / xp.where(full > 0, full, 1)
+
+
+def scaled(
+    software: Software, each: list[Hardware], calibration: Any, k: Any
+) -> tuple[list[Any], list[Hardware]]:
+    """Volts per unit (layers + 1,) from `k`, from calibration inputs or from the read voltages.
+
+    Returns:
+        k, and the layers' hardware with the ranges of its converters.
+    """
     if calibration is not None and k is not None:
         raise ValueError("k: got k and calibration, needs one of them or neither")
-    if calibration is not None:
-        return volts_per_unit(ws, bs, calibration, activation=activation, v_read=v_read)
-    if k is None:
-        return jnp.broadcast_to(v_read, (len(ws) + 1,))
-    ks = checked("k", k, "finite values > 0 [V]", finite_above_0, 1)
-    if ks.shape != (len(ws) + 1,):
-        raise ValueError(f"k: got {ks.size} values, needs {len(ws) + 1}, layers + 1")
-    return ks.astype(ws[0].dtype)
+    dtype, layers = software.weights[0].dtype, len(each)
+    if k is not None:
+        ks = checked("k", k, "finite values > 0 [V]", finite_above_0, 1)
+        if ks.shape != (layers + 1,):
+            raise ValueError(f"k: got {ks.size} values, needs {layers + 1}, layers + 1")
+        return list(namespace(k).asarray(ks).astype(dtype)), each
+    full = [hardware.v_read for hardware in (*each, each[-1])]
+    xp = namespace(full)
+    v_read = xp.stack([xp.asarray(v) for v in full]).astype(dtype)
+    if calibration is None:
+        return list(v_read), each
+    inputs, sums = software.activations(calibration_of(software, calibration))
+    ks = list(scales_of(inputs, v_read))
+    ranges = [(ks[i] * inputs[i], ks[i + 1] * sums[i]) for i in range(layers)]
+    return ks, [hardware.calibrated(*r) for hardware, r in zip(each, ranges, strict=True)]
+
+
+def with_bias_row(w: Any, b: Any, k: Any, v_bias: Any) -> Any:
+    """Weights with the bias as their last row, scaled for a row at v_bias: b k / v_bias."""
+    xp = namespace(w, b, k, v_bias)
+    scale = (xp.asarray(k) / xp.asarray(v_bias)).astype(w.dtype)
+    return xp.concatenate([xp.asarray(w), xp.asarray(b)[None] * scale])
+
+
+def warn_of_outliers(rows: Sequence[Any], layers: Sequence[Layer]) -> None:
+    """Warn once if in some layer one weight leaves the others next to nothing of the window.
+
+    Args:
+        rows: weights of each layer with the scaled bias row.
+        layers: what they were mapped to.
+    """
+    if not is_concrete(rows, [(layer.s, layer.window) for layer in layers]):
+        return
+    shares = [
+        share_of_window(w, layer.s, layer.window) for w, layer in zip(rows, layers, strict=True)
+    ]
+    if (least := min(shares)) < LEAST_SHARE:
+        warnings.warn(
+            f"weights[{shares.index(least)}]: the median weight uses {least:.2g} of the window, "
+            "beside a weight or bias that large; give every column its own scale, "
+            "Hardware(scale='column'), or clip it, Hardware(clip=0.999)",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def unpack_mlp(mlp: Any) -> tuple[list[Array], list[Array], Phi]:
+    """Weights (inputs, outputs), biases and activation of an MLP; see `Network.from_mlp`."""
+    if not isinstance(mlp, eqx.nn.MLP):
+        raise TypeError(f"mlp: got {type(mlp).__name__}, needs an equinox.nn.MLP")
+    if name_of(mlp.final_activation, {"identity": lambda x: x}) is None:
+        raise ValueError(
+            "mlp.final_activation: got one that changes its input, needs the identity (there is "
+            "no activation after the last array)"
+        )
+    layers = [layer for block in mlp.layers for layer in _unstacked(block)]
+    # Without hidden layers there is nothing for the activation to act on.
+    name = "relu" if len(layers) == 1 else name_of(mlp.activation, dict(ACTIVATIONS))
+    weights = [layer.weight.T for layer in layers]
+    biases = [
+        jnp.zeros_like(w[0]) if layer.bias is None else layer.bias
+        for layer, w in zip(layers, weights, strict=True)
+    ]
+    return weights, biases, mlp.activation if name is None else name
+
+
+def per_layer(
+    name: str, value: Any, kind: type, default: Callable[[], Any], count: int
+) -> list[Any]:
+    """One value of the kind for each layer, from none, one, or one per layer."""
+    value = default() if value is None else value
+    values = [value] * count if isinstance(value, kind) else value
+    if not isinstance(values, list | tuple) or not all(isinstance(v, kind) for v in values):
+        got = type(value).__name__ if isinstance(values, list | tuple) else repr(value)
+        raise TypeError(f"{name}: got {got}, needs one {kind.__name__}, or a list of one per layer")
+    if len(values) != count:
+        raise ValueError(f"{name}: got {len(values)}, needs one, or one per layer, {count}")
+    return list(values)
+
+
+def hardware_of(hardware: Any, given: dict[str, Any], count: int) -> list[Hardware]:
+    """The hardware of each layer, from one object or from the keywords of `from_weights`.
+
+    Raises:
+        ValueError: both, or as `Hardware`.
+    """
+    usual = {"mapping": "unipolar", "v_read": 0.2, "open_loop_gain": np.inf}
+    if hardware is None:
+        windows = per_layer("window", given["window"], Window, Window.preset, count)
+        wires = per_layer("wires", given["wires"], Wires, Wires, count)
+        rest = {name: value for name, value in given.items() if name not in ("window", "wires")}
+        return [Hardware(*both, **rest) for both in zip(windows, wires, strict=True)]
+    for name, value in given.items():
+        if value is not usual.get(name) and not (name in usual and value == usual[name]):
+            raise ValueError(f"{name}: got one beside hardware, which has its own")
+    return per_layer("hardware", hardware, Hardware, Hardware, count)
 
 
 def _parameters(
@@ -159,7 +238,7 @@ def _parameters(
                 f"weights[{i}]"
             )
     if biases is None:
-        biases = [jnp.zeros_like(w[0]) for w in ws]
+        biases = [np.zeros(w.shape[1], w.dtype) for w in ws]
     bs = [checked(f"biases[{i}]", b, "finite numbers", np.isfinite) for i, b in enumerate(biases)]
     if len(bs) != len(ws):
         raise ValueError(f"biases: got {len(bs)}, needs {len(ws)}, one per layer")
@@ -167,33 +246,14 @@ def _parameters(
         if b.shape != w.shape[1:]:
             raise ValueError(f"biases[{i}]: got shape {b.shape}, needs ({w.shape[1]},)")
     dtype = jnp.result_type(*ws, *bs)
-    return [w.astype(dtype) for w in ws], [b.astype(dtype) for b in bs]
+    return _in(dtype, ws), _in(dtype, bs)
 
 
-def per_layer(
-    name: str, value: Any, kind: type, default: Callable[[], Any], count: int
-) -> list[Any]:
-    """One value of the kind for each layer, from none, one, or one per layer."""
-    value = default() if value is None else value
-    values = [value] * count if isinstance(value, kind) else value
-    if not isinstance(values, list | tuple) or not all(isinstance(v, kind) for v in values):
-        got = type(value).__name__ if isinstance(values, list | tuple) else repr(value)
-        raise TypeError(f"{name}: got {got}, needs one {kind.__name__}, or a list of one per layer")
-    if len(values) != count:
-        raise ValueError(f"{name}: got {len(values)}, needs one, or one per layer, {count}")
-    return list(values)
-
-
-def _name_of(function: Any, known: dict[str, Callable[[Array], Array]]) -> str | None:
-    """Which known function this is, told by its values, as each has several names and wrappers."""
-    with jax.ensure_compile_time_eval():
-        x = jnp.array([-30.0, -7.0, -1.3, -0.2, 0.0, 0.4, 1.1, 6.5, 30.0])
-        y = jax.vmap(function)(x)
-        if y.shape == x.shape:
-            for name, phi in known.items():
-                if bool(jnp.allclose(y, phi(x), rtol=1e-5, atol=1e-7)):
-                    return name
-    return None
+def _in(dtype: Any, arrays: list[Array]) -> list[Any]:
+    return [
+        (np.asarray(a) if is_concrete(a) else a).astype(dtype) if a.dtype != dtype else a
+        for a in arrays
+    ]
 
 
 def _unstacked(layer: eqx.nn.Linear) -> list[eqx.nn.Linear]:
@@ -201,7 +261,3 @@ def _unstacked(layer: eqx.nn.Linear) -> list[eqx.nn.Linear]:
     if layer.weight.ndim == 2:
         return [layer]
     return [jax.tree.map(lambda p, i=i: p[i], layer) for i in range(layer.weight.shape[0])]
-
-
-def _nonzero(x: Any) -> Any:
-    return np.isfinite(x) & (x != 0)

@@ -1,24 +1,87 @@
-"""A network as a chain of arrays."""
+"""A network as a chain of arrays: the whole path from weights to voltages.
+
+::
+
+    weights       rows = [w; b k / v_bias]               the bias is one more row      `mapped`
+    conductances  g_plus, g_minus = map_weights(rows)    the largest at g_max          `mapped`
+    faults        pairs = inject(pairs, mask, fault)     after the mapping             `with_fault`
+    currents      i = T v, or solved for each v          T from `xbar.transfer`        `forward`
+    readout       v_tia = R_f (i_plus - i_minus)         rails, converters             `forward`
+    activation    v' = k' phi(v_tia / k')                drives the next array         `forward`
+    corrector     logits = corrector(net(x))             sees voltages alone           `xbar.learn`
+"""
 
 from collections.abc import Sequence
 from typing import Any, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked
+from xbar.activations import Phi
+from xbar.checks import cast, checked, namespace, on_device
 from xbar.circuit import Solution, Wires
 from xbar.devices import AbstractFault, inject
-from xbar.devices.mapping import Window
+from xbar.devices.mapping import Pairs, Window, map_weights
 from xbar.fields import described
-from xbar.nn.build import build_layers, unpack_mlp
-from xbar.nn.layer import Layer, LayerVoltages
-from xbar.solve import solve
+from xbar.nn.array import Answers, Prepared, Solving
+from xbar.nn.build import (
+    hardware_of,
+    scaled,
+    software_of,
+    unpack_mlp,
+    warn_of_outliers,
+    with_bias_row,
+)
+from xbar.nn.hardware import Hardware
+from xbar.nn.layer import Layer, LayerVoltages, layer_index
+from xbar.nn.summary import summary
 from xbar.solvers import AbstractSolver
 
 Batch = Float[Array, "*n outputs"]
+
+
+def mapped(rows: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
+    """Weights with their bias row -> a layer: conductances, and gains of the ideal circuit."""
+    pairs, s = map_weights(
+        rows, hardware.window, hardware.mapping, scale=hardware.scale, clip=hardware.clip
+    )
+    xp = namespace(s, k_in, k_out)
+    readout = hardware.readout(k_out / (xp.asarray(s) * k_in))
+    lines, k, v_bias = cast((hardware.wires, k_out, hardware.v_bias), rows.dtype)
+    window, dac, cells = hardware.window, hardware.dac, hardware.cells
+    layer = Layer(pairs, window, lines, readout, s, k, v_bias, phi, dac, cells)
+    eqx.filter_eval_shape(Layer.array, layer)  # raises now where the wires' shapes do not fit
+    return layer
+
+
+def forward(
+    layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch, key: PRNGKeyArray | None = None
+) -> tuple[LayerVoltages, ...]:
+    """The forward pass, the only one: every layer's voltages.
+
+    Args:
+        layers: consecutive ones.
+        arrays: what answers for the array of each, by solving it or by its transfer matrix.
+        v: input voltages of the first, without the bias row's, (..., inputs) [V].
+        key: JAX key of one read, for readouts with noise.
+
+    Returns:
+        One `LayerVoltages` per layer.
+    """
+    found = []
+    for number, (layer, array) in enumerate(zip(layers, arrays, strict=True)):
+        own = None if key is None else jax.random.fold_in(key, number)
+        found.append(layer.voltages(array, v, own))
+        v = found[-1].v_out
+    return tuple(found)
+
+
+def behind(layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch) -> Batch:
+    """Output voltages of consecutive layers; of no layers, what came in."""
+    return forward(layers, arrays, v)[-1].v_out if layers else v
 
 
 @final
@@ -47,7 +110,8 @@ class Network(eqx.Module):
         weights: Sequence[Any],
         biases: Sequence[Any] | None = None,
         *,
-        activation: str = "relu",
+        activation: Phi = "relu",
+        hardware: Hardware | Sequence[Hardware] | None = None,
         window: Window | Sequence[Window] | None = None,
         wires: Wires | Sequence[Wires] | None = None,
         mapping: str = "unipolar",
@@ -68,7 +132,10 @@ class Network(eqx.Module):
         Args:
             weights: one matrix (inputs, outputs) per layer. They give the dtype of everything.
             biases: one (outputs,) per layer; None for none (the bias rows are still there).
-            activation: "relu", "tanh" or "sigmoid".
+            activation: "relu", "tanh", "sigmoid", or any elementwise function in JAX (which SPICE
+                then does not know).
+            hardware: all that the layers' circuits are, one or one per layer, in place of the
+                keywords below up to `v_bias` and from `open_loop_gain` on.
             window: of the devices, one or one per layer; None takes `Window.preset()`, 10k/1M.
             wires: of the arrays, (inputs + 1, 2 * outputs) cells, one or one per layer; None for
                 no resistance.
@@ -90,27 +157,28 @@ class Network(eqx.Module):
                 windows or wires, an unknown activation or mapping, both calibration and k, or
                 a concrete number that is not finite or out of range.
         """
-        layers, k_in = build_layers(
-            weights,
-            biases,
-            activation=activation,
-            window=window,
-            wires=wires,
-            mapping=mapping,
-            v_read=v_read,
-            v_bias=v_bias,
-            calibration=calibration,
-            k=k,
-            amplifier={"open_loop_gain": open_loop_gain, "v_min": v_min, "v_max": v_max},
-        )
-        return Network(layers, k_in)
+        software = software_of(weights, biases, activation)
+        keywords = {"window": window, "wires": wires, "mapping": mapping, "v_read": v_read}
+        keywords |= {"v_bias": v_bias, "open_loop_gain": open_loop_gain}
+        keywords |= {"v_min": v_min, "v_max": v_max}
+        each = hardware_of(hardware, keywords, len(software.weights))
+        ks, each = scaled(software, each, calibration, k)
+        rows = [
+            with_bias_row(w, b, k, hardware.v_bias)
+            for w, b, k, hardware in zip(software.weights, software.biases, ks, each, strict=False)
+        ]
+        phis = [activation] * (len(rows) - 1) + [None]
+        layers = [mapped(*part) for part in zip(rows, ks, ks[1:], each, phis, strict=False)]
+        warn_of_outliers(rows, layers)
+        return Network(tuple(layers), cast(ks[0], rows[0].dtype))
 
     @staticmethod
     def from_mlp(mlp: eqx.nn.MLP, **options: Any) -> "Network":
         """Map an `equinox.nn.MLP` to arrays.
 
         Args:
-            mlp: with ReLU, tanh or sigmoid (recognised by its values), and no final activation.
+            mlp: any, without a final activation. ReLU, tanh and sigmoid are recognised by their
+                values; SPICE knows no others.
             options: of `from_weights`: window, wires, calibration and so on.
 
         Returns:
@@ -118,7 +186,7 @@ class Network(eqx.Module):
 
         Raises:
             TypeError: not an MLP.
-            ValueError: another activation, a final activation, or as `from_weights`.
+            ValueError: a final activation, or as `from_weights`.
         """
         weights, biases, activation = unpack_mlp(mlp)
         return Network.from_weights(weights, biases, activation=activation, **options)
@@ -126,7 +194,9 @@ class Network(eqx.Module):
     @property
     def k(self) -> Float[Array, "*batch layers_1"]:
         """Volts per unit at the input and after each layer, (layers + 1,) [V]."""
-        return jnp.stack([self.k_in, *(layer.k for layer in self.layers)], axis=-1)
+        xp = namespace(self)
+        k = xp.stack([self.k_in, *(layer.k for layer in self.layers)], axis=-1)
+        return on_device(k) if xp is np else k
 
     @property
     def output_scale(self) -> Float[Array, "*batch"]:
@@ -134,7 +204,12 @@ class Network(eqx.Module):
         return self.layers[-1].k
 
     def __call__(
-        self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True
+        self,
+        x: Any,
+        *,
+        solver: AbstractSolver | None = None,
+        throw: bool = True,
+        key: PRNGKeyArray | None = None,
     ) -> Batch:
         """Output voltages.
 
@@ -142,6 +217,7 @@ class Network(eqx.Module):
             x: inputs in the software network's unit, (n, inputs) or (inputs,).
             solver: of the arrays; None for the default.
             throw: raise if an array cannot be solved (inside jit: NaN); False lets it through.
+            key: JAX key of one read, for readouts with noise.
 
         Returns:
             (n, outputs) or (outputs,) [V].
@@ -149,7 +225,7 @@ class Network(eqx.Module):
         Raises:
             ValueError: x has another shape or is not finite where concrete, or as `transfer`.
         """
-        return self.apply(self.transfers(solver=solver, throw=throw), x)
+        return self.apply(self.transfers(solver=solver, throw=throw), x, key=key)
 
     def transfers(
         self, *, solver: AbstractSolver | None = None, throw: bool = True
@@ -157,22 +233,42 @@ class Network(eqx.Module):
         """Each array's transfer matrix, (2 * outputs, inputs + 1) [S]; for `apply`."""
         return tuple(layer.transfer(solver, throw=throw) for layer in self.layers)
 
-    def apply(self, transfers: Sequence[Array], x: Any) -> Batch:
+    def apply(
+        self, transfers: Sequence[Array], x: Any, *, key: PRNGKeyArray | None = None
+    ) -> Batch:
         """Output voltages of inputs x as in `net(x)`, given the arrays' transfer matrices."""
-        return self.voltages(transfers, x)[-1].v_out
+        return self.voltages(transfers, x, key=key)[-1].v_out
 
-    def voltages(self, transfers: Sequence[Array], x: Any) -> tuple[LayerVoltages, ...]:
+    def voltages(
+        self, transfers: Sequence[Array], x: Any, *, key: PRNGKeyArray | None = None
+    ) -> tuple[LayerVoltages, ...]:
         """Row, amplifier and output voltages of each layer, given the transfer matrices."""
         if len(transfers) != len(self.layers):
             raise ValueError(f"transfers: got {len(transfers)}, needs {len(self.layers)}")
-        v, result = self._input_voltages(x), []
-        for layer, t in zip(self.layers, transfers, strict=True):
-            result.append(layer.apply(t, v))
-            v = result[-1].v_out
-        return tuple(result)
+        return _voltages(self, tuple(transfers), self._inputs(x), key)
+
+    def onwards(self, transfers: Sequence[Array], layer: int, v_tia: Batch) -> Batch:
+        """Output voltages, given the amplifier voltages of one layer and the later layers' arrays.
+
+        Args:
+            transfers: one per layer, as from `transfers`; those up to `layer` are not used.
+            layer: index of the layer.
+            v_tia: its amplifier voltages, (..., outputs) [V].
+
+        Returns:
+            (..., outputs of the last layer) [V].
+        """
+        layer = layer_index(layer, len(self.layers))
+        arrays = [Prepared(t) for t in transfers[layer + 1 :]]
+        return behind(self.layers[layer + 1 :], arrays, self.layers[layer].activate(v_tia))
 
     def solve(
-        self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True
+        self,
+        x: Any,
+        *,
+        solver: AbstractSolver | None = None,
+        throw: bool = True,
+        key: PRNGKeyArray | None = None,
     ) -> tuple[tuple[LayerVoltages, Solution], ...]:
         """Each layer's voltages, and its array solved with every node, for one or a few inputs.
 
@@ -182,30 +278,29 @@ class Network(eqx.Module):
             Per layer its voltages (n, ...) [V] and its `Solution` (..., n); without n for one
             input.
         """
-        v, result = self._input_voltages(x), []
-        for layer in self.layers:
-            v_in = layer.row_voltages(v)
-            solution = solve(layer.array(), v_in.T, solver, throw=throw)
-            result.append((layer.read(v_in, solution.i_out.T), solution))
-            v = result[-1][0].v_out
-        return tuple(result)
-
-    def _input_voltages(self, x: Any) -> Batch:
-        inputs = self.layers[0].pairs.shape[0] - 1
-        x_ = checked("x", x, "finite numbers", np.isfinite)
-        if x_.ndim not in (1, 2) or x_.shape[-1] != inputs:
-            raise ValueError(f"x: got shape {x_.shape}, needs (n, {inputs}) or ({inputs},)")
-        # The network's dtype is the weights': float64 data do not promote a float32 network.
-        return self.k_in * x_.astype(self.k_in.dtype)
+        arrays = [Solving(layer.circuit(), solver, throw, []) for layer in self.layers]
+        volts = forward(self.layers, arrays, self.input_volts(self._inputs(x)), key)
+        return tuple((v, array.found[0]) for v, array in zip(volts, arrays, strict=True))
 
     def layer_voltages(
-        self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True
+        self,
+        x: Any,
+        *,
+        solver: AbstractSolver | None = None,
+        throw: bool = True,
+        key: PRNGKeyArray | None = None,
     ) -> tuple[Batch, ...]:
         """Output voltages of every layer, one (n, outputs) [V] each; arguments as for `net(x)`."""
-        return tuple(v.v_out for v in self.voltages(self.transfers(solver=solver, throw=throw), x))
+        found = self.voltages(self.transfers(solver=solver, throw=throw), x, key=key)
+        return tuple(v.v_out for v in found)
 
     def power(
-        self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True
+        self,
+        x: Any,
+        *,
+        solver: AbstractSolver | None = None,
+        throw: bool = True,
+        key: PRNGKeyArray | None = None,
     ) -> Float[Array, "layers *n"]:
         """Power that the drivers deliver into each array, p = v_in . (Y v_in), per input.
 
@@ -215,7 +310,8 @@ class Network(eqx.Module):
         Args:
             x: inputs, (n, inputs) or (inputs,).
             solver: of the arrays; None for the default.
-            throw: as for `net(x)`.
+            throw: as for `net(x)`; so is `key`.
+            key: JAX key of one read.
 
         Returns:
             (layers, n) or (layers,) [W].
@@ -223,18 +319,29 @@ class Network(eqx.Module):
         Raises:
             ValueError: as `net(x)`.
         """
-        transfers, admittances = [], []
+        solved = []
         for layer in self.layers:
-            array = layer.array()
-            sol = solve(array, jnp.eye(array.rows, dtype=array.dtype), solver, throw=throw)
-            transfers.append(sol.i_out)
-            admittances.append(sol.i_cell.sum(axis=1))
-        return jnp.stack(
-            [
-                jnp.einsum("...i,ij,...j->...", v.v_in, y, v.v_in)
-                for v, y in zip(self.voltages(transfers, x), admittances, strict=True)
-            ]
-        )
+            one_volt = on_device(np.eye(layer.pairs.shape[0]), layer.pairs.g_plus.dtype)
+            solved.append(layer.circuit().solve(one_volt, solver, throw=throw))
+        transfers, cells = [s.i_out for s in solved], [s.i_cell for s in solved]
+        return _power(self.voltages(transfers, x, key=key), cells)
+
+    def input_volts(self, x: Float[Array, "*n inputs"]) -> Float[Array, "*n inputs"]:
+        """Input voltages of the first array [V]."""
+        # The network's dtype is the weights': float64 data do not promote a float32 network.
+        return self.k_in * x.astype(self.k_in.dtype)
+
+    def _inputs(self, x: Any) -> Batch:
+        inputs = self.layers[0].pairs.shape[0] - 1
+        x_ = checked("x", x, "finite numbers", np.isfinite)
+        if x_.ndim not in (1, 2) or x_.shape[-1] != inputs:
+            raise ValueError(f"x: got shape {x_.shape}, needs (n, {inputs}) or ({inputs},)")
+        return x_
+
+    def without_noise(self) -> "Network":
+        """The network with noiseless readouts: what its derivatives and fault maps are of."""
+        layers = tuple(layer.without_noise() for layer in self.layers)
+        return eqx.tree_at(lambda net: net.layers, self, layers)
 
     def with_fault(
         self,
@@ -260,12 +367,41 @@ class Network(eqx.Module):
             A new network.
 
         Raises:
+            TypeError: the fault is none.
             ValueError: no such layer, or as `inject`.
         """
-        count = len(self.layers)
-        if not -count <= layer < count:
-            raise ValueError(f"layer: got {layer}, needs 0..{count - 1}")
+        layer = layer_index(layer, len(self.layers))
+        if not isinstance(fault, AbstractFault):
+            raise TypeError(f"fault: got {fault!r}, needs a fault such as StuckPair('on')")
         old = self.layers[layer]
         window = old.window if window is None else window
-        pairs = inject(old.pairs, mask, fault, window, key, include_bias_row=include_bias_row)
+        pairs = _injected(old.pairs, mask, fault, window, key, include_bias_row)
         return eqx.tree_at(lambda net: net.layers[layer].pairs, self, pairs)
+
+    def __repr__(self) -> str:
+        return summary(self)
+
+
+@eqx.filter_jit
+def _voltages(
+    net: Network, transfers: tuple[Array, ...], x: Array, key: PRNGKeyArray | None
+) -> tuple[LayerVoltages, ...]:
+    arrays = [Prepared(t) for t in transfers]
+    return forward(net.layers, arrays, net.input_volts(x), key)
+
+
+@eqx.filter_jit
+def _injected(
+    pairs: Pairs, mask: Any, fault: AbstractFault, window: Window, key: Any, bias_row: bool
+) -> Pairs:
+    return inject(pairs, mask, fault, window, key, include_bias_row=bias_row)
+
+
+@jax.jit
+def _power(volts: tuple[LayerVoltages, ...], i_cell: list[Array]) -> Float[Array, "layers *n"]:
+    """Of row voltages, given each array's cell currents (rows, cols, rows) for one volt on each."""
+    drawn = [
+        jnp.einsum("...i,ij,...j->...", v.v_in, jnp.sum(i, axis=1), v.v_in)
+        for v, i in zip(volts, i_cell, strict=True)
+    ]
+    return jnp.stack(drawn)

@@ -3,19 +3,19 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from xbar.batch import batch_map
+from xbar.checks import namespace, on_device
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
 from xbar.nn import Network
 from xbar.sensitivity.baseline import FaultMap
 from xbar.sensitivity.losses import Loss, loss_of
 
-# Networks that are compiled for and solved together: any number of them is then one compilation. An
-# accelerator works on a block side by side, a CPU on one network after the other.
+# Networks in one call of the compiled program: any number of them is then one compilation.
 BLOCK = 16
 
 
@@ -50,7 +50,7 @@ def places_of(network: Network) -> Cells:
 
 def conductances(network: Network) -> Float[Array, " cells"]:
     """Conductances of all cells in one row [S]."""
-    return jnp.concatenate([layer.pairs.interleave().ravel() for layer in network.layers])
+    return _in_a_row([layer.pairs.interleave() for layer in network.layers])
 
 
 def stuck_conductances(network: Network, stuck: str) -> Float[Array, " cells"]:
@@ -68,17 +68,21 @@ def stuck_conductances(network: Network, stuck: str) -> Float[Array, " cells"]:
     """
     if stuck not in ("on", "off"):
         raise ValueError(f'stuck: got {stuck!r}, needs "on" or "off"')
-    values = [
-        layer.window.g_max if stuck == "on" else layer.window.g_min for layer in network.layers
-    ]
+    ends = [layer.window.g_max if stuck == "on" else layer.window.g_min for layer in network.layers]
     sizes = [2 * layer.pairs.shape[0] * layer.pairs.shape[1] for layer in network.layers]
-    dtype = network.k_in.dtype
-    return jnp.concatenate([jnp.full(n, g, dtype) for g, n in zip(values, sizes, strict=True)])
+    xp, dtype = namespace(ends), network.k_in.dtype
+    return _in_a_row([xp.full(n, g, dtype) for g, n in zip(ends, sizes, strict=True)])
+
+
+def _in_a_row(parts: list[Any]) -> Float[Array, " cells"]:
+    xp = namespace(parts)
+    row = xp.concatenate([xp.ravel(part) for part in parts])
+    return on_device(row) if xp is np else row
 
 
 def with_conductances(network: Network, g: Float[Array, " cells"]) -> Network:
     """The network with other conductances, given in one row [S]."""
-    first, pairs = 0, []
+    first, pairs, g = 0, [], namespace(g).asarray(g)
     for layer in network.layers:
         rows, outputs = layer.pairs.shape
         last = first + 2 * rows * outputs
@@ -112,19 +116,9 @@ def solve_all(
     count = len(places_of(network).layer)
     if g.ndim != 2 or g.shape[1] != count:
         raise ValueError(f"g: got shape {g.shape}, needs (networks, {count}), all cells in a row")
-    x, labels, g = jnp.asarray(x), jnp.asarray(labels), jnp.asarray(g)
-    blocks = []
-    for first in range(0, len(g), BLOCK):  # the last is filled up
-        at = jnp.minimum(first + jnp.arange(BLOCK), len(g) - 1)
-        blocks.append(_solve_block(network, g[at], x, labels, loss))
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[: len(g)], *blocks)
+    return batch_map(_score, g, network, jnp.asarray(x), labels, loss, block=BLOCK)
 
 
-@eqx.filter_jit
-def _solve_block(network: Network, g: Array, x: Array, labels: Array, loss: Loss) -> FaultMap:
-    def one(g: Array) -> FaultMap:
-        volts = with_conductances(network, g)(x)  # inside jit: NaN where an array has no solution
-        return FaultMap(loss_of(loss, network)(volts, labels), accuracy(volts, labels))
-
-    lanes = None if jax.default_backend() == "cpu" else BLOCK
-    return jax.lax.map(one, g, batch_size=lanes)
+def _score(g: Array, network: Network, x: Array, labels: Array, loss: Loss) -> FaultMap:
+    volts = with_conductances(network, g)(x)  # inside jit: NaN where an array has no solution
+    return FaultMap(loss_of(loss, network)(volts, labels), accuracy(volts, labels))

@@ -10,8 +10,10 @@ from xbar.checks import is_concrete
 from xbar.circuit import RESULTS
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
-from xbar.nn import Network
-from xbar.sensitivity.inputs import cells_of, conductances, labelled, layer_index
+from xbar.nn import Network, Prepared
+from xbar.nn.layer import layer_index
+from xbar.nn.network import behind, forward
+from xbar.sensitivity.inputs import cells_of, conductances, labelled
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response, response
 
@@ -36,8 +38,9 @@ class Stage(eqx.Module):
     Args:
         response: its array's.
         v_in: row voltages of the data set, the bias row last, (n, rows) [V].
-        w: amplifier volts per row volt, gain (T_plus - T_minus), (outputs, rows).
-        v_lin: amplifier voltages before the rails, ``v_in w^T``, (n, outputs) [V].
+        w: volts behind the readout's linear steps per row volt, gain (T_plus - T_minus) for the
+            usual one, (outputs, rows).
+        v_lin: voltages behind those steps, ``v_in w^T``, (n, outputs) [V].
     """
 
     response: Response
@@ -108,40 +111,27 @@ def baseline(net: Network, x: Any, labels: Any, *, throw: bool = True) -> Baseli
 
 @jax.jit
 def _baseline(net: Network, x: Array, labels: Array, responses: tuple[Response, ...]) -> Baseline:
-    v, stages = net.k_in * x, []
-    for layer, answers in zip(net.layers, responses, strict=True):
-        v_in, w = layer.row_voltages(v), weights_of_change(layer.readout.gain, answers.t)
-        stages.append(Stage(answers, v_in, w, v_in @ w.T))
-        v = layer.activate(layer.readout.clip(stages[-1].v_lin))
-    return Baseline(net, labels, tuple(stages), v)
-
-
-def weights_of_change(
-    gain: Float[Array, ""], t: Float[Array, "*faults two_outputs k"]
-) -> Float[Array, "*faults outputs k"]:
-    """Amplifier voltages [V] of column currents, before the rails: the difference of each pair."""
-    return gain * (t[..., 0::2, :] - t[..., 1::2, :])
+    weights = [layer.fold(answers.t) for layer, answers in zip(net.layers, responses, strict=True)]
+    layers, arrays = [layer.folded for layer in net.layers], [Prepared(w) for w in weights]
+    volts = forward(layers, arrays, net.input_volts(x))
+    parts = zip(responses, volts, weights, strict=True)
+    stages = [Stage(answers, v.v_in, w, v.v_in @ w.T) for answers, v, w in parts]
+    return Baseline(net, labels, tuple(stages), volts[-1].v_out)
 
 
 def onwards(
     base: Baseline, layer: int, v_lin: Float[Array, "*faults n outputs"]
 ) -> Float[Array, "*faults n classes"]:
-    """Output voltages for other amplifier voltages of one layer, the later arrays unchanged.
+    """Output voltages for other voltages in one layer's readout, the later arrays unchanged.
 
     Args:
         base: the baseline.
-        layer: whose amplifiers.
-        v_lin: their voltages before the rails [V].
+        layer: whose readout.
+        v_lin: voltages behind its linear steps [V].
     """
-    layers = base.net.layers
-    v = v_lin
-    for number in range(layer, len(layers)):
-        if number > layer:
-            # The bias row's share is the same for every input.
-            w, bias = base.stages[number].w, layers[number].v_bias.astype(v.dtype)
-            v = v @ w[:, :-1].T + bias * w[:, -1]
-        v = layers[number].activate(layers[number].readout.clip(v))
-    return v
+    first, *later = [part.folded for part in base.net.layers[layer:]]
+    arrays = [Prepared(stage.w) for stage in base.stages[layer + 1 :]]
+    return behind(later, arrays, first.read(v_lin)[1])
 
 
 def scores_of(base: Baseline, voltages: Float[Array, "*faults n classes"], loss: Loss) -> FaultMap:
@@ -152,6 +142,19 @@ def scores_of(base: Baseline, voltages: Float[Array, "*faults n classes"], loss:
         return FaultMap(judge(v, labels), accuracy(v, labels))
 
     return one(voltages) if voltages.ndim == 2 else jax.vmap(one)(voltages)
+
+
+# Bytes of temporary arrays: enough for matrix products, few enough to stay near the cache.
+MEMORY = 2**24
+# Arrays of the widest layer's size that may live at once.
+ALIVE = 3
+
+
+def members_at_once(base: Baseline, layer: int, memory: int) -> int:
+    """How many faults of a layer fit a memory bound [byte], at least one."""
+    widest = max(len(stage.w) for stage in base.stages[layer:])
+    each = ALIVE * len(base.labels) * widest * base.voltages.dtype.itemsize
+    return max(1, memory // each)
 
 
 def stuck_values(base: Baseline, layer: int, stuck: Any) -> Float[Array, "rows cols"]:

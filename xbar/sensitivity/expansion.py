@@ -8,6 +8,7 @@ so the loss has the slope and the curvature that the chain rule gives through th
 activations and later arrays. ReLU and the rails have no curvature: what a kink does is in neither.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, final
 
@@ -17,9 +18,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from xbar.sensitivity.baseline import Baseline, onwards, weights_of_change
-from xbar.sensitivity.batches import MEMORY, in_batches, members_at_once
-from xbar.sensitivity.inputs import cells_of, layer_index
+from xbar.batch import batch_map
+from xbar.nn.layer import layer_index
+from xbar.sensitivity.baseline import MEMORY, Baseline, members_at_once, onwards
+from xbar.sensitivity.inputs import cells_of
 from xbar.sensitivity.losses import Loss, loss_of
 
 
@@ -93,48 +95,45 @@ def voltage_expansion(
         ValueError: no such layer or cell.
     """
     layer = layer_index(layer, len(base.stages))
-    shape = base.stages[layer].response.g.shape
-    rows, columns = cells_of(cells, shape).T
-    return _voltages(base, layer, rows * shape[1] + columns)
+    return _voltages(base, layer, cells_of(cells, base.stages[layer].response.g.shape))
 
 
 @partial(jax.jit, static_argnames=("layer", "loss", "memory"))
 def _expansion(base: Baseline, layer: int, loss: Loss, memory: int) -> Expansion:
     shape = base.stages[layer].response.g.shape
     judge = loss_of(loss, base.net)
-
-    def some(parts: tuple) -> tuple[Array, Array]:
-        losses = lambda v: jax.vmap(judge, (0, None))(v, base.labels)  # noqa: E731
-        return _derivatives(base, layer, parts[0], losses)
-
+    one = _derivatives(base, layer, lambda v: judge(v, base.labels))
     # Three values travel together where `cell_faults` has one.
-    batch = members_at_once(base, layer, memory // 3)
-    found = in_batches(some, (jnp.arange(shape[0] * shape[1]),), batch)
+    chunk = members_at_once(base, layer, memory // 3)
+    found = batch_map(one, jnp.arange(shape[0] * shape[1]), chunk=chunk)
     return Expansion(*(x.reshape(shape) for x in found))
 
 
 @partial(jax.jit, static_argnames=("layer",))
-def _voltages(base: Baseline, layer: int, members: Array) -> tuple[Array, Array]:
-    return _derivatives(base, layer, members, lambda v: v)
+def _voltages(base: Baseline, layer: int, at: Int[Array, "cells 2"]) -> tuple[Array, Array]:
+    members = at[:, 0] * base.stages[layer].response.g.shape[1] + at[:, 1]
+    return jax.vmap(_derivatives(base, layer, lambda v: v))(members)
 
 
 def _derivatives(
-    base: Baseline, layer: int, members: Int[Array, " cells"], of: Any
-) -> tuple[Array, Array]:
-    """First and second derivative, at no change, of a function of the output voltages."""
+    base: Baseline, layer: int, of: Callable[[Array], Array]
+) -> Callable[[Array], tuple[Array, Array]]:
+    """First and second derivative along one cell's change of a function of output voltages."""
     stage = base.stages[layer]
-    answers, gain = stage.response, base.net.layers[layer].readout.gain
-    u = answers.u.reshape(len(answers.u), -1)[:, members]
-    push = weights_of_change(gain, answers.l.reshape(len(answers.l), -1))[:, members]
-    k = answers.k_cell.reshape(-1)[members]
-    # Amplifier volts per siemens, and the scale of each cell's own change: 1 V somewhere.
-    line = (stage.v_in @ u).T[:, :, None] * push.T[:, None, :]
+    answers = stage.response
+    u = answers.u.reshape(len(answers.u), -1)
+    push = base.net.layers[layer].fold(answers.l.reshape(len(answers.l), -1))
 
-    def along(dg: Array) -> Array:
-        return of(onwards(base, layer, stage.v_lin + (dg / (1 + dg * k))[:, None, None] * line))
+    def one(member: Int[Array, ""]) -> tuple[Array, Array]:
+        k = answers.k_cell.ravel()[member]
+        line = jnp.outer(stage.v_in @ u[:, member], push[:, member])  # volts per siemens
 
-    def slope(dg: Array) -> Array:
-        return jax.jvp(along, (dg,), (jnp.ones_like(dg),))[1]
+        def along(dg: Array) -> Array:
+            return of(onwards(base, layer, stage.v_lin + dg / (1 + dg * k) * line))
 
-    none = jnp.zeros_like(k)
-    return jax.jvp(slope, (none,), (jnp.ones_like(none),))
+        def slope(dg: Array) -> Array:
+            return jax.jvp(along, (dg,), (jnp.ones_like(dg),))[1]
+
+        return jax.jvp(slope, (jnp.zeros_like(k),), (jnp.ones_like(k),))
+
+    return one

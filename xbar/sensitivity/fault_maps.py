@@ -1,34 +1,39 @@
 """Exact effect of every fault of a kind, one at a time, on a data set; nothing is solved anew.
 
 A fault in cells S of one array changes its currents by ``l_S^T F (u_S v_in)`` (see
-`xbar.sensitivity.response`), and so the amplifier voltages by
+`xbar.sensitivity.response`), and so the readout's voltages by
 
     dv = (v_in u_S^T) F^T p_S          p_S = gain (l_plus - l_minus) at the cells S
 
-a product of a few numbers for one cell or one pair; amplifiers, activations and later arrays, which
-stay as they are, do the rest. For a whole line of cells the change of the weights themselves,
-``p_S^T F u_S``, is less work.
+a product of a few numbers for one cell or one pair; the rest of the readout, activations and later
+arrays, which stay as they are, do the rest. For a whole line of cells the change of the weights
+themselves, ``p_S^T F u_S``, is less work.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
-from jaxtyping import Float, Int
+import numpy as np
+from jax import Array
+from jaxtyping import Float
 
+from xbar.batch import batch_map
+from xbar.nn.layer import layer_index
 from xbar.sensitivity.baseline import (
+    MEMORY,
     Baseline,
     FaultMap,
+    members_at_once,
     onwards,
     scores_of,
     stuck_values,
-    weights_of_change,
 )
-from xbar.sensitivity.batches import MEMORY, in_batches, members_at_once
-from xbar.sensitivity.inputs import cells_of, conductances, layer_index
+from xbar.sensitivity.inputs import cells_of, conductances
 from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.response import Response
 from xbar.sensitivity.update import update_factor
 
 
@@ -41,6 +46,11 @@ def cell_faults(
     memory: int = MEMORY,
 ) -> FaultMap:
     """Loss and accuracy with each single cell of a layer stuck, exactly.
+
+    ```python
+    base = sens.baseline(net, x, labels)
+    harm = sens.cell_faults(base, 0, "on").loss - base.scores().loss
+    ```
 
     Args:
         base: the baseline.
@@ -55,12 +65,7 @@ def cell_faults(
     Raises:
         ValueError: no such layer, stuck value or loss.
     """
-    layer, dg = _change(base, layer, stuck, loss)
-    rows, cols = dg.shape
-    members = jnp.arange(rows * cols)[:, None]
-    coupling = base.stages[layer].response.k_cell.reshape(-1, 1, 1)
-    found = _by_members(base, layer, members, coupling, dg.reshape(-1, 1), loss, memory)
-    return jax.tree.map(lambda x: x.reshape(rows, cols), found)
+    return _map("cell", base, layer, stuck, loss, memory)
 
 
 def pair_faults(
@@ -78,22 +83,11 @@ def pair_faults(
     Returns:
         (rows, outputs) each.
     """
-    layer, dg = _change(base, layer, stuck, loss)
-    rows, cols = dg.shape
-    members = jnp.arange(rows * cols).reshape(-1, 2)
-    k = base.stages[layer].response.k_rows.reshape(rows, cols // 2, 2, cols // 2, 2)
-    coupling = jnp.einsum("iapaq->iapq", k).reshape(-1, 2, 2)
-    found = _by_members(base, layer, members, coupling, dg.reshape(-1, 2), loss, memory)
-    return jax.tree.map(lambda x: x.reshape(rows, cols // 2), found)
+    return _map("pair", base, layer, stuck, loss, memory)
 
 
 def row_faults(
-    base: Baseline,
-    layer: int,
-    stuck: Any = "on",
-    loss: Loss = "cross_entropy",
-    *,
-    memory: int = MEMORY,
+    base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
 ) -> FaultMap:
     """Loss and accuracy with all cells of each word line of a layer stuck, exactly.
 
@@ -102,20 +96,11 @@ def row_faults(
     Returns:
         (rows,) each.
     """
-    layer, dg = _change(base, layer, stuck, loss)
-    rows, cols = dg.shape
-    members = jnp.arange(rows * cols).reshape(rows, cols)
-    coupling = base.stages[layer].response.k_rows
-    return by_weights(base, layer, members, coupling, dg, loss, memory)
+    return _map("row", base, layer, stuck, loss)
 
 
 def column_faults(
-    base: Baseline,
-    layer: int,
-    stuck: Any = "on",
-    loss: Loss = "cross_entropy",
-    *,
-    memory: int = MEMORY,
+    base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
 ) -> FaultMap:
     """Loss and accuracy with all cells of each bit line of a layer stuck, exactly.
 
@@ -124,11 +109,7 @@ def column_faults(
     Returns:
         (cols,) each.
     """
-    layer, dg = _change(base, layer, stuck, loss)
-    rows, cols = dg.shape
-    members = jnp.arange(rows * cols).reshape(rows, cols).T
-    coupling = base.stages[layer].response.k_cols
-    return by_weights(base, layer, members, coupling, dg.T, loss, memory)
+    return _map("column", base, layer, stuck, loss)
 
 
 def fault_voltages(
@@ -149,85 +130,78 @@ def fault_voltages(
         ValueError: no such layer, cell or stuck value.
     """
     layer = layer_index(layer, len(base.stages))
-    answers = base.stages[layer].response
-    rows, columns = cells_of(cells, answers.g.shape).T
+    at = cells_of(cells, base.stages[layer].response.g.shape)
     if isinstance(stuck, str):
-        g_new = stuck_values(base, layer, stuck)[rows, columns]
+        g_new = stuck_values(base, layer, stuck)[at[:, 0], at[:, 1]]
     else:
-        g_new = conductances("stuck", stuck, rows.shape)
-    dg = (g_new - answers.g[rows, columns])[:, None]
-    members = (rows * answers.g.shape[1] + columns)[:, None]
-    coupling = answers.k_cell[rows, columns][:, None, None]
-    return _voltages(base, layer, members, coupling, dg)
+        g_new = conductances("stuck", stuck, at.shape[:1])
+    return _voltages(base, layer, at, g_new)
 
 
-def _change(base: Baseline, layer: int, stuck: Any, loss: Loss) -> tuple[int, Array]:
-    """The layer's index and what the fault changes each cell by [S]."""
+def _map(
+    kind: str, base: Baseline, layer: int, stuck: Any, loss: Loss, memory: int = MEMORY
+) -> FaultMap:
     if not isinstance(base, Baseline):
         raise TypeError(f"base: got {type(base).__name__}, needs what baseline() returns")
     loss_of(loss, base.net)
     layer = layer_index(layer, len(base.stages))
-    return layer, stuck_values(base, layer, stuck) - base.stages[layer].response.g
+    return _scores(base, stuck_values(base, layer, stuck), layer, kind, loss, memory)
 
 
-@partial(jax.jit, static_argnames=("layer", "loss", "memory"))
-def _by_members(
-    base: Baseline,
-    layer: int,
-    members: Int[Array, "faults k"],
-    coupling: Float[Array, "faults k k"],
-    dg: Float[Array, "faults k"],
-    loss: Loss,
-    memory: int,
+@partial(jax.jit, static_argnames=("layer", "kind", "loss", "memory"))
+def _scores(
+    base: Baseline, g_new: Array, layer: int, kind: str, loss: Loss, memory: int
 ) -> FaultMap:
-    def some(parts: tuple) -> FaultMap:
-        return scores_of(base, _voltages_of(base, layer, *parts), loss)
+    answers, changed = base.stages[layer].response, _changed(base, layer)
+    members, coupling = _faults(answers, kind)
+    *shape, k = members.shape
+    dg = (g_new - answers.g).ravel()[members]
 
-    batch = members_at_once(base, layer, memory)
-    return in_batches(some, (members, coupling, dg), batch)
+    def one(fault: tuple[Array, Array, Array]) -> FaultMap:
+        return scores_of(base, onwards(base, layer, changed(*fault)), loss)
+
+    batch = members.reshape(-1, k), coupling.reshape(-1, k, k), dg.reshape(-1, k)
+    # A line's fault changes all weights: there, side by side is no faster.
+    chunk = members_at_once(base, layer, memory) if k <= 2 else 1
+    return jax.tree.map(lambda x: x.reshape(shape), batch_map(one, batch, chunk=chunk))
 
 
 @partial(jax.jit, static_argnames=("layer",))
-def _voltages(base: Baseline, layer: int, members: Array, coupling: Array, dg: Array) -> Array:
-    return _voltages_of(base, layer, members, coupling, dg)
+def _voltages(base: Baseline, layer: int, at: Array, g_new: Array) -> Array:
+    answers, changed = base.stages[layer].response, _changed(base, layer)
+    rows, columns = at.T
+    members = (rows * answers.g.shape[1] + columns)[:, None]
+    coupling = answers.k_cell[rows, columns][:, None, None]
+    dg = (g_new - answers.g[rows, columns])[:, None]
+    return onwards(base, layer, jax.vmap(changed)(members, coupling, dg))
 
 
-def _voltages_of(
-    base: Baseline, layer: int, members: Array, coupling: Array, dg: Array
-) -> Float[Array, "faults n classes"]:
-    """Output voltages for faults of k cells each, from the products of a few numbers."""
+def _faults(answers: Response, kind: str) -> tuple[np.ndarray, Array]:
+    """The cells of each fault of a kind, (faults..., k), and K between them, (faults..., k, k)."""
+    rows, cols = answers.g.shape
+    cells = np.arange(rows * cols).reshape(rows, cols)
+    if kind == "cell":
+        return cells[..., None], answers.k_cell[..., None, None]
+    if kind == "pair":
+        k = answers.k_rows.reshape(rows, cols // 2, 2, cols // 2, 2)
+        return cells.reshape(rows, cols // 2, 2), jnp.einsum("iapaq->iapq", k)
+    return (cells, answers.k_rows) if kind == "row" else (cells.T, answers.k_cols)
+
+
+def _changed(base: Baseline, layer: int) -> Callable[[Array, Array, Array], Array]:
+    """The voltages (n, outputs) [V] behind a readout's linear steps, of cells (k,) that change."""
     stage = base.stages[layer]
-    answers, gain = stage.response, base.net.layers[layer].readout.gain
-    u = answers.u.reshape(len(answers.u), -1)[:, members]  # (rows, faults, k)
-    push = weights_of_change(gain, answers.l.reshape(len(answers.l), -1))[:, members]
-    seen = jnp.einsum("nr,rfk->fkn", stage.v_in, u)  # cell voltages on the data set
-    moved = jnp.einsum("fjk,fkn->fjn", update_factor(coupling, dg), seen)
-    v_lin = stage.v_lin
-    for k in range(members.shape[1]):  # one or two: a product of matrices would be slower
-        v_lin = v_lin + moved[:, k, :, None] * push[:, :, k].T[:, None, :]
-    return onwards(base, layer, v_lin)
-
-
-@partial(jax.jit, static_argnames=("layer", "loss", "memory"))
-def by_weights(
-    base: Baseline,
-    layer: int,
-    members: Int[Array, "faults k"],
-    coupling: Float[Array, "faults k k"],
-    dg: Float[Array, "faults k"],
-    loss: Loss,
-    memory: int,
-) -> FaultMap:
-    """Loss and accuracy for faults of many cells each, from the change of the layer's weights."""
-    stage = base.stages[layer]
-    answers, gain = stage.response, base.net.layers[layer].readout.gain
+    answers = stage.response
     u = answers.u.reshape(len(answers.u), -1)
-    push = weights_of_change(gain, answers.l.reshape(len(answers.l), -1))
+    push = base.net.layers[layer].fold(answers.l.reshape(len(answers.l), -1))
 
-    def one(part: tuple) -> FaultMap:
-        member, k, change = part
-        moved = update_factor(k[None], change[None])[0] @ u[:, member].T
-        v_lin = stage.v_lin + stage.v_in @ (push[:, member] @ moved).T
-        return scores_of(base, onwards(base, layer, v_lin), loss)
+    def changed(members: Array, coupling: Array, dg: Array) -> Array:
+        factor = update_factor(coupling[None], dg[None])[0]
+        if len(members) > 2:
+            return stage.v_lin + stage.v_in @ (push[:, members] @ factor @ u[:, members].T).T
+        moved, v_lin = factor @ (stage.v_in @ u[:, members]).T, stage.v_lin
+        for k, member in enumerate(members):  # one or two: a product of matrices would be slower
+            v_lin = v_lin + moved[k, :, None] * push[:, member]
+        return v_lin
 
-    return lax.map(one, (members, coupling, dg))
+    return changed

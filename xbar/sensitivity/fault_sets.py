@@ -7,24 +7,19 @@ two is less work, `xbar.sensitivity.cost` says.
 from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Float, Int
 
-from xbar.circuit import Crossbar
-from xbar.sensitivity.baseline import (
-    Baseline,
-    FaultMap,
-    onwards,
-    scores_of,
-    stuck_values,
-    weights_of_change,
-)
+from xbar.batch import batch_map
+from xbar.nn.layer import layer_index
+from xbar.sensitivity.baseline import Baseline, FaultMap, onwards, scores_of, stuck_values
 from xbar.sensitivity.cost import update_is_cheaper
 from xbar.sensitivity.coupling import MAX_BYTES, Coupling, coupling
-from xbar.sensitivity.inputs import cells_of, conductances, layer_index
+from xbar.sensitivity.inputs import cells_of, conductances
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response
 from xbar.sensitivity.update import changed_transfer
@@ -77,9 +72,9 @@ def fault_sets(
         cheaper = update_is_cheaper(g.shape, at.shape[1], len(at), known is not None)
         method = "update" if fits and cheaper else "resolve"
     if method == "resolve":
-        return _resolved(base, layer, at, dg, loss)
+        return _scores(base, None, at, dg, layer, loss)
     known = coupling(base.net.layers[layer].array()) if known is None else known
-    return _updated(base, layer, known, at, dg, loss)
+    return _scores(base, known, at, dg, layer, loss)
 
 
 def changed_transfers(
@@ -139,9 +134,8 @@ def pair_column_faults(
     """
     g_new = stuck_values(base, layer, stuck)
     rows, cols = g_new.shape
-    row = jnp.tile(jnp.arange(rows), 2)
-    col = 2 * jnp.arange(cols // 2)[:, None] + jnp.repeat(jnp.arange(2), rows)
-    cells = jnp.stack([jnp.broadcast_to(row, col.shape), col], axis=-1)
+    cells = np.moveaxis(np.indices((rows, cols)), 0, -1).reshape(rows, cols // 2, 2, 2)
+    cells = cells.transpose(1, 2, 0, 3).reshape(cols // 2, 2 * rows, 2)
     return fault_sets(base, layer, cells, g_new[cells[..., 0], cells[..., 1]], loss)
 
 
@@ -153,37 +147,25 @@ def _transfers(
         at, change = part
         return changed_transfer(response, known.among(at), at, change)
 
-    return lax.map(one, (cells, dg))
+    return batch_map(one, (cells, dg))
 
 
 @partial(jax.jit, static_argnames=("layer", "loss"))
-def _updated(
-    base: Baseline, layer: int, known: Coupling, cells: Array, dg: Array, loss: Loss
+def _scores(
+    base: Baseline, known: Coupling | None, cells: Array, dg: Array, layer: int, loss: Loss
 ) -> FaultMap:
-    answers = base.stages[layer].response
+    """By the update where the coupling is known, else with each array solved anew."""
+    stage, part = base.stages[layer], base.net.layers[layer]
+    array = part.array()
 
-    def one(part: tuple) -> FaultMap:
-        at, change = part
-        return _scores(base, layer, changed_transfer(answers, known.among(at), at, change), loss)
+    def one(sets: tuple) -> FaultMap:
+        at, change = sets
+        if known is None:
+            # Added, so that a cell that fills up a set leaves one that changes alone.
+            g = jnp.maximum(array.g.at[at[:, 0], at[:, 1]].add(change), 0)  # rounding may pass 0
+            t = transfer(eqx.tree_at(lambda array: array.g, array, g))
+        else:
+            t = changed_transfer(stage.response, known.among(at), at, change)
+        return scores_of(base, onwards(base, layer, stage.v_in @ part.fold(t).T), loss)
 
-    return lax.map(one, (cells, dg))
-
-
-@partial(jax.jit, static_argnames=("layer", "loss"))
-def _resolved(base: Baseline, layer: int, cells: Array, dg: Array, loss: Loss) -> FaultMap:
-    array = base.net.layers[layer].array()
-
-    def one(part: tuple) -> FaultMap:
-        at, change = part
-        # Added, so that a cell that fills up a set leaves one that changes alone.
-        g = array.g.at[at[:, 0], at[:, 1]].add(change)
-        t = transfer(Crossbar(jnp.maximum(g, 0), array.wires))  # rounding may pass zero
-        return _scores(base, layer, t, loss)
-
-    return lax.map(one, (cells, dg))
-
-
-def _scores(base: Baseline, layer: int, t: Array, loss: Loss) -> FaultMap:
-    """Loss and accuracy with another transfer matrix in one layer."""
-    w = weights_of_change(base.net.layers[layer].readout.gain, t)
-    return scores_of(base, onwards(base, layer, base.stages[layer].v_in @ w.T), loss)
+    return batch_map(one, (cells, dg))

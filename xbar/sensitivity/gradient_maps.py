@@ -1,47 +1,31 @@
 """Gradient of a loss with respect to every cell, wire segment and amplifier of a network.
 
-A change of a transfer matrix is a product of two cell voltages, or of two segment currents (see
-`xbar.sensitivity.response`, `xbar.solvers.sweep.bit_line`):
+By JAX, through the one forward pass and the derivative rule of the transfer matrix
+(`xbar.solvers`): whatever the readout is, however many inputs. An amplifier has two numbers that
+matter, its gain R_f / (1 + a) and its input resistance R_f a / (1 + a), with a = 1/A, A the
+open-loop gain; so
 
-    dT[o,k] = sum_cells l_o[c] u_k[c] dg[c] - sum_segments i_o[s] i_k[s] dr[s]
+    dL/dR_f = (dL/dgain + a dL/dr_in) / (1 + a)      dL/da = R_f (dL/dr_in - dL/dgain) / (1 + a)^2
 
-with `l_o`, `i_o` the voltages and currents for 1 V in series with column o, and `u_k`, `i_k` those
-for 1 V on row k. Weighted by the derivative of the loss with respect to T, which the chain rule
-gives, the sum over k is the answer to one drive of all rows per output. So the gradient of a data
-set costs two drives per pair of columns beside the factors that T needs, however many inputs.
+which is finite for ideal amplifiers, too. r_in adds to the sense resistance: dL/dr_in is the sum of
+those over the columns.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import is_concrete
-from xbar.circuit import RESULTS
+from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
-from xbar.nn import Layer, Network
-from xbar.sensitivity.column_gradient import (
-    Slopes,
-    column_gradient,
-    differences_of,
-    pulled_pairs,
-)
+from xbar.nn import AbstractStep, Layer, Network, Prepared, Readout, Transimpedance, forward
 from xbar.sensitivity.inputs import labelled
 from xbar.sensitivity.losses import Loss, loss_of
-from xbar.sensitivity.sweep import sweep
-from xbar.solve import legal_problem
-from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.auto import TILED_SIDE
-from xbar.solvers.base import Problem
-from xbar.solvers.lines import BIT, WORD, running_sum
-
-Differences = Float[Array, "pairs rows"]
-# From the derivatives with respect to W to those with respect to elements.
-ByDifferences = Callable[[Differences], Slopes]
+from xbar.solvers import AbstractSolver
 
 
 @final
@@ -54,8 +38,10 @@ class LayerGradient(eqx.Module):
         bit_line: of the segment below each cell, (rows, cols) [loss/ohm]; None if left out.
         source: of each driver's resistance, (rows,) [loss/ohm].
         sense: of each sense resistance, (cols,) [loss/ohm].
-        r_f: of the feedback resistance that all amplifiers of the array have, () [loss/ohm].
-        inverse_gain: of their 1/A, A the open-loop gain, () [loss]; at 0 for ideal amplifiers.
+        r_f: of the feedback resistance, () or one per output, (outputs,) [loss/ohm]; None where the
+            amplifiers are no `Transimpedance`.
+        inverse_gain: of the amplifiers' 1/A, A the open-loop gain, () [loss]; at 0 for ideal ones;
+            None as r_f.
     """
 
     g: Float[Array, "rows cols"]
@@ -63,8 +49,8 @@ class LayerGradient(eqx.Module):
     bit_line: Float[Array, "rows cols"] | None
     source: Float[Array, " rows"]
     sense: Float[Array, " cols"]
-    r_f: Float[Array, ""]
-    inverse_gain: Float[Array, ""]
+    r_f: Float[Array, "..."] | None
+    inverse_gain: Float[Array, ""] | None
 
 
 @final
@@ -94,8 +80,9 @@ def gradients(
 ) -> Gradients:
     """Derivative of a loss over a data set with respect to every circuit element.
 
-    All layers at once, through the activations of the later ones. Works under `jit` and `vmap`;
-    for many networks, `xb.batch_map(lambda net: gradients(net, x, labels), nets)`.
+    All layers at once, through the activations of the later ones; converters count as the identity
+    within their range, noise as 0. Works under `jit` and `vmap`; for many networks,
+    `xb.batch_map(lambda net: gradients(net, x, labels), nets)`.
 
     Args:
         net: the network, healthy or defective.
@@ -103,9 +90,8 @@ def gradients(
         labels: the class of each, (n,).
         loss: "cross_entropy", "margin", or a function of voltages (n, classes) [V] and labels,
             returning (); compiled once per function object.
-        segments: whether to find those of the segments of the lines; drivers, sense resistances and
-            amplifiers take no work of their own, segments do.
-        solver: of the arrays; None for a sweep over their columns, the fastest.
+        segments: whether to find those of the segments of the lines.
+        solver: of the arrays; None for the default.
         throw: raise where something missed its tolerance; inside `jit` the numbers are NaN.
 
     Returns:
@@ -117,15 +103,39 @@ def gradients(
     """
     x, labels = labelled(net, x, labels)
     loss_of(loss, net)
-    found = _gradients(net, x, labels, loss, segments, solver)
-    if throw and is_concrete(found.loss):
-        sound = jax.tree.map(lambda leaf: bool(jnp.all(jnp.isfinite(leaf))), found)
-        if not all(jax.tree.leaves(sound)):
-            raise RuntimeError(
-                "gradients: a transfer matrix or its derivative missed its tolerance, or the loss "
-                "is not finite; try solver=xbar.CG()"
-            )
+    found, sound = _gradients(net.without_noise(), x, labels, loss, segments, solver)
+    if throw and is_concrete(sound) and not sound:
+        raise RuntimeError(
+            "gradients: a transfer matrix or its derivative missed its tolerance, or the loss is "
+            "not finite; try solver=xbar.CG()"
+        )
     return found
+
+
+@final
+class _Scaled(AbstractStep):
+    """Amplifier voltages times a factor of 1, for the derivative with respect to the gain."""
+
+    factor: Array
+
+    @property
+    def linear(self) -> bool:
+        """Yes."""
+        return True
+
+    def volts(self, x: Array, key: PRNGKeyArray | None = None) -> Array:
+        """Times the factor of the column's pair."""
+        return x * jnp.repeat(self.factor, 2)
+
+
+class _Elements(eqx.Module):
+    """What derivatives are taken with respect to, each of its own size."""
+
+    g: Array
+    segments: tuple[Array, Array]
+    source: Array
+    sense: Array
+    factor: Array  # of each pair's gain
 
 
 @partial(jax.jit, static_argnames=("loss", "segments", "solver"))
@@ -136,90 +146,55 @@ def _gradients(
     loss: Loss,
     segments: bool,
     solver: AbstractSolver | None,
-) -> Gradients:
-    solved = (_solved(layer, segments, solver) for layer in net.layers)
-    differences, back = zip(*solved, strict=True)
-    gains = [layer.readout.gain for layer in net.layers]
+) -> tuple[Gradients, Array]:
+    parts = [_elements(layer) for layer in net.layers]
+    every = jax.tree.map(lambda _: True, parts[0])
+    asked = eqx.tree_at(lambda p: p.segments, every, (segments, segments))
+    chosen, fixed = eqx.partition(parts, [asked] * len(parts))
 
-    def of(differences: tuple[Array, ...], gains: list[Array]) -> tuple[Array, Array]:
-        v = net.k_in * x
-        for layer, w, gain in zip(net.layers, differences, gains, strict=True):
-            v_tia = layer.readout.clip(gain * (layer.row_voltages(v) @ w.T))
-            v = layer.activate(v_tia)
+    def of(chosen: list[_Elements]) -> tuple[Array, Array]:
+        made = zip(net.layers, eqx.combine(chosen, fixed), strict=True)
+        layers = [_with(layer, part) for layer, part in made]
+        arrays = [Prepared(layer.transfer(solver)) for layer in layers]
+        v = forward(layers, arrays, net.input_volts(x))[-1].v_out
         return loss_of(loss, net)(v, labels), v
 
-    slopes = jax.value_and_grad(of, argnums=(0, 1), has_aux=True)
-    (value, voltages), (by_w, by_gain) = slopes(differences, gains)
-    layers = tuple(
-        _whole(layer, slopes_of(w), gain)
-        for layer, slopes_of, w, gain in zip(net.layers, back, by_w, by_gain, strict=True)
-    )
-    return Gradients(value, accuracy(voltages, labels), layers)
+    (value, voltages), slopes = jax.value_and_grad(of, has_aux=True)(chosen)
+    slopes = jax.tree.map(lambda slope: jnp.where(jnp.isfinite(value), slope, jnp.nan), slopes)
+    layers = tuple(_whole(*part) for part in zip(net.layers, slopes, strict=True))
+    found = Gradients(value, accuracy(voltages, labels), layers)
+    sound = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(found)]
+    return found, jnp.all(jnp.stack(sound))
 
 
-def _whole(layer: Layer, slopes: Slopes, by_gain: Array) -> LayerGradient:
+def _elements(layer: Layer) -> _Elements:
+    g, wires = layer.pairs.interleave(), layer.wires
+    rows, cols = g.shape
+    lines = jnp.broadcast_to(wires.word_line, g.shape), jnp.broadcast_to(wires.bit_line, g.shape)
+    source, sense = jnp.broadcast_to(wires.source, rows), jnp.broadcast_to(wires.sense, cols)
+    return _Elements(g, lines, source, sense, jnp.ones(cols // 2, g.dtype))
+
+
+def _with(layer: Layer, part: _Elements) -> Layer:
+    """The layer with elements in it."""
+    first, *rest = layer.readout.steps
+    readout = Readout.of([first, _Scaled(part.factor), *rest])
+    pairs = Pairs(part.g[:, 0::2], part.g[:, 1::2])
+    lines = (*part.segments, part.source, part.sense)
+    where = lambda w: (w.word_line, w.bit_line, w.source, w.sense)  # noqa: E731
+    wires = eqx.tree_at(where, layer.wires, lines)
+    return eqx.tree_at(lambda a: (a.pairs, a.wires, a.readout), layer, (pairs, wires, readout))
+
+
+def _whole(layer: Layer, slopes: _Elements) -> LayerGradient:
     """With the amplifiers."""
-    # Their gain is R_f / (1 + a), and R_f a / (1 + a) adds to the sense resistance, with a = 1/A.
-    r_f, a = layer.readout.r_f, 1 / layer.readout.open_loop_gain
-    by_sense = jnp.sum(slopes.sense)
-    return LayerGradient(
-        g=slopes.g,
-        word_line=slopes.word_line,
-        bit_line=slopes.bit_line,
-        source=slopes.source,
-        sense=slopes.sense,
-        r_f=(by_gain + a * by_sense) / (1 + a),
-        inverse_gain=r_f * (by_sense - by_gain) / (1 + a) ** 2,
-    )
-
-
-def _solved(
-    layer: Layer, segments: bool, solver: AbstractSolver | None
-) -> tuple[Differences, ByDifferences]:
-    """W of a layer's array, T_plus - T_minus, and what leads back from it to the elements."""
-    array = layer.array()
-    problem, result = legal_problem(array, array.dtype)
-    if solver is None and min(problem.g.shape) <= TILED_SIDE:
-        # The factors of T serve the gradient as well.
-        swept = sweep(problem)
-        drawn = pulled_pairs(swept)
-        w = differences_of(drawn)
-        slopes = partial(column_gradient, swept, drawn, problem.g, segments)
-    else:
-        solver = Auto() if solver is None else solver
-        state = solver.factor(problem)
-        t, ok = solver.transfer(problem)
-        w = jnp.where(ok, t[0::2] - t[1::2], jnp.nan)
-        slopes = partial(_by_drives, solver, state, problem, segments)
-    return jnp.where(result == RESULTS.successful, w, jnp.nan), slopes
-
-
-def _by_drives(
-    solver: AbstractSolver,
-    state: Any,
-    problem: Problem,
-    segments: bool,
-    by_w: Float[Array, "pairs rows"],
-) -> Slopes:
-    """As `column_gradient`, by any solver: two drives per pair."""
-    rows, cols = problem.g.shape
-    size = jnp.max(jnp.abs(by_w), axis=1)
-    size = jnp.where(size > 0, size, 1)  # drives of one size: all are checked together
-    pulled = jnp.repeat(jnp.eye(cols // 2, dtype=by_w.dtype), 2, axis=1)
-    pulled = pulled * jnp.tile(jnp.array([1, -1], by_w.dtype), cols // 2)
-    drives = [pulled[:, None, :], (by_w / size[:, None])[:, :, None]]
-    e = jnp.concatenate([jnp.broadcast_to(d, (cols // 2, rows, cols)) for d in drives])
-    answer = solver.cell_voltages(state, problem, e)
-    u = jnp.where(answer.ok[:, None, None], answer.u, jnp.nan)
-    both = u[: cols // 2], u[cols // 2 :] * size[:, None, None]
-    i_cell = [problem.g * v for v in both]
-    source, sense = (-_product(*(jnp.sum(i, axis) for i in i_cell)) for axis in (WORD, BIT))
-    word = bit = None
-    if segments:
-        word = -_product(*(running_sum(i, WORD, reverse=True) for i in i_cell))
-        bit = -_product(*(running_sum(i, BIT) for i in i_cell))
-    return Slopes(_product(*both), source, sense, word, bit)
-
-
-def _product(a: Float[Array, "pairs *elements"], b: Float[Array, "pairs *elements"]) -> Array:
-    return jnp.sum(a * b, axis=0)
+    found = (slopes.g, *slopes.segments, slopes.source, slopes.sense)
+    amplifier = layer.readout.amplifier
+    if not isinstance(amplifier, Transimpedance):
+        return LayerGradient(*found, None, None)
+    r_f, a = amplifier.r_f, 1 / amplifier.open_loop_gain
+    by_gain = slopes.factor / amplifier.gain  # of each output
+    by_r_in = slopes.sense[0::2] + slopes.sense[1::2]
+    by_r_f = (by_gain + a * by_r_in) / (1 + a)
+    by_a = jnp.sum(r_f * (by_r_in - by_gain) / (1 + a) ** 2)
+    return LayerGradient(*found, by_r_f if r_f.ndim else jnp.sum(by_r_f), by_a)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
-from xbar.checks import checked, finite_from_0, is_concrete
+from xbar.checks import cast, checked, finite_from_0, is_concrete, on_device, warn_of_ohms
 from xbar.nn import Network
 
 
@@ -26,7 +27,7 @@ def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"
     x_ = checked("x", x, "finite numbers", np.isfinite)
     if x_.ndim != 2 or x_.shape[1] != inputs or x_.shape[0] == 0:
         raise ValueError(f"x: got shape {x_.shape}, needs (n, {inputs}), n at least 1")
-    labels_ = jnp.asarray(labels)
+    labels_ = _integers(labels)
     if labels_.shape != x_.shape[:1] or not jnp.issubdtype(labels_.dtype, jnp.integer):
         raise ValueError(
             f"labels: got {labels_.dtype} {labels_.shape}, needs integers ({len(x_)},), one per "
@@ -36,18 +37,7 @@ def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"
         host = np.asarray(labels_)
         if len(wrong := host[(host < 0) | (host >= classes)]):
             raise ValueError(f"labels: got {wrong[0]}, needs 0..{classes - 1}, one per output")
-    return x_.astype(net.k_in.dtype), labels_
-
-
-def layer_index(layer: int, count: int) -> int:
-    """A layer's index from 0 on; negative ones count from the end.
-
-    Raises:
-        ValueError: no such layer.
-    """
-    if not isinstance(layer, int | np.integer) or not -count <= layer < count:
-        raise ValueError(f"layer: got {layer!r}, needs 0..{count - 1}")
-    return int(layer) % count
+    return cast(x_, net.k_in.dtype), labels_
 
 
 def cells_of(cells: Any, shape: tuple[int, ...]) -> Int[Array, "*sets k 2"]:
@@ -56,7 +46,7 @@ def cells_of(cells: Any, shape: tuple[int, ...]) -> Int[Array, "*sets k 2"]:
     Raises:
         ValueError: no integers, no pairs, or a concrete index that is out of range.
     """
-    array = jnp.asarray(cells)
+    array = _integers(cells)
     if not jnp.issubdtype(array.dtype, jnp.integer) or array.ndim < 2 or array.shape[-1] != 2:
         raise ValueError(
             f"cells: got {array.dtype} {array.shape}, needs integers (k, 2), row and column each"
@@ -82,4 +72,10 @@ def conductances(name: str, value: Any, shape: tuple[int, ...]) -> Float[Array, 
     ends = zip(reversed(g.shape), reversed(shape), strict=False)
     if g.ndim > len(shape) or any(n not in (1, m) for n, m in ends):
         raise ValueError(f"{name}: got shape {g.shape}, needs one that fits {shape}")
+    warn_of_ohms(name, value, "1 / resistance")
     return jnp.broadcast_to(g, shape)
+
+
+def _integers(values: Any) -> Array:
+    """As a JAX array, without compiling anything for known ones."""
+    return values if isinstance(values, jax.Array) else on_device(values)

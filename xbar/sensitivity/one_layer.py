@@ -8,8 +8,8 @@ from jaxtyping import Array, Float, Int
 
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
-from xbar.nn import Layer, Network
-from xbar.sensitivity.inputs import layer_index
+from xbar.nn import Layer, Network, Prepared, forward
+from xbar.nn.layer import layer_index
 from xbar.sensitivity.losses import Loss, loss_of
 
 
@@ -54,6 +54,7 @@ class OneLayer(eqx.Module):
         """
         layer = layer_index(layer, len(network.layers))
         loss_of(loss, network)  # raises now what is wrong
+        network = network.without_noise()
         transfers = network.transfers()
         v = network.voltages(transfers, x)[layer].v_in[..., :-1]
         return OneLayer(network, layer, v, transfers[layer + 1 :], jnp.asarray(labels), loss)
@@ -69,10 +70,8 @@ class OneLayer(eqx.Module):
         NaN where the array could not be solved within the solver's tolerance.
         """
         layer = eqx.tree_at(lambda part: part.pairs, self.layer, pairs)
-        v = layer.apply(layer.transfer(), self.v).v_out
-        for part, t in zip(self.network.layers[self.index + 1 :], self.transfers, strict=True):
-            v = part.apply(t, v).v_out
-        return v
+        arrays = [Prepared(t) for t in (layer.transfer(), *self.transfers)]
+        return forward([layer, *self.network.layers[self.index + 1 :]], arrays, self.v)[-1].v_out
 
     def scores(self, pairs: Pairs) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Loss and accuracy of the data set with other pairs in the layer; NaN as `voltages`."""

@@ -21,7 +21,7 @@ from xbar.devices import AbstractFault, AbstractMask
 from xbar.devices.mapping import Pairs, Window
 from xbar.devices.masks import cell_centres
 from xbar.nn import Network
-from xbar.sensitivity.inputs import layer_index
+from xbar.nn.layer import layer_index
 
 
 def membership(

@@ -9,22 +9,22 @@ ascent alone: what any function here reports is the loss with the exact mask.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from xbar.batch import batch_map
 from xbar.checks import checked
 from xbar.devices import PLACEMENTS, AbstractFault, inject, placed_mask
+from xbar.devices.mapping import Pairs
 from xbar.sensitivity.one_layer import OneLayer
 from xbar.sensitivity.smooth_masks import blend, membership
 
 Positions = Float[Array, "n dims"]
 
-# Places that are compiled for and solved together: any number of them is then one compilation. An
-# accelerator works on a block side by side, a CPU on one place after the other.
+# Places in one call of the compiled program: any number of them is then one compilation.
 BLOCK = 32
 
 
@@ -211,8 +211,7 @@ def ascend(
     known = jnp.where(jnp.isfinite(screened.loss), screened.loss, -jnp.inf)
     first = jnp.argsort(-known)[: ascent.starts]
     starts = jax.tree.map(lambda values: values[first], screened)
-    numbers = (target, defect.fault, defect.key)
-    climbed = _ascend(numbers, starts.positions, defect.shape, defect.coverage, ascent)
+    climbed = batch_map(_climb, starts.positions, target, *_parts(defect), ascent)
     ends = place(target, defect, climbed)
     higher = jnp.where(jnp.isnan(starts.loss), True, ends.loss > starts.loss)
     return Places(
@@ -240,7 +239,7 @@ def place(target: OneLayer, defect: Defect, positions: Positions) -> Places:
     at = checked("positions", positions, "values in 0..1", lambda p: (p >= 0) & (p <= 1), 2)
     if at.shape[1] != dims:
         raise ValueError(f"positions: got shape {at.shape}, needs (n, {dims}) for {defect.shape}")
-    return Places(at, *in_blocks(_place, target, defect, at))
+    return Places(at, *batch_map(_scores_at, at, target, *_parts(defect), block=BLOCK))
 
 
 def voltages_at(
@@ -251,52 +250,39 @@ def voltages_at(
     Returns:
         (n, images, classes) [V]; NaN where the array could not be solved.
     """
-    return in_blocks(_voltages_at, target, defect, jnp.asarray(positions))
+    at = jnp.asarray(positions)
+    return batch_map(_voltages_at, at, target, *_parts(defect), block=BLOCK)
 
 
-def in_blocks(compiled: Any, target: OneLayer, defect: Defect, positions: Positions) -> Any:
-    """A compiled function of places, block by block; the last block is filled up."""
-    numbers, found = (target, defect.fault, defect.key), []
-    for first in range(0, len(positions), BLOCK):
-        at = jnp.minimum(first + jnp.arange(BLOCK), len(positions) - 1)
-        found.append(compiled(numbers, positions[at], defect.shape, defect.coverage))
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[: len(positions)], *found)
+Parts = tuple[str, AbstractFault, float | int | None, PRNGKeyArray | None]
 
 
-@eqx.filter_jit
-def _voltages_at(numbers: Any, positions: Array, shape: str, coverage: float | None) -> Array:
-    target, fault, key = numbers
-
-    def one(position: Array) -> Array:
-        mask = placed_mask(shape, position, coverage)
-        return target.voltages(inject(target.layer.pairs, mask, fault, target.layer.window, key))
-
-    return _each(one, positions)
+def _parts(defect: Defect) -> Parts:
+    """As JAX takes it: words and numbers that are fixed, arrays that are not."""
+    return defect.shape, defect.fault, defect.coverage, defect.key
 
 
-@eqx.filter_jit
-def _place(
-    numbers: Any, positions: Array, shape: str, coverage: float | None
-) -> tuple[Array, Array]:
-    target, fault, key = numbers
-
-    def one(position: Array) -> tuple[Array, Array]:
-        mask = placed_mask(shape, position, coverage)
-        return target.scores(inject(target.layer.pairs, mask, fault, target.layer.window, key))
-
-    return _each(one, positions)
+def _broken(position: Array, target: OneLayer, parts: Parts) -> Pairs:
+    shape, fault, coverage, key = parts
+    mask = placed_mask(shape, position, coverage)
+    return inject(target.layer.pairs, mask, fault, target.layer.window, key)
 
 
-@eqx.filter_jit
-def _ascend(
-    numbers: Any, starts: Array, shape: str, coverage: float | None, ascent: Ascent
-) -> Array:
-    target, fault, key = numbers
-    layer = target.layer
-    wraps = jnp.array(PLACEMENTS[shape].wraps)
+def _voltages_at(position: Array, target: OneLayer, *parts: Any) -> Array:
+    return target.voltages(_broken(position, target, parts))
+
+
+def _scores_at(position: Array, target: OneLayer, *parts: Any) -> tuple[Array, Array]:
+    return target.scores(_broken(position, target, parts))
+
+
+def _climb(start: Array, target: OneLayer, *parts: Any) -> Array:
+    """Where Adam leads from one start."""
+    shape, fault, coverage, key, ascent = parts
+    layer, wraps = target.layer, jnp.array(PLACEMENTS[shape].wraps)
     optimiser = optax.adam(optax.cosine_decay_schedule(ascent.learning_rate, ascent.steps))
     temperatures = jnp.asarray(
-        np.geomspace(ascent.hot, ascent.cold, ascent.steps), dtype=starts.dtype
+        np.geomspace(ascent.hot, ascent.cold, ascent.steps), dtype=start.dtype
     )
 
     def soft_loss(position: Array, temperature: Array) -> Array:
@@ -312,14 +298,5 @@ def _ascend(
         moved = optax.apply_updates(position, updates)
         return (jnp.where(wraps, moved % 1, jnp.clip(moved, 0, 1)), state), None
 
-    def climb(start: Array) -> Array:
-        (end, _), _ = jax.lax.scan(step, (start, optimiser.init(start)), temperatures)
-        return end
-
-    return _each(climb, starts)
-
-
-def _each(function: Any, rows: Array) -> Any:
-    """Map a function over rows; called while JAX traces."""
-    lanes = None if jax.default_backend() == "cpu" else min(BLOCK, len(rows))
-    return jax.lax.map(function, rows, batch_size=lanes)
+    (end, _), _ = jax.lax.scan(step, (start, optimiser.init(start)), temperatures)
+    return end

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from xbar.batch import batch_map
 from xbar.devices import StuckCells
 
 
@@ -86,17 +87,18 @@ def predicted_sample(
         ValueError: as `predicted_moments`.
     """
     _check(rates)
-    return _sample(effects, rates, jax.random.split(key, circuits))
+    return batch_map(_sum, jax.random.split(key, circuits), effects, rates)
 
 
-@eqx.filter_jit
-def _sample(effects: Effects, rates: Rates, keys: Array) -> Array:
-    def one(key: Array) -> Array:
-        draw = jax.random.uniform(key, effects.on.shape, effects.on.dtype)
-        on, off = draw < rates.on, draw >= 1 - rates.off
-        return effects.healthy + jnp.sum(jnp.where(on, effects.on, jnp.where(off, effects.off, 0)))
+def _sum(key: PRNGKeyArray, effects: Effects, rates: Rates) -> Array:
+    nothing = jnp.zeros_like(effects.on)
+    return effects.healthy + jnp.sum(_drawn(key, rates, effects.on, effects.off, nothing))
 
-    return jax.lax.map(one, keys)
+
+def _drawn(key: PRNGKeyArray, rates: Rates, on: Array, off: Array, healthy: Array) -> Array:
+    """Each cell on, off or healthy, by one draw: higher rates contain the faults of lower ones."""
+    draw = jax.random.uniform(key, healthy.shape, healthy.dtype)
+    return jnp.where(draw < rates.on, on, jnp.where(draw >= 1 - rates.off, off, healthy))
 
 
 def drawn_circuits(
@@ -122,12 +124,12 @@ def drawn_circuits(
         ValueError: as `predicted_moments`.
     """
     _check(rates)
+    return _circuits(keys, rates, g_on, g_off, g)
 
-    def one(key: Array) -> Array:
-        draw = jax.random.uniform(key, g.shape, g.dtype)
-        return jnp.where(draw < rates.on, g_on, jnp.where(draw >= 1 - rates.off, g_off, g))
 
-    return jax.vmap(one)(keys)
+@eqx.filter_jit
+def _circuits(keys: Array, rates: Rates, *cells: Array) -> Float[Array, "circuits cells"]:
+    return jax.vmap(lambda key: _drawn(key, rates, *cells))(keys)
 
 
 def _check(rates: Rates) -> None:

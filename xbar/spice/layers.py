@@ -1,15 +1,16 @@
 """Layers and networks as SPICE netlists: arrays, their amplifiers, rails and activations.
 
-The amplifier of column j is one of two circuits. Ideal (infinite gain): a virtual ground, and the
-output voltage `R_f i` from a current-controlled source. With open-loop gain A: an amplifier
-`v_amp = -A v_inv` with R_f from its output back to its inverting input, so that
+The readout's steps write their own circuits (`xbar.nn.readout`). The amplifier of column j is one
+of two. Ideal (infinite gain): a virtual ground, and the output voltage `R_f i` from a
+current-controlled source. With open-loop gain A: an amplifier `v_amp = -A v_inv` with R_f from its
+output back to its inverting input, so that
 
     i = (v_inv - v_amp) / R_f = v_inv (1 + A) / R_f        v_inv = i R_f / (1 + A)
     v_amp = -A v_inv = -R_f i / (1 + 1/A)
 
-which is xbar's `Readout`: R_f / (1 + A) in series with the sense resistance, and the factor
+which is xbar's `Transimpedance`: R_f / (1 + A) in series with the sense resistance, and the factor
 1 / (1 + 1/A). The difference of the two columns of a pair goes through the rails, then the
-activation.
+activation. Converters have no netlist.
 
 ngspice rewrites the numbers in a behavioural source with 11 digits ("%18.10e"). So behavioural
 sources here hold no numbers but 0 and 1/2: gains and scales are linear controlled sources, rails
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from xbar.activations import ACTIVATIONS
 from xbar.checks import is_concrete
 from xbar.circuit import Crossbar
 from xbar.nn import Layer, Network
@@ -170,66 +172,25 @@ def _layer_lines(chain: Chain, index: int, faults: Any) -> Lines:
         f"Vin_{tag}{bias} {names.drive[bias]} 0 {number(layer.v_bias)}",
     ]
     lines += array_lines(values_of(bare(layer)), names.drive, names.ends, layer=tag, faults=faults)
-    return lines + _amplifiers(layer, names) + _activation(layer, names)
-
-
-def _amplifiers(layer: Layer, names: LayerNames) -> Lines:
-    tag, readout = names.tag, layer.readout
-    r_f, gain = number(readout.r_f), float(readout.open_loop_gain)
-    v_min, v_max = float(readout.v_min), float(readout.v_max)
-    railed = np.isfinite(v_min) or np.isfinite(v_max)
-    lines = [f"* amplifiers: R_f = {r_f} ohm, open-loop gain {gain:g}, rails {v_min:g}, {v_max:g}"]
-    for j, end in enumerate(names.ends):
-        if np.isinf(gain):
-            lines.append(f"Vout_{tag}{j} {end} 0 0")
-        else:
-            lines += [
-                f"Vout_{tag}{j} {end} {tag}inv_{j} 0",
-                f"Rf_{tag}{j} {tag}inv_{j} {tag}amp_{j} {r_f}",
-                f"Eamp_{tag}{j} {tag}amp_{j} 0 0 {tag}inv_{j} {number(gain)}",
-            ]
-    for o, tia in enumerate(names.v_tia):
-        plus, minus = 2 * o, 2 * o + 1
-        node = f"{tag}raw_{o}" if railed else tia
-        if np.isinf(gain):
-            lines += [
-                f"Hplus_{tag}{o} {tag}pos_{o} 0 Vout_{tag}{plus} {r_f}",
-                f"Hminus_{tag}{o} {node} {tag}pos_{o} Vout_{tag}{minus} -{r_f}",
-            ]
-        else:
-            lines.append(f"Ediff_{tag}{o} {node} 0 {tag}amp_{minus} {tag}amp_{plus} 1")
-    return lines + (_rails(tag, names.v_tia, v_min, v_max) if railed else [])
-
-
-def _rails(tag: str, v_tia: list[str], v_min: float, v_max: float) -> Lines:
-    lines = ["* rails"]
-    clipped = "v({tag}raw_{o})"
-    if np.isfinite(v_min):
-        lines.append(f"Vlow_{tag}0 {tag}low 0 {number(v_min)}")
-        clipped = f"max({clipped}, v({tag}low))"
-    if np.isfinite(v_max):
-        lines.append(f"Vhigh_{tag}0 {tag}high 0 {number(v_max)}")
-        clipped = f"min({clipped}, v({tag}high))"
-    for o, node in enumerate(v_tia):
-        lines.append(f"Brail_{tag}{o} {node} 0 v = {clipped.format(tag=tag, o=o)}")
-    return lines
+    if layer.dac is not None:
+        raise ValueError("layer: got a DAC at its rows, which has no netlist")
+    lines += layer.readout.netlist(tag, names.ends, names.v_tia, number)
+    return lines + _activation(layer, names)
 
 
 def _activation(layer: Layer, names: LayerNames) -> Lines:
     tag, kind = names.tag, layer.activation
     if kind is None:
         return ["* no activation"]
-    lines = [f"* activation: {kind}, {number(layer.k)} volts per unit"]
+    if not isinstance(kind, str):
+        raise ValueError(f"activation: got a function, needs one of {list(ACTIVATIONS)} for SPICE")
+    lines, phi = [f"* activation: {kind}, {number(layer.k)} volts per unit"], ACTIVATIONS[kind]
     for o, (tia, act) in enumerate(zip(names.v_tia, names.v_out, strict=True)):
-        if kind == "relu":  # the volts per unit cancel
-            lines.append(f"Bact_{tag}{o} {act} 0 v = max(v({tia}), 0)")
+        if phi.homogeneous:  # the volts per unit cancel
+            lines.append(f"Bact_{tag}{o} {act} 0 v = {phi.spice.format(v=f'v({tia})')}")
             continue
-        unit, phi = f"{tag}unit_{o}", f"{tag}phi_{o}"
+        unit, out = f"{tag}unit_{o}", f"{tag}phi_{o}"
         lines.append(f"Eunit_{tag}{o} {unit} 0 {tia} 0 {number(1 / float(layer.k))}")
-        lines.append(f"Bact_{tag}{o} {phi} 0 v = {PHI[kind].format(v=f'v({unit})')}")
-        lines.append(f"Eact_{tag}{o} {act} 0 {phi} 0 {number(layer.k)}")
+        lines.append(f"Bact_{tag}{o} {out} 0 v = {phi.spice.format(v=f'v({unit})')}")
+        lines.append(f"Eact_{tag}{o} {act} 0 {out} 0 {number(layer.k)}")
     return lines
-
-
-# The sigmoid as a tanh cannot overflow.
-PHI = {"tanh": "tanh({v})", "sigmoid": "0.5 + 0.5 * tanh(0.5 * {v})"}

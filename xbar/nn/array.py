@@ -1,0 +1,166 @@
+"""One array with the inputs of its amplifiers: voltages in, currents out.
+
+    i = T v                       cells that are linear: T, found once, serves every input
+    i = solve(v)                  any cells: each input by itself
+
+Both ways answer the same call, `currents`, and whatever stands above an array asks no more of it.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, final, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from xbar.circuit import Crossbar, Solution, Wires
+from xbar.devices.mapping import Pairs
+from xbar.nn.readout import Readout
+from xbar.solve import solve, transfer
+from xbar.solvers import AbstractSolver
+
+Volts = Float[jax.Array, "*n driven"]  # all rows, or all but the last
+Currents = Float[jax.Array, "*n columns"]
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """Whatever knows the currents of an array: `Array`, `Prepared`."""
+
+    def currents(self, v: Volts, last: Float[jax.Array, ""] | None = None) -> Currents:
+        """Column currents (+, -, +, -) of row voltages.
+
+        Args:
+            v: row voltages, (..., rows) [V]; one less with `last`.
+            last: voltage of the last row for all inputs, () [V]; None where v has it.
+
+        Returns:
+            (..., 2 * outputs) [A].
+        """
+        ...
+
+
+@final
+class Array(eqx.Module):
+    """Differential pairs with their wires and the amplifiers that they see.
+
+    ```python
+    array = Array(pairs, xb.Wires(1.0, 1.0), Readout(r_f=1e5))
+    array.currents(v)             # solved for these inputs
+    array.prepare().currents(v)   # by the transfer matrix: the same, for any number of inputs
+    ```
+
+    Args:
+        pairs: the cells, faults and all, (rows, outputs) [S].
+        wires: without the amplifiers' input resistance [ohm].
+        readout: whose amplifiers' input resistance the array sees.
+        cells: from conductances (rows, 2 * outputs) [S] to the law that the cells obey; None for
+            ohmic cells.
+    """
+
+    pairs: Pairs
+    wires: Wires
+    readout: Readout
+    cells: Callable[[Any], Any] | None = eqx.field(static=True, default=None)
+
+    def crossbar(self) -> Crossbar:
+        """The circuit that is solved: (rows, 2 * outputs) cells, and amplifier inputs."""
+        g, sense = _built(self.pairs, self.wires, self.readout)
+        wires = eqx.tree_at(lambda wires: wires.sense, self.wires, sense)
+        return Crossbar(g if self.cells is None else self.cells(g), wires)
+
+    def solve(
+        self, v: Volts, solver: AbstractSolver | None = None, *, throw: bool = True
+    ) -> Solution:
+        """Every node for row voltages (..., rows) [V], no or one leading axis; as `xbar.solve`."""
+        return solve(self.crossbar(), v.T, solver, throw=throw)
+
+    def currents(
+        self,
+        v: Volts,
+        last: Float[jax.Array, ""] | None = None,
+        *,
+        solver: AbstractSolver | None = None,
+        throw: bool = True,
+    ) -> Currents:
+        """Column currents (+, -, +, -), each input solved by itself.
+
+        Args:
+            v: row voltages, (rows,) or (n, rows) [V]; one less with `last`.
+            last: voltage of the last row for all inputs, () [V]; None where v has it.
+            solver: as for `xbar.solve`; so is `throw`.
+            throw: raise where the array cannot be solved.
+
+        Returns:
+            (..., 2 * outputs) [A].
+        """
+        return self.solve(with_last(v, last), solver, throw=throw).i_out.T
+
+    def transfer(
+        self, solver: AbstractSolver | None = None, *, throw: bool = True
+    ) -> Float[jax.Array, "two_outputs rows"]:
+        """Transfer matrix [S], as `xbar.transfer`; only linear cells have one."""
+        return transfer(self.crossbar(), solver, throw=throw)
+
+    def prepare(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> "Prepared":
+        """The array with its transfer matrix found: the same currents, for the price of a product.
+
+        Raises:
+            ValueError, RuntimeError: as `xbar.transfer`, also where cells are not linear.
+        """
+        return Prepared(self.transfer(solver, throw=throw))
+
+
+@final
+class Prepared(eqx.Module):
+    """An array of linear cells as its transfer matrix.
+
+    Args:
+        t: (columns, rows) [S].
+    """
+
+    t: Float[jax.Array, "columns rows"]
+
+    def currents(self, v: Volts, last: Float[jax.Array, ""] | None = None) -> Currents:
+        """Column currents of row voltages, as `Array.currents`; any leading axes."""
+        if last is None:
+            return v @ self.t.T
+        # The last row's share is the same for every input: no row voltages are put together.
+        return v @ self.t[:, :-1].T + last.astype(v.dtype) * self.t[:, -1]
+
+
+class Solving(NamedTuple):
+    """An array that solves what it is asked, and keeps the solutions.
+
+    Args:
+        array: the array.
+        solver: as for `xbar.solve`; so is `throw`.
+        throw: raise where the array cannot be solved.
+        found: a list that the solutions are appended to.
+    """
+
+    array: Array
+    solver: AbstractSolver | None
+    throw: bool
+    found: list[Solution]
+
+    def currents(self, v: Volts, last: Float[jax.Array, ""] | None = None) -> Currents:
+        """Column currents of row voltages, as `Array.currents`."""
+        v = with_last(v, last)
+        self.found.append(self.array.solve(v, self.solver, throw=self.throw))
+        return self.found[-1].i_out.T
+
+
+def with_last(v: Volts, last: Float[jax.Array, ""] | None) -> Float[jax.Array, "*n rows"]:
+    """Row voltages with the last row's appended [V]."""
+    if last is None:
+        return v
+    return jnp.concatenate([v, jnp.broadcast_to(last.astype(v.dtype), (*v.shape[:-1], 1))], -1)
+
+
+@eqx.filter_jit
+def _built(pairs: Pairs, wires: Wires, readout: Readout) -> tuple[jax.Array, jax.Array]:
+    """Conductances side by side, and the sense resistance with the amplifiers' inputs."""
+    g = pairs.interleave()
+    return g, wires.sense + readout.r_in.astype(g.dtype)
