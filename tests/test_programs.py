@@ -1,4 +1,4 @@
-"""How many programs a network takes: constructors compile none, layers of one shape share theirs."""
+"""How many programs a network takes: constructors compile none, layers of a shape share them."""
 
 import jax
 import jax.numpy as jnp

@@ -21,8 +21,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from xbar.activations import ACTIVATIONS, function_of
 from xbar.circuit import Crossbar, Wires
 from xbar.devices.mapping import Pairs, Window
-from xbar.nn.array import Answers, Prepared, with_last
 from xbar.fields import described
+from xbar.nn.array import Answers, Prepared, with_last
 from xbar.nn.array import Array as PairArray
 from xbar.nn.converters import DAC
 from xbar.nn.readout import Readout
