@@ -1,9 +1,8 @@
 """Circuits that several experiments take, one for each seed, and their exact solutions."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -13,7 +12,7 @@ import pandas as pd
 from jax import Array
 from jaxtyping import Float
 
-from xbar.devices import StuckPair
+from xbar.devices import AbstractFault, StuckPair
 from xbar.io.runs import Run
 from xbar.learn.mlp import MLP
 from xbar.nn import Network
@@ -25,6 +24,7 @@ from xbar.run import CorrectorSettings, DefectSettings, StoreSettings
 OUTPUT, HIDDEN, STUDY = "output layer", "hidden layer", "output layer, r = 0.2"
 SHAPE = "circle"
 CORRECTOR, NEIGHBOURS = "corrected", "nearest neighbours"
+STUCK_ON: AbstractFault = cast(Any, StuckPair)("on")
 
 
 def main_corrector(steps: int) -> CorrectorSettings:
@@ -42,8 +42,9 @@ def circuit_table(run: Run, *columns: str, **renamed: str) -> pd.DataFrame:
     """
     table, accuracy = run.table, run.read("accuracy")
     frame = pd.DataFrame({name: table[name] for name in columns})
-    pairs = [layer.pairs.g_plus.size for layer in run.network("healthy", 0).layers]
-    frame["hit_share"] = table["pairs_hit"] / np.array(pairs)[table["layer"]]
+    layers = run.stack("healthy", Network).layers
+    pairs = np.array([layer.pairs.g_plus[0].size for layer in layers])
+    frame["hit_share"] = table["pairs_hit"] / pairs[table["layer"]]
     frame["healthy"] = accuracy["healthy"][table["healthy"]]
     frame["defective"] = accuracy["defective"]
     for name, there in renamed.items():
@@ -96,12 +97,13 @@ class Circuits:
     @cached_property
     def software(self) -> MLP:
         """The software networks, stacked."""
-        return stacked([self.run.software(int(row)) for row in self.rows])
+        return _rows(self.run.stack("software", MLP), self.seeds)
 
     @cached_property
     def healthy(self) -> Network:
         """The healthy networks, stacked."""
-        return stacked([self.run.network("healthy", int(row)) for row in self.rows])
+        rows = self.run.table["healthy"][self.rows]
+        return _rows(self.run.stack("healthy", Network), rows)
 
     def images(self, part: np.ndarray | None = None) -> np.ndarray:
         """Inputs of some images of each seed; of the labelled ones if none are named."""
@@ -144,18 +146,18 @@ def broken_circuits(work: Workspace) -> list[Circuits]:
     ]
 
 
+def _rows(modules: Any, rows: np.ndarray) -> Any:
+    """Some of stacked modules."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), modules)
+
+
 # --- exact solutions --------------------------------------------------------------------------
-
-
-def stacked(modules: Sequence[Any]) -> Any:
-    """Modules of one structure as one, each array with a leading axis more."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *modules)
 
 
 @eqx.filter_jit
 def with_stuck_pairs(networks: Network, layer: int, hit: Any) -> Network:
     """Networks with stuck-on pairs in one layer; both lead with the networks."""
-    return eqx.filter_vmap(lambda net, mask: net.with_fault(layer, mask, StuckPair("on")))(
+    return eqx.filter_vmap(lambda net, mask: net.with_fault(layer, mask, STUCK_ON))(
         networks, jnp.asarray(hit)
     )
 

@@ -126,16 +126,16 @@ class Recipe:
             head = adam(head, loss, BRIEF_RATE, picks)
         else:
             rates = {"learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
-            size = {"steps": self.steps, "batch_size": self.batch}
-            head = fit(head, z, labels, key=key, **size, **rates)
+            steps, batch = self.steps, self.batch
+            head = fit(head, z, labels, key=key, steps=steps, batch_size=batch, **rates)
         return eqx.tree_at(lambda c: c.head, start, head)
 
 
 class Trained(NamedTuple):
     """Accuracy of correctors on the test part, (circuits,), and what they read, (circuits, n)."""
 
-    accuracy: np.ndarray
-    classes: np.ndarray
+    accuracy: Any
+    classes: Any
 
 
 def train(work: Workspace, recipe: Recipe, volts: Labelled, keys: Array) -> Trained:

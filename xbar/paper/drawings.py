@@ -45,7 +45,7 @@ def _text(axes: Axes, x: float, y: float, text: str, size: float) -> None:
     axes.text(x, y, text, ha="center", va="center", fontsize=size, color=DARK)
 
 
-def _box(axes: Axes, x: float, width: float, text: str, face: str, edge: str) -> None:
+def _box(axes: Axes, x: float | int, width: float | int, text: str, face: str, edge: str) -> None:
     style: Any = "round,pad=0,rounding_size=1.5"
     axes.add_patch(FancyBboxPatch((x, 18), width, 12, boxstyle=style, fc=face, ec=edge))
     _text(axes, x + width / 2, 24, text, 7)

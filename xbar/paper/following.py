@@ -17,11 +17,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from xbar.devices import Ageing, Drift, StuckPair, Wear
+from xbar.devices import Ageing, Drift, Wear
 from xbar.devices.mapping import Pairs
 from xbar.learn.corrector import Corrector, normalisation
 from xbar.learn.mlp import accuracy, cross_entropy
 from xbar.nn import Layer, Network
+from xbar.paper.circuits import STUCK_ON
 from xbar.paper.correctors import adam
 
 # Chosen on 8 other seeds (settings.seed 1) by images that train: half of them labelled, half in the
@@ -66,7 +67,7 @@ def aged(network: Network, layer: int, hit: Array, t: Array, key: Array, law: An
         own = jax.random.fold_in(key, number)
         if number != layer:
             return ageing.apply(part.pairs, t, part.window, own)
-        broken = StuckPair("on").apply(part.pairs, hit, part.window)
+        broken = STUCK_ON.apply(part.pairs, hit, part.window)
         return ageing.apply(broken, t, part.window, own, held=hit)
 
     new = [pairs(number, part) for number, part in enumerate(network.layers)]

@@ -9,10 +9,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from xbar.devices import StuckPair, random_mask
+from xbar.devices import random_mask
 from xbar.learn.mlp import MLP
 from xbar.nn import Network
-from xbar.paper.circuits import SHAPE, Circuits, transfer_matrices, with_stuck_pairs
+from xbar.paper.circuits import SHAPE, STUCK_ON, Circuits, transfer_matrices, with_stuck_pairs
 from xbar.paper.workspace import Workspace
 
 
@@ -38,7 +38,7 @@ def _mapped(models: MLP, healthy: Network, images: Array, hit: Array, layer: int
             wires=[part.wires for part in network.layers],
             calibration=images,
         )
-        return made.with_fault(layer, hit, StuckPair("on"))
+        return made.with_fault(layer, hit, STUCK_ON)
 
     return eqx.filter_vmap(one)(models, healthy, images, hit)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from xbar.learn.corrector import nearest_neighbour_accuracy
 from xbar.paper import charts
 from xbar.paper.circuits import NEIGHBOURS, Circuits, broken_circuits
-from xbar.paper.correctors import Labelled, Recipe, by_class, train
+from xbar.paper.correctors import Recipe, by_class, train
 from xbar.paper.experiment import Experiment, Findings
 from xbar.paper.tables import (
     Tables,
@@ -69,7 +69,8 @@ def _read(work: Workspace, circuits: Circuits, count: int) -> dict[str, np.ndarr
         for name, recipe in recipes.items()
     }
     k = min(VOTES, max(1, count // volts.test_v.shape[-1]))
-    votes = nearest_neighbour_accuracy(*map(jnp.asarray, Labelled(*few)), k)
+    train_v, train_y, test_v, test_y = map(jnp.asarray, few)
+    votes = nearest_neighbour_accuracy(train_v, train_y, test_v, test_y, k)
     return found | {NEIGHBOURS: np.asarray(votes)}
 
 

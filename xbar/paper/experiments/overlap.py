@@ -29,7 +29,7 @@ def shapes(centre: jax.Array, r: float) -> dict[str, AbstractMask]:
         "ring, 0.8 r to r": Ring(centre, 0.8 * r, r),
         "ring of equal area": Ring(centre, 0.6 * equal, equal),
         "ring outside, r to 1.4 r": Ring(centre, 1.01 * r, 1.4 * r),
-        "row of equal area": Rows(centre[0], np.pi * r**2),
+        "row of equal area": Rows(centre[0], jnp.asarray(np.pi * r**2)),
         "checkerboard": Checkerboard(CHECKERBOARD_PERIOD, jnp.zeros(2)),
         "complement": ~Circle(centre, r),
     }

@@ -11,7 +11,6 @@ from xbar.paper.circuits import (
     Circuits,
     broken_circuits,
     output_voltages,
-    stacked,
     with_stuck_pairs,
 )
 from xbar.paper.correctors import Labelled, Recipe, train
@@ -61,7 +60,8 @@ def _accuracies(work: Workspace, circuits: Circuits) -> dict[str, np.ndarray]:
     stay = [Places(np.arange(h.shape[0] - 1), np.arange(h.shape[1]), 0.0) for h in circuits.hit]
     base = zip(models, circuits.images(circuits.parts["base"]), circuits.hit, strict=True)
     at = [places(importance(model, x, layer), hit) for model, x, hit in base]
-    moved = stacked([permuted(model, layer, p) for model, p in zip(models, at, strict=True)])
+    moved = [permuted(model, layer, p) for model, p in zip(models, at, strict=True)]
+    moved = jax.tree.map(lambda *leaves: jnp.stack(leaves), *moved)
     resorted = _solved(work, circuits, moved, at, circuits.hit)
     matched = jax.vmap(match)(*map(jnp.asarray, (broken.test_v, broken.train_v, healthy.train_v)))
     found = {

@@ -1,6 +1,7 @@
 """Where cells are stuck: on, off, unequal, or one cell of a pair; and what must hold in physics."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -45,13 +46,11 @@ def rms_error(batch: Any) -> Mapping[str, Any]:
 def compute(work: Workspace) -> Tables:
     """One row for each circuit; and one for each check of the physics."""
     asked = work.settings
-    places = {"placements": asked.stuck_placements}
+    places = asked.stuck_placements
+    same = DefectSettings(asked.stuck_shapes, AREA, asked.layers, placements=places)
     study = work.base(
         circuit=CircuitSettings(mapping=("unipolar", "balanced")),
-        defects=tuple(
-            DefectSettings(asked.stuck_shapes, AREA, asked.layers, fault, stuck, **places)
-            for fault, stuck in FAULTS
-        ),
+        defects=tuple(replace(same, fault=fault, stuck=stuck) for fault, stuck in FAULTS),
         correctors=(main_corrector(asked.steps),),
     )
     run = work.study("stuck", study, {"rms": rms_error})
