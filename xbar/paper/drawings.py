@@ -41,7 +41,7 @@ def circuit_drawing() -> Figure:
     return figure
 
 
-def _text(axes: Axes, x: float, y: float, text: str, size: float) -> None:
+def _text(axes: Axes, x: float | int, y: float | int, text: str, size: float | int) -> None:
     axes.text(x, y, text, ha="center", va="center", fontsize=size, color=DARK)
 
 
@@ -51,7 +51,7 @@ def _box(axes: Axes, x: float | int, width: float | int, text: str, face: str, e
     _text(axes, x + width / 2, 24, text, 7)
 
 
-def _array(axes: Axes, x: float, broken: bool) -> None:
+def _array(axes: Axes, x: float | int, broken: bool) -> None:
     """A crossbar of 6 x 6 cells with its lines."""
     axes.add_patch(Rectangle((x, 16), 12, 16, fc=PALE, ec=DARK, linewidth=0.8))
     for i in range(6):
@@ -63,7 +63,7 @@ def _array(axes: Axes, x: float, broken: bool) -> None:
             axes.add_patch(Circle(spot, 0.62, fc=STUCK if hit else CELL, ec="none", zorder=3))
 
 
-def _arrow(axes: Axes, x: float, to: float) -> None:
+def _arrow(axes: Axes, x: float | int, to: float | int) -> None:
     arrow = FancyArrowPatch((x, 24), (to, 24), arrowstyle="-|>", mutation_scale=7, color=DARK)
     axes.add_patch(arrow)
 
