@@ -125,7 +125,7 @@ def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | Bias | None) -
     """Raise a sentence about what failed, if the result can be looked at and is not a success."""
     if not is_concrete(result):
         return
-    if bool((result == RESULTS.successful) | (result == RESULTS.floating)):
+    if bool(result == RESULTS.successful) or bool(result == RESULTS.floating):
         return
     if result in (RESULTS.tolerance_missed, RESULTS.cells_out_of_range):
         raise RuntimeError(RESULTS[result])

@@ -275,7 +275,7 @@ class Crossbar(eqx.Module):
                 check_shape(f"Wires.{name}", leaf.shape, {"a scalar": (), "(cols,)": (cols,)})
 
     @property
-    def g(self) -> Array:
+    def g(self) -> Any:  # an Array, but for the markers of equinox.tree_at
         """Conductances of the cells (rows, cols) [S].
 
         Raises:
