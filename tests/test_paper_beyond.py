@@ -21,11 +21,11 @@ from xbar.paper.beyond.mixes_findings import ALL, SINGLE, WITHOUT
 from xbar.paper.beyond.pools import Pools, members, pooled
 from xbar.paper.beyond.told import Told, one_hot, read_told, reference_voltages
 from xbar.paper.settings import FULL, QUICK
-from xbar.run.devices import How, local_mesh
+from xbar.run.devices import Batching, local_mesh
 from xbar.statistics import Interval
 
 KEY = jax.random.key(0)
-HOW = How(local_mesh(), 2)
+HOW = Batching(local_mesh(), 2)
 
 
 def clouds(*lead, classes=3, seed=0):
@@ -242,7 +242,7 @@ def test_keys_follow_from_seed_purpose_and_number_alone():
 
 @pytest.mark.parametrize(("rows", "lanes"), [(1, 1), (7, 7), (8, 8), (20, 7), (40, 8)])
 def test_rows_are_shared_out_evenly(rows, lanes):
-    assert evenly(How(local_mesh(), 8), rows).lanes == lanes
+    assert evenly(Batching(local_mesh(), 8), rows).lanes == lanes
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,13 @@ from rich.console import Console
 
 from xbar.io.dataset import Dataset
 from xbar.io.runs import Run, load_run
-from xbar.io.shards import read_shard, write_shard
-from xbar.io.store import StoreError
 from xbar.paper.settings import Settings
 from xbar.run.chunks import Measure
 from xbar.run.config import NetworkSettings, RunSettings, StoreSettings, Study
-from xbar.run.devices import How, local_mesh
-from xbar.run.engine import fingerprint, run_study
-from xbar.run.folder import RunFolder
+from xbar.run.devices import Batching, local_mesh
+from xbar.run.engine import run_study
 from xbar.run.progress import Stages
+from xbar.run.runner import Runner
 
 # Seeds' circuits in a chunk. A multiple of the seeds, so that sweeps of different sizes have chunks
 # of the same few sizes, each of which is compiled once.
@@ -31,22 +29,28 @@ class Lab:
 
     Args:
         settings: of all experiments.
-        folder: of the run.
-        console: where to print.
-        stages: shows progress.
+        run: keeps what is computed and shows progress.
         dataset: what the networks read; None is the digits.
     """
 
     settings: Settings
-    folder: RunFolder
-    console: Console
-    stages: Stages
+    run: Runner
     dataset: Dataset | None = None
 
+    @property
+    def stages(self) -> Stages:
+        """Progress of the run."""
+        return self.run.stages
+
+    @property
+    def console(self) -> Console:
+        """Where the run prints."""
+        return self.run.console
+
     @cached_property
-    def how(self) -> How:
+    def how(self) -> Batching:
         """All devices of this process, eight circuits side by side on each."""
-        return How(local_mesh(), 8)
+        return Batching(local_mesh(), 8)
 
     def base(self, **changes: Any) -> Study:
         """A study with the settings' seeds and network, which stores no voltages.
@@ -74,14 +78,14 @@ class Lab:
         Returns:
             Its results.
         """
-        out = self.folder.path / "studies" / name
+        out = self.run.below(f"studies/{name}")
         run_study(
             replace(study, name=name),
             out,
             self.console,
             dataset=self.dataset,
             measures=measures,
-            finish=lambda done: done.times(),
+            finish=lambda done: done.run.times(),
             show=lambda *_: None,
         )
         return load_run(out)
@@ -96,12 +100,6 @@ class Lab:
         Returns:
             The arrays.
         """
-        path = self.folder.shards / f"kept-{name}.h5"
-        mark = fingerprint(np.frombuffer(repr(self.settings).encode(), np.uint8))
-        try:
-            return read_shard(path, mark)
-        except StoreError:
-            found = {key: np.asarray(values) for key, values in compute().items()}
-            write_shard(path, found, mark)
-            self.stages.check()
-            return found
+        return self.run.kept(
+            f"kept-{name}", lambda: {key: np.asarray(v) for key, v in compute().items()}
+        )

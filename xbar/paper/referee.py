@@ -116,7 +116,7 @@ def _cost(lab: Lab, run: Run, program: Ngspice) -> dict:
         shapes.append(f"{rows}x{2 * outputs}")
     arrays = np.zeros(len(shapes), int)
     images = np.zeros(len(shapes), int)
-    for circuits, each in _sweeps(lab.folder.path / "studies", len(shapes)):
+    for circuits, each in _sweeps(lab.run.path / "studies", len(shapes)):
         arrays += circuits
         images += circuits * each
     layers = range(len(shapes))

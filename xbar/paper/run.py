@@ -17,10 +17,7 @@ from xbar.paper.lab import Lab
 from xbar.paper.registry import EXPERIMENTS
 from xbar.paper.settings import Settings
 from xbar.paper.store import has_part, merge_parts, write_part, write_tables
-from xbar.run.engine import fingerprint
-from xbar.run.folder import RunFolder
-from xbar.run.interrupt import Interrupt
-from xbar.run.progress import Stages
+from xbar.run.runner import Runner, fingerprint
 
 
 def run(
@@ -49,36 +46,29 @@ def run(
         UsageError: the folder cannot be used.
         OSError: a file cannot be written; started again, the run goes on.
     """
-    console = Console() if console is None else console
     config: dict[str, Any] = settings.as_dict() | {"experiments": [e.name for e in experiments]}
     if dataset is not None:
         config["data"] = fingerprint(dataset)
     config = json.loads(json.dumps(config))  # as files give it back, tuples as lists
-    out, start, interrupt = Path(out), time.perf_counter(), Interrupt()
-    if not overwrite and (out / "summary.json").is_file():
-        folder = RunFolder(out, "paper", config, overwrite=False)
-        folder.drop_shards()
-        show(folder.summary(), folder, console)
-        return folder.summary()
-    with (
-        jax.enable_x64(True),
-        interrupt.watched(),
-        compiled_once(),
-        RunFolder(out, "paper", config, overwrite=overwrite) as folder,
-    ):
-        lab = Lab(settings, folder, console, Stages(console, interrupt.check), dataset)
+    runner = Runner(out, config, "paper", overwrite=overwrite, console=console)
+
+    def work(run: Runner) -> dict[str, Any]:
+        lab = Lab(settings, run, dataset)
         parts = [_computed(lab, experiment, config, experiments) for experiment in experiments]
-        summary = publish(lab, parts, experiments, config, start)
-        folder.publish_summary(summary)
-        show(summary, folder, console)
-    return summary
+        return publish(lab, parts, experiments, config)
+
+    if found := runner.shown(show):
+        return found
+    with jax.enable_x64(True), compiled_once():
+        return runner.complete(work, show)
 
 
 def _computed(
     lab: Lab, experiment: Experiment, config: dict[str, Any], experiments: Sequence[Experiment]
 ) -> Path:
     """The file of an experiment, computed if it is not there."""
-    path = lab.folder.shards / f"{experiment.name}.h5"
+    path = lab.run.folder.shards / f"{experiment.name}.h5"
+    lab.run.folder.own(f"shards/{path.name}")
     number = f"experiment {experiments.index(experiment) + 1} of {len(experiments)}"
     if has_part(path, config):
         lab.console.print(f"{number}: {experiment.title}, there already", highlight=False)
@@ -99,29 +89,27 @@ def publish(
     parts: Sequence[Path],
     experiments: Sequence[Experiment],
     config: dict[str, Any],
-    start: float,
 ) -> dict[str, Any]:
     """Write results.h5, the tables, the figures and the report; the summary."""
     from xbar.paper.report import write_paper  # Matplotlib: not for what is refused
 
-    out = lab.folder.path
+    out, own = lab.run.path, lab.run.folder.own
+    own("results.h5", "report.html")
     with lab.stages.stage("write results.h5 and tables"):
         merge_parts(out / "results.h5", parts, config)
-        write_tables(out / "results.h5", out / "tables")
+        own(*(f"tables/{name}" for name in write_tables(out / "results.h5", out / "tables")))
     with lab.stages.stage("write figures and report"):
         found = write_paper(out, experiments)
-    wall = round(time.perf_counter() - start, 1)
-    return {**found, "seed": lab.settings.seed, "seeds": lab.settings.seeds, "wall_s": wall}
+        own(*found["figures"])
+    times = {"wall_s": lab.run.times()["wall_s"]}
+    return {**found, "seed": lab.settings.seed, "seeds": lab.settings.seeds, **times}
 
 
-def show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
+def show(summary: dict[str, Any], run: Runner) -> None:
     """Print the claims with their verdicts, and where everything is."""
     table = Table("published claim", "published", "found", "verdict")
     for claim in summary["claims"].values():
         table.add_row(claim["text"], claim["published"], claim["ours"], claim["verdict"])
-    console.print(table)
-    console.print(
-        f"{summary['seeds']} seeds; {summary['wall_s']} s; {summary['referee']}", highlight=False
-    )
-    for name in ("report.html", "summary.json", "results.h5", "tables", *summary["figures"]):
-        console.print(f"  {folder.path / name}", highlight=False, soft_wrap=True)
+    run.console.print(table)
+    names = ("report.html", "summary.json", "results.h5", "tables", *summary["figures"])
+    run.print(f"{summary['seeds']} seeds; {summary['wall_s']} s; {summary['referee']}", *names)

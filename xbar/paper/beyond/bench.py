@@ -15,7 +15,7 @@ from xbar.learn.mlp import MLP
 from xbar.nn import Network
 from xbar.paper.lab import Lab
 from xbar.run.config import DefectSettings, StoreSettings
-from xbar.run.devices import How
+from xbar.run.devices import Batching
 from xbar.run.readers import Labelled
 
 OUTPUT, HIDDEN = "output layer", "hidden layer"
@@ -124,10 +124,10 @@ def keys(seed: int, purpose: str, numbers: Any) -> Array:
     return jax.vmap(lambda n: jax.random.fold_in(root, n))(jnp.asarray(numbers, jnp.uint32))
 
 
-def evenly(how: How, rows: int) -> How:
+def evenly(how: Batching, rows: int) -> Batching:
     """As many rows side by side as share them evenly over the devices, eight at most."""
     each = -(-rows // how.mesh.size)
-    return How(how.mesh, -(-each // -(-each // 8)))
+    return Batching(how.mesh, -(-each // -(-each // 8)))
 
 
 def by_class(labels: Int[Array, " n"], key: Array) -> Int[Array, " n"]:

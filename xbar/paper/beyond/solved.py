@@ -11,7 +11,7 @@ from jax import Array
 from xbar.nn import Network
 from xbar.paper.beyond.bench import Bench
 from xbar.paper.lab import Lab
-from xbar.run.devices import How, in_blocks, one_by_one
+from xbar.run.devices import Batching, in_blocks, one_by_one
 
 BLOCK = 32  # networks in a call: compiling takes far longer than the few that fill up the last
 
@@ -51,7 +51,7 @@ def solve(lab: Lab, bench: Bench, networks: Network, inputs: np.ndarray | None =
     order = np.tile(order, (seeds, 1)) if inputs is None else inputs
     rows = {"network": networks, "labelled": bench.labelled[each], "order": order[each]}
     rows, images = jax.tree.map(jnp.asarray, rows), jnp.asarray(bench.run.images)
-    how, parts = How(lab.how.mesh, 1), []  # one at a time is fastest on a processor
+    how, parts = Batching(lab.how.mesh, 1), []  # one at a time is fastest on a processor
     for first in range(0, count, BLOCK):
         filled = np.minimum(first + np.arange(BLOCK), count - 1)
         found = _solve(jax.tree.map(lambda x, at=filled: x[at], rows), images, how)
@@ -61,7 +61,7 @@ def solve(lab: Lab, bench: Bench, networks: Network, inputs: np.ndarray | None =
 
 
 @partial(jax.jit, static_argnames="how")
-def _solve(rows: Any, images: Array, how: How) -> Solved:
+def _solve(rows: Any, images: Array, how: Batching) -> Solved:
     def one(row: Any, images: Array) -> Solved:
         transfers = row["network"].transfers()
         x = images[row["labelled"]][:, row["order"]]

@@ -34,7 +34,7 @@ from xbar.paper.beyond.told_findings import (
 )
 from xbar.paper.experiment import Experiment, Tables, column
 from xbar.paper.lab import Lab
-from xbar.run.devices import How, in_blocks
+from xbar.run.devices import Batching, in_blocks
 
 
 class Told(NamedTuple):
@@ -57,7 +57,7 @@ class Told(NamedTuple):
 
 @partial(jax.jit, static_argnames=("hidden", "steps", "how"))
 def read_told(
-    samples: Told, keys: Array, hidden: tuple[int, ...], steps: int, how: How
+    samples: Told, keys: Array, hidden: tuple[int, ...], steps: int, how: Batching
 ) -> Int[Array, "seeds tests m"]:
     """Train a corrector of each seed on what it reads and is told, and let it read the tests.
 
