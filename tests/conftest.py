@@ -36,6 +36,15 @@ def _forget_compiled_functions() -> Iterator[None]:
         gc.collect()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What commands keep for their user goes to a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
+        yield
+
+
 @pytest.fixture
 def no_shape_checks() -> Iterator[None]:
     """As a user has it: without the import hook, whose own errors come first in the tests."""

@@ -79,13 +79,23 @@ def finish(process: subprocess.Popen[str], timeout_s: float = 300) -> tuple[int,
     return process.returncode, out, error
 
 
+TIMES = ("wall_s", "stages_s", "seconds", "seconds_per_solve", "would_take_s")
+
+
 def numbers(out: Path) -> dict[str, Any]:
-    """Everything that a finished study found, but when and how fast."""
+    """Everything that a finished run found, but when and how fast."""
     arrays, attributes = read_results(out / "results.h5")
-    summary = json.loads((out / "summary.json").read_text())
-    told = {k: v for k, v in summary.items() if k not in ("wall_s", "stages_s")}
-    words = {"summary": json.dumps(told), "config": json.dumps(attributes["config"])}
-    return dict(flatten(arrays)) | words | {"table": (out / "circuits.csv").read_text()}
+    found = {n: v for n, v in flatten(arrays) if not n.endswith(TIMES)}
+    summary = without_times(json.loads((out / "summary.json").read_text()))
+    words = {"summary": json.dumps(summary), "config": json.dumps(attributes["config"])}
+    return found | words | {table.name: table.read_text() for table in sorted(out.glob("*.csv"))}
+
+
+def without_times(tree: Any) -> Any:
+    """A summary without what took how long."""
+    if isinstance(tree, dict):
+        return {n: without_times(item) for n, item in tree.items() if n not in TIMES}
+    return tree
 
 
 def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:

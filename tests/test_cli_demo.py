@@ -15,8 +15,8 @@ from xbar import cli
 from xbar.io.dataset import Dataset
 from xbar.io.runs import load_run
 from xbar.learn.mlp import MLP
-from xbar.run import progress, run_demo
-from xbar.run.demo import DemoConfig
+from xbar.run import progress
+from xbar.run.demo import demo_study, run_demo
 from xbar.run.errors import UsageError
 from xbar.run.progress import Stages
 
@@ -48,29 +48,29 @@ def run_cli(monkeypatch, capsys, arguments):
 
 WRONG = {
     "--shape blob": "shape: got 'blob', needs one of circle, ring",
-    "--coverage 2": "coverage: got 2.0, needs 0 to 0.785 for circle",
+    "--coverage 2": "coverage: got 2, needs 0 to 0.785 for circle",
     "--coverage nan": "coverage: got nan",
-    "--coverage lots": "--coverage",
+    "--coverage lots": 'defects[0].coverage[0]: got "lots", needs a valid number',
     "--shape circle-complement --coverage 0.1": "needs 0.215 to 1 for circle-complement",
     "--layer 4": "layer: got 4, needs 0 to 3",
     "--layer -1": "layer: got -1",
     "--seeds 1": "seeds: got 1, needs at least 2",
-    "--seeds many": "--seeds",
+    "--seeds many": 'seeds: got "many", needs a valid integer',
     "--seed 4294967296": "--seed",
-    "--window oxide": "window: got 'oxide', needs one of mnsim",
-    "--stuck-window oxide": "stuck-window: got 'oxide'",
-    "--mapping bipolar": "mapping: got 'bipolar', needs one of unipolar, balanced",
+    "--window oxide": "window[0]: got 'oxide', needs one of mnsim",
+    "--stuck-window oxide": "stuck_window: got 'oxide'",
+    "--mapping bipolar": "mapping[0]: got \"bipolar\", needs 'unipolar' or 'balanced'",
     "--fault cell": "fault: got 'cell', needs one of pair",
     "--stuck somewhere": "stuck: got somewhere, needs on, off",
     "--stuck 0": "stuck: got 0, needs",
     "--stuck inf": "stuck: got inf, needs",
     "--fault unequal --stuck on": "stuck (with fault unequal): got 'on', needs one of random",
-    "--wire-ohm -1": "wire-ohm: got -1.0, needs a finite resistance",
-    "--wire-ohm inf": "wire-ohm: got inf",
-    "--gain 0": "gain: got 0.0, needs a value above 0",
+    "--wire-ohm -1": "wire_ohm[0]: got -1, needs a finite resistance",
+    "--wire-ohm inf": "wire_ohm[0]: got inf",
+    "--gain 0": "gain: got 0, needs above 0",
     "--rail nan": "rail: got nan",
-    "--activation gelu": "activation: got 'gelu', needs one of relu",
-    "--network nowhere.npz": "nowhere.npz: got no file",
+    "--activation gelu": "activation: got \"gelu\", needs 'relu'",
+    "--network nowhere.npz": "network.file: nowhere.npz: got no file",
     "--network a_file": "a_file: got no suffix",
     "--network data.npz": "data.npz: got an array 'x'",
     "--network digits_net.npz": "network: got 63 inputs and 10 outputs, needs 64 and 10",
@@ -133,13 +133,13 @@ def test_a_users_own_network_and_data(tmp_path, monkeypatch, capsys):
     np.savez("net.npz", weights_0=2 * np.eye(4), weights_1=np.eye(4, 3))
     code, _, error = run_cli(monkeypatch, capsys, call.split())
     assert code == 2
-    assert "network.given = '" in error
+    assert "network.sha256 = '" in error
 
 
 def test_the_wrong_network_from_python_is_the_same_sentence(tmp_path):
     model = MLP.init(jax.random.key(0), (4, 2))
     with pytest.raises(UsageError, match="network: got 4 inputs and 2 outputs, needs 4 and 3"):
-        run_demo.run(DemoConfig(), tmp_path / "x", dataset=Dataset.from_arrays(X, Y), network=model)
+        run_demo(demo_study(), tmp_path / "x", dataset=Dataset.from_arrays(X, Y), network=model)
     assert list(tmp_path.iterdir()) == []
 
 

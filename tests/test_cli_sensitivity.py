@@ -71,16 +71,16 @@ def run_cli(monkeypatch, capsys, arguments):
 
 WRONG = {
     "--shape blob": "shape: got 'blob', needs one of circle, ring",
-    "--coverage 2": "coverage: got 2.0, needs 0 to 0.785 for circle",
+    "--coverage 2": "coverage: got 2, needs 0 to 0.785 for circle",
     "--shape scratch --coverage 0.5": "needs 0 to 0.192 for scratch",
     "--stuck open": "stuck: got 'open', needs one of on, off",
     "--cells 0": "cells: got 0, needs at least 1",
-    "--cells many": "--cells",
+    "--cells many": 'cells: got "many", needs a valid integer',
     "--samples 1": "samples: got 1, needs at least 2",
     "--places 1": "places: got 1, needs at least 2",
     "--starts 0": "starts: got 0, needs at least 1",
     "--seed -1": "--seed",
-    "--ngspice-s -1": "ngspice-s: got -1.0, needs 0 or more",
+    "--ngspice-s -1": "ngspice_s: got -1, needs 0 or more",
     "--circuit 1": "--circuit: got no --from, needs a run",
     "--defective": "--defective: got no --from, needs a run",
     "--from nowhere": "nowhere: got no such folder",
@@ -132,9 +132,9 @@ def small_maps():
 
 def test_faults_are_ranked_by_the_loss_with_the_numbers_of_their_cells():
     rows = ranked(small_maps())
-    changes = [row.loss_change for row in rows]
+    changes = rows["loss_change"]
     np.testing.assert_allclose(changes, [0.6, 0.3, 0.2, 0.1, 0.05, 0, -0.05], atol=1e-12)
-    worst = rows[0]
+    worst = rows.iloc[0]
     assert (worst.layer, worst.word_line, worst.bit_line, worst.pair) == (1, 0, 1, 0)
     assert (worst.cell, worst.fault) == ("minus", "stuck-on")
     np.testing.assert_allclose(worst.predicted_loss_change, -1e4 * (1e-4 - 2e-5))

@@ -15,8 +15,8 @@ from xbar.io.runs import load_run
 from xbar.io.store import read_results
 from xbar.io.tree import flatten
 from xbar.learn.corrector import predict
-from xbar.run import chunks, run_demo
-from xbar.run.demo import DemoConfig
+from xbar.run import chunks
+from xbar.run.demo import demo_study, run_demo
 from xbar.run.errors import UsageError
 from xbar.run.folder import RunFolder
 
@@ -26,14 +26,15 @@ def quiet_console() -> Console:
     return Console(record=True, width=100, file=io.StringIO())
 
 
-SMALL = DemoConfig(seeds=2, hidden=(12,), layer=1)
+SETTINGS = ("seeds=2", "network.hidden=[12]", "defects.layer=1")
+SMALL = demo_study(SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "demo"
     console = quiet_console()
-    summary = run_demo.run(SMALL, out, console, overwrite=False)
+    summary = run_demo(SMALL, out, console, overwrite=False)
     return out, summary, console.export_text()
 
 
@@ -57,7 +58,7 @@ def test_folder_and_screen(finished):
     assert set(summary["figures"]) == {f"{name}.png" for name in figures}
     texts = {"report.html", "results.h5", "run.json", "summary.json"}
     assert names == {*summary["figures"], *texts}
-    assert f"{100 * summary['accuracy']['corrected']:.1f} +-" in text
+    assert f"{100 * summary['accuracy']['corrected']:.1f} %" in text
     report = (out / "report.html").read_text()
     assert report.count("data:image/png;base64,") == len(figures)
     assert len(report) < 1.5e6
@@ -126,7 +127,7 @@ def test_finished_run_is_shown_and_left_alone(finished):
     out, summary, _ = finished
     before = {file: file.stat().st_mtime_ns for file in out.iterdir() if file.name != "run.json"}
     console = quiet_console()
-    assert run_demo.run(SMALL, out, console, overwrite=False) == summary
+    assert run_demo(SMALL, out, console, overwrite=False) == summary
     assert before == {file: file.stat().st_mtime_ns for file in before}
 
 
@@ -141,11 +142,11 @@ def test_interrupted_run_goes_on_behind_its_last_chunk(finished, tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(chunks, "solve_broken", stop)
         with pytest.raises(KeyboardInterrupt):
-            run_demo.run(SMALL, out, console, overwrite=False)
+            run_demo(SMALL, out, console, overwrite=False)
     with monkeypatch.context() as patch:  # neither training nor solving may run again
         for name in ("compute_software", "solve_healthy"):
             patch.setattr(chunks, name, stop)
-        again = run_demo.run(SMALL, out, console, overwrite=False)
+        again = run_demo(SMALL, out, console, overwrite=False)
     assert again["accuracy"] == summary["accuracy"]
     assert again["references"] == summary["references"]
 
@@ -155,7 +156,7 @@ def test_interrupted_run_goes_on_behind_its_last_chunk(finished, tmp_path, monke
     [
         ("foreign", SMALL, "holds files that no xbar run made"),
         ("file", SMALL, "which is a file"),
-        ("finished", DemoConfig(seeds=2, hidden=(12,), layer=1, seed=1), "seed = 0, asked for 1"),
+        ("finished", demo_study([*SETTINGS, "seed=1"]), "seed = 0, asked for 1"),
     ],
 )
 def test_folders_that_are_not_ours_stay_as_they_are(finished, tmp_path, prepare, config, message):
@@ -169,7 +170,7 @@ def test_folders_that_are_not_ours_stay_as_they_are(finished, tmp_path, prepare,
         shutil.copytree(finished[0], out)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UsageError, match=message):
-        run_demo.run(config, out, quiet_console())
+        run_demo(config, out, quiet_console())
     assert sorted(tmp_path.rglob("*")) == before
 
 

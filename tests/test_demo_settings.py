@@ -1,20 +1,25 @@
 """What the demo's settings mean: faults, descriptions, references."""
 
 import tomllib
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from xbar.devices import StuckMinus, StuckPair, StuckPlus, StuckUnequal
 from xbar.run import references
-from xbar.run.demo import DemoConfig
+from xbar.run.config import Study
+from xbar.run.demo import _defect, demo_study
+from xbar.run.demo_figures import _against
 from xbar.run.faults import make_fault, stuck_value
-from xbar.run.figures import _against
 from xbar.run.plan import Plan
 from xbar.run.readers import corrector_parameters
+from xbar.run.settings import checked, settings_from, write_study
 from xbar.run.software import compute_software, load
-from xbar.run.toml import checked, study_from, write_study
+
+
+def planned(*changes):
+    """The demo's plan with some settings changed."""
+    return Plan(demo_study(changes), (64, 50, 20, 8, 10))
 
 
 @pytest.mark.parametrize(
@@ -23,17 +28,18 @@ from xbar.run.toml import checked, study_from, write_study
         ({}, StuckPair, "on", "both cells of a pair stuck-on"),
         ({"fault": "plus", "stuck": "off"}, StuckPlus, "off", "the plus cell of a pair stuck-off"),
         ({"fault": "minus", "stuck": "random"}, StuckMinus, "random", "drawn randomly"),
-        ({"stuck": "2e3"}, StuckPair, "value", "stuck at 2e3 ohm"),
+        ({"stuck": "2e3"}, StuckPair, "value", "stuck at 2000 ohm"),
         ({"fault": "unequal"}, StuckUnequal, "random", "unequally stuck at values drawn randomly"),
         ({"fault": "unequal-columns", "stuck": "uniform"}, StuckUnequal, "uniform", "alike down"),
     ],
 )
 def test_settings_name_their_fault(settings, kind, value, words):
-    config = DemoConfig(**settings)
-    fault = make_fault(config.fault, stuck_value(config.fault, config.stuck))
+    plan = planned(*(f"defects.{name}={value}" for name, value in settings.items()))
+    row = {name: column[0].item() for name, column in plan.table.items()}
+    fault = make_fault(row["fault"], stuck_value(row["fault"], row["stuck"]))
     assert type(fault) is kind
     assert fault.value.mode == value
-    assert words in config.describe_defect()
+    assert words in _defect(plan)
     if value == "value":
         assert float(fault.value.g) == 1 / 2e3
     if kind is StuckUnequal:
@@ -41,14 +47,14 @@ def test_settings_name_their_fault(settings, kind, value, words):
 
 
 def test_stuck_cells_may_lie_outside_the_devices_window():
-    config = DemoConfig(window="chip", stuck_window="chip-stuck")
-    assert "(window chip-stuck)" in config.describe_defect()
+    plan = planned("circuit.window=chip", "defects.stuck_window=chip-stuck")
+    assert "(window chip-stuck)" in _defect(plan)
 
 
 def test_the_table_pairs_by_seed_and_counts_parameters():
     corrected = np.array([0.9, 0.7])
     found = {name: corrected - [0.2, 0.1] for name in references.ABOUT}
-    settings = DemoConfig().study().correctors
+    settings = demo_study().correctors
     counts = {c.label: corrector_parameters(c, 10) for c in settings}
     counts |= {"nearest neighbours": None, "retrained network": 4528}
     table = references.table(found | {"corrected": corrected}, counts)
@@ -81,7 +87,7 @@ def test_a_difference_is_claimed_only_outside_its_interval(difference, half, wor
 
 
 def test_retraining_starts_from_the_networks():
-    study = checked(replace(DemoConfig(seeds=2, hidden=(4,)).study(), seeds=2))
+    study = demo_study(["seeds=2", "network.hidden=[4]"])
     given = load(study, None, None, None)
     plan = Plan(study, given.sizes(study))
     found = compute_software(plan, given, plan.chunks[0])
@@ -90,5 +96,5 @@ def test_retraining_starts_from_the_networks():
 
 
 def test_the_demo_is_a_study_that_can_be_written_down():
-    study = DemoConfig(gain=1000, rail=0.5, stuck="5e3", hidden=(4,)).study()
-    assert study_from(tomllib.loads(write_study(study))) == checked(study)
+    study = demo_study(["circuit.gain=1000", "circuit.rail=0.5", "defects.stuck=5e3", "seeds=2"])
+    assert settings_from(Study, tomllib.loads(write_study(study))) == checked(study)

@@ -65,7 +65,12 @@ class Tree:
 
     @cached_property
     def modules(self) -> dict[str, ast.Module]:
-        return {name: ast.parse(path.read_text()) for name, path in self.paths.items()}
+        """Of a package that loads its names lazily, the stub that lists them."""
+        stubs = {name: path.with_suffix(".pyi") for name, path in self.paths.items()}
+        return {
+            name: ast.parse((stubs[name] if stubs[name].exists() else path).read_text())
+            for name, path in self.paths.items()
+        }
 
     def part(self, module: str) -> str:
         """The file or folder right under the root that a module belongs to; "" for the root."""

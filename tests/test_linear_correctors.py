@@ -12,7 +12,7 @@ from xbar.learn.corrector import Corrector, DiagonalHead, predict, train_correct
 from xbar.run import CorrectorSettings, DefectSettings, Study, StudyError
 from xbar.run.circuits import hits
 from xbar.run.plan import Plan
-from xbar.run.toml import checked
+from xbar.run.settings import checked
 
 
 def voltages(n=60, outputs=10):

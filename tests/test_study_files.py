@@ -19,7 +19,7 @@ from xbar.run import (
     write_study,
 )
 from xbar.run.plan import Plan
-from xbar.run.toml import checked, study_from
+from xbar.run.settings import checked, settings_from
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -111,13 +111,13 @@ NAMED_TOO = [
 
 def test_every_wrong_type_and_unknown_key_is_named_with_its_place():
     with pytest.raises(StudyError) as error:
-        study_from(tomllib.loads(WRONG))
+        settings_from(Study, tomllib.loads(WRONG))
     assert set(error.value.problems) == NAMED
 
 
 def test_every_impossible_value_is_named_with_its_place():
     with pytest.raises(StudyError) as error:
-        study_from(tomllib.loads(IMPOSSIBLE))
+        settings_from(Study, tomllib.loads(IMPOSSIBLE))
     found = list(error.value.problems)
     for expected in NAMED_TOO:
         assert any(problem.startswith(expected) for problem in found), expected
@@ -158,8 +158,8 @@ def test_a_study_survives_being_written_and_read(study, tmp_path):
 
 
 def test_one_value_or_a_list_are_the_same():
-    one = study_from({"defects": {"shape": "ring", "stuck": 5000}})
-    many = study_from({"defects": [{"shape": ["ring"], "stuck": ["5000"]}]})
+    one = settings_from(Study, {"defects": {"shape": "ring", "stuck": 5000}})
+    many = settings_from(Study, {"defects": [{"shape": ["ring"], "stuck": ["5000"]}]})
     assert one == many
     assert one.defects[0].stuck == ("5000",)
 
@@ -232,7 +232,8 @@ def test_a_dry_run_says_what_it_takes_and_touches_nothing(tmp_path, monkeypatch,
     file = write_tiny(tmp_path)
     code, out, _ = call(monkeypatch, capsys, "study", file, "--dry-run")
     assert code == 0
-    for text in ("defective circuits", " 64 ", "18 of up to 4 circuits", "GiB", "kB", " s on this"):
+    told = ("defective circuits", " 64 ", "18 of up to 4 circuits", "GiB", "kB")
+    for text in (*told, "computing", " s on this", "compiling", "for 4 programs"):
         assert text in out
     assert {f.name for f in tmp_path.iterdir()} == {"tiny.toml", "data.npz"}
 

@@ -20,8 +20,7 @@ from xbar.io.runs import load_run
 from xbar.io.store import StoreError, verify_results
 from xbar.learn.corrector import train_correctors
 from xbar.learn.mlp import accuracy
-from xbar.run import CircuitSettings, DefectSettings, Study, chunks, labelled, read_study
-from xbar.run.engine import run_study
+from xbar.run import CircuitSettings, DefectSettings, Study, chunks, labelled, read_study, run_study
 from xbar.run.errors import UsageError
 from xbar.run.faults import make_fault
 from xbar.run.folder import RunFolder
@@ -330,7 +329,7 @@ def test_results_as_arrays_with_named_axes(tiny):
     volts = labelled(found, "voltages").sel(**where, seed=1)
     chosen = found.rows(**where, seed=1)
     np.testing.assert_array_equal(volts.values, found.voltages(chosen)[0])
-    assert volts.unit == "V"
+    assert volts.attrs == {"unit": "V"}
     right = found.voltages(chosen)[0].argmax(-1) == found.voltages(chosen)[1]
     tested = found.parts["test"].shape[-1]
     shares = found.read("accuracy/defective")[chosen]

@@ -1,50 +1,18 @@
-"""xbar: a differentiable simulator of ReRAM crossbar circuits in JAX."""
+"""xbar: a differentiable simulator of ReRAM crossbar circuits in JAX.
 
-from xbar import cells as cells
-from xbar import devices as devices
-from xbar.analysis import LineDelay as LineDelay
-from xbar.analysis import Power as Power
-from xbar.analysis import elmore_delay as elmore_delay
-from xbar.analysis import output_delay as output_delay
-from xbar.analysis import output_noise as output_noise
-from xbar.analysis import power as power
-from xbar.batch import batch_map as batch_map
-from xbar.circuit import RESULTS as RESULTS
-from xbar.circuit import Bias as Bias
-from xbar.circuit import Bridge as Bridge
-from xbar.circuit import Crossbar as Crossbar
-from xbar.circuit import LineFaults as LineFaults
-from xbar.circuit import Solution as Solution
-from xbar.circuit import Wires as Wires
-from xbar.devices import Checkerboard as Checkerboard
-from xbar.devices import Circle as Circle
-from xbar.devices import Columns as Columns
-from xbar.devices import Ring as Ring
-from xbar.devices import Rows as Rows
-from xbar.devices import Scattered as Scattered
-from xbar.devices import StuckCells as StuckCells
-from xbar.devices import StuckMinus as StuckMinus
-from xbar.devices import StuckPair as StuckPair
-from xbar.devices import StuckPlus as StuckPlus
-from xbar.devices import StuckUnequal as StuckUnequal
-from xbar.devices import random_mask as random_mask
-from xbar.devices.mapping import Pairs as Pairs
-from xbar.devices.mapping import Window as Window
-from xbar.devices.mapping import map_weights as map_weights
-from xbar.learn.corrector import Corrector as Corrector
-from xbar.learn.corrector import train_correctors as train_correctors
-from xbar.linearised import linearise as linearise
-from xbar.nn import ADC as ADC
-from xbar.nn import DAC as DAC
-from xbar.nn import Hardware as Hardware
-from xbar.nn import Network as Network
-from xbar.nn import Readout as Readout
-from xbar.solve import solve as solve
-from xbar.solve import transfer as transfer
-from xbar.solvers import CG as CG
-from xbar.solvers import AbstractSolver as AbstractSolver
-from xbar.solvers import Auto as Auto
-from xbar.solvers import ColumnSweep as ColumnSweep
-from xbar.solvers import Dense as Dense
-from xbar.solvers import Ideal as Ideal
-from xbar.solvers import Newton as Newton
+`__init__.pyi` lists the public names. Each is loaded when it is first used, and JAX with it.
+"""
+
+from typing import Any
+
+import lazy_loader
+
+_lazily, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("xbar")
+    return _lazily(name)

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 
 class Interval(NamedTuple):
@@ -42,6 +42,25 @@ def t_interval(values: Any, level: float | int = 0.95) -> Interval:
         return Interval(float(array[0]), float("nan"), 1)
     half_width = stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(array)
     return Interval(float(array.mean()), float(half_width), n)
+
+
+def share_bounds(found: Interval) -> tuple[float, float]:
+    """Ends of the confidence interval of a mean share, which stay within 0 and 1.
+
+    Student's interval of the mean m, taken over to the logit log(m / (1 - m)), whose slope is
+    1 / (m (1 - m)), and back: the same where it is narrow, never past an end where it is wide.
+
+    Args:
+        found: of shares such as accuracies, as `t_interval` gives it.
+
+    Returns:
+        Lower and upper end; NaN where the half-width is.
+    """
+    mean, half, _ = found
+    if not half > 0 or not 0 < mean < 1:
+        return (mean + 0 * half, mean + 0 * half)  # without spread; NaN where it is not known
+    middle, reach = special.logit(mean), half / (mean * (1 - mean))
+    return float(special.expit(middle - reach)), float(special.expit(middle + reach))
 
 
 def paired_interval(a: Any, b: Any, level: float | int = 0.95) -> Interval:

@@ -29,10 +29,10 @@ from xbar.run import (
     Study,
     run_study,
 )
-from xbar.run.chunks import Work
+from xbar.run.chunks import ChunkComputer
 from xbar.run.plan import Plan
+from xbar.run.settings import checked
 from xbar.run.software import load
-from xbar.run.toml import checked
 
 LAYERS, SHAPES, SEEDS = (0, 1, 2, 3), ("circle", "row"), 5
 
@@ -55,7 +55,7 @@ def alone(study: Study) -> float:
     """Seconds for the chunks' functions, software networks left out."""
     given = load(study, None, None, None)
     plan, done = Plan(study, given.sizes(study)), {}
-    work = Work(plan, given, lambda chunk: done[chunk.name], {})
+    work = ChunkComputer(plan, given, lambda chunk: done[chunk.name], {})
     total = 0.0
     for chunk in plan.chunks:
         start = time.perf_counter()

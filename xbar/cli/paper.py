@@ -5,14 +5,20 @@ from typing import Annotated
 
 import typer
 
-from xbar.cli.options import Out, Overwrite, Seed
+from xbar.cli.options import Cache, Out, Overwrite, Seed, start
 
 Quick = Annotated[
     bool, typer.Option("--quick", help="8 seeds and fewer settings: minutes, not an hour.")
 ]
 
 
-def paper(out: Out, quick: Quick = False, seed: Seed = 0, overwrite: Overwrite = False) -> None:
+def paper(
+    out: Out,
+    quick: Quick = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    cache: Cache = True,
+) -> None:
     """Do the published study again on the exact circuit, and say which of its claims hold.
 
     Needs no data: the digits come with scikit-learn. Uses every core.
@@ -25,12 +31,10 @@ def paper(out: Out, quick: Quick = False, seed: Seed = 0, overwrite: Overwrite =
     if "JAX_NUM_CPU_DEVICES" not in os.environ:  # a processor is one device unless told otherwise
         jax.config.update("jax_num_cpu_devices", cores())
 
-    from rich.console import Console
-
     from xbar.paper.run import run
     from xbar.paper.settings import FULL, QUICK
 
-    run(replace(QUICK if quick else FULL, seed=seed), out, Console(), overwrite=overwrite)
+    run(replace(QUICK if quick else FULL, seed=seed), out, start(cache), overwrite=overwrite)
 
 
 def cores() -> int:

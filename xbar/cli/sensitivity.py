@@ -1,81 +1,113 @@
 """`xbar sensitivity`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from xbar.cli.options import Out, Overwrite, Seed, failing
+from xbar.cli.options import Cache, Out, Overwrite, Seed, path, start
 
 From = Annotated[
     Path | None,
     typer.Option(
         "--from",
+        parser=path,
+        metavar="FOLDER",
         help="Folder of a finished run; without it, the demo's network.",
         show_default=False,
     ),
 ]
-Circuit = Annotated[int, typer.Option(help="Which of that run's circuits.")]
+Network = Annotated[
+    Path | None,
+    typer.Option(
+        parser=path,
+        metavar="FILE",
+        help="Your trained network instead: .npz or .h5 with weights_0, biases_0, ...",
+        show_default=False,
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        parser=path,
+        metavar="FILE",
+        help="Your data: .npz or .h5 with x (n, features) and y (n,) classes.",
+        show_default=False,
+    ),
+]
 Defective = Annotated[
     bool, typer.Option("--defective", help="That circuit with its defect, instead of without.")
 ]
-Shape = Annotated[
-    str, typer.Option(help="Placed defect: circle, ring, row, column, scratch, checkerboard, ...")
-]
-Coverage = Annotated[
-    float | None,
-    typer.Option(help="Share of the array that it covers; the shape's own.", show_default=False),
-]
-Stuck = Annotated[str, typer.Option(help="Where its pairs stick, on or off.")]
-Cells = Annotated[int, typer.Option(help="Most cells stuck together, worst first.")]
-Samples = Annotated[int, typer.Option(help="Circuits that are solved at each fault rate.")]
-Places = Annotated[int, typer.Option(help="Random places of the defect in each layer.")]
-Starts = Annotated[int, typer.Option(help="Starts of the search for the worst place.")]
-RefereeS = Annotated[
-    float,
-    typer.Option("--ngspice-s", help="Time limit for ngspice on each array [s]; 0 leaves it out."),
-]
+# Options that are settings by the same name, and those of the circuit of an own network.
+KEYS = (
+    "circuit",
+    "shape",
+    "coverage",
+    "stuck",
+    "cells",
+    "samples",
+    "places",
+    "starts",
+    "ngspice_s",
+)
+Text = str | None
+
+
+def _setting(text: str) -> Any:
+    return typer.Option(help=text, show_default=False, metavar="VALUE")
 
 
 def sensitivity(
     out: Out,
     source: From = None,
-    circuit: Circuit = 0,
+    circuit: Annotated[Text, _setting("Which of that run's circuits; 0.")] = None,
     defective: Defective = False,
+    network: Network = None,
+    data: Data = None,
+    window: Annotated[Text, _setting("Its devices: mnsim (default), ..., or 10k:1M.")] = None,
+    wire_ohm: Annotated[Text, _setting("Its resistance per wire segment [ohm]; 1.")] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
-    shape: Shape = "circle",
-    coverage: Coverage = None,
-    stuck: Stuck = "on",
-    cells: Cells = 16,
-    samples: Samples = 100,
-    places: Places = 100,
-    starts: Starts = 16,
-    ngspice_s: RefereeS = 60.0,
+    shape: Annotated[Text, _setting("Placed defect: circle (default), ring, scratch, ...")] = None,
+    coverage: Annotated[Text, _setting("Share of the array; the shape's own.")] = None,
+    stuck: Annotated[Text, _setting("Where its pairs stick: on (default) or off.")] = None,
+    cells: Annotated[Text, _setting("Most cells stuck together, worst first; 16.")] = None,
+    samples: Annotated[Text, _setting("Circuits solved at each fault rate; 100.")] = None,
+    places: Annotated[Text, _setting("Random places in each layer; 100.")] = None,
+    starts: Annotated[Text, _setting("Starts of the search for the worst place; 16.")] = None,
+    ngspice_s: Annotated[Text, _setting("Limit for ngspice on an array; 60 s, 0: none.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change any setting, such as rates=[1e-3,1e-2]; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    cache: Cache = True,
 ) -> None:
     """Say which cells of a network matter: exact maps of single faults, worst cases, yield."""
+    options = locals()
+    given = [f"{name}={options[name]}" for name in KEYS if options[name] is not None]
     # Imported here: --help should not wait for JAX.
-    from rich.console import Console
-
+    from xbar.run.demo import demo_study
     from xbar.run.errors import UsageError
     from xbar.run.sensitivity.config import SensitivityConfig
     from xbar.run.sensitivity.run import run
+    from xbar.run.settings import changed, quoted, settings_from
 
-    if source is None and (circuit or defective):
-        option = "--circuit" if circuit else "--defective"
+    own = [f"circuit.{name}={options[name]}" for name in CIRCUIT if options[name] is not None]
+    files = {"network": network, "data": data}
+    own += [f"{n}.file={quoted(str(file))}" for n, file in files.items() if file is not None]
+    if source is not None and own:
+        option = own[0].removeprefix("circuit.").partition("=")[0].removesuffix(".file")
+        option = f"--{option.replace('_', '-')}"
+        raise UsageError(f"{option}: got --from too, needs one of them: a run has its own circuit")
+    if source is None and (circuit is not None or defective):
+        option = "--defective" if circuit is None else "--circuit"
         raise UsageError(f"{option}: got no --from, needs a run whose circuit it chooses")
-    with failing(ValueError):
-        config = SensitivityConfig(
-            seed=seed,
-            circuit=circuit,
-            defective=defective,
-            shape=shape,
-            coverage=coverage,
-            stuck=stuck,
-            cells=cells,
-            samples=samples,
-            places=places,
-            starts=starts,
-            ngspice_s=ngspice_s,
-        )
-    run(config, out, Console(), source=source, overwrite=overwrite)
+    tree = changed({"seed": seed, "defective": defective}, [*given, *(changes or ())])
+    config = settings_from(SensitivityConfig, tree)
+    study = demo_study([f"seed={seed}", *own])
+    run(config, out, start(cache), source=source, study=study, overwrite=overwrite)

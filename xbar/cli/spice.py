@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from xbar.cli.options import Cache, path, start, whole
+
 if TYPE_CHECKING:
     from xbar.nn import Layer, Network
     from xbar.spice import Report
@@ -15,16 +17,23 @@ spice = typer.Typer(
     help="Netlists of a run's circuits, and their comparison with ngspice.",
 )
 
-Source = Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)]
-LayerOption = Annotated[
-    int | None, typer.Option("--layer", min=0, help="One layer; without it, the whole network.")
+Source = Annotated[
+    Path, typer.Argument(help="Folder of a finished run.", show_default=False, parser=path)
 ]
-Circuit = Annotated[int, typer.Option(min=0, help="Which of the run's circuits (seeds).")]
+LayerOption = Annotated[
+    int | None,
+    typer.Option(
+        "--layer", parser=whole(), metavar="N", help="One layer; without it, the whole network."
+    ),
+]
+Circuit = Annotated[
+    int, typer.Option(parser=whole(), metavar="N", help="Which of the run's circuits.")
+]
 Healthy = Annotated[bool, typer.Option("--healthy", help="The circuit without its defect.")]
 
 
-class Chosen(NamedTuple):
-    """What the options pick from a run."""
+class CircuitPart(NamedTuple):
+    """What the options choose of a run's circuit."""
 
     network: "Network"
     layer: int | None
@@ -43,18 +52,22 @@ class Chosen(NamedTuple):
         return self.network.layers[self.layer], volts
 
 
-@spice.command("export")
+@spice.command("export", short_help="Write a stored circuit as a SPICE netlist.")
 def export(
     source: Source,
     layer: LayerOption = None,
     circuit: Circuit = 0,
-    image: Annotated[int, typer.Option(min=0, help="Which image of the test part drives it.")] = 0,
+    image: Annotated[
+        int,
+        typer.Option(parser=whole(), metavar="N", help="Which input of the test part drives it."),
+    ] = 0,
     healthy: Healthy = False,
     subckt: Annotated[
         bool, typer.Option("--subckt", help="The layer's array alone, as a subcircuit.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; without it, the netlist is printed.")
+        Path | None,
+        typer.Option(parser=path, metavar="FILE", help="File to write; else it is printed."),
     ] = None,
 ) -> None:
     """Write a stored circuit as a SPICE netlist."""
@@ -62,12 +75,14 @@ def export(
 
     if subckt and layer is None:
         raise UsageError("--subckt: got no --layer, needs one: a subcircuit is one array")
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out: got {out}, which is a folder, needs a file")
     chosen = _choose(source, layer, circuit, slice(image, image + 1), healthy)
     text = _netlist(chosen, subckt)
     if out is None:
         typer.echo(text, nl=False)
         return
-    from xbar.io.store import write_text
+    from xbar.io.writing import write_text
 
     try:
         write_text(out, text)
@@ -76,17 +91,21 @@ def export(
     typer.echo(str(out))
 
 
-@spice.command("verify")
+@spice.command("verify", short_help="Compare xbar with ngspice on a stored circuit.")
 def verify(
     source: Source,
     layer: LayerOption = None,
     circuit: Circuit = 0,
-    images: Annotated[int, typer.Option(min=1, help="How many images of the test part.")] = 8,
+    images: Annotated[
+        int, typer.Option(parser=whole(1), metavar="N", help="How many inputs of the test part.")
+    ] = 8,
     healthy: Healthy = False,
     ngspice: Annotated[
-        Path | None, typer.Option(help="ngspice to run; else XBAR_NGSPICE, else the one in PATH.")
+        Path | None,
+        typer.Option(parser=path, help="ngspice to run; else XBAR_NGSPICE, else that in PATH."),
     ] = None,
     timeout_s: Annotated[float, typer.Option(min=1, help="Time limit for ngspice.")] = 3600.0,
+    cache: Cache = True,
 ) -> None:
     """Solve a stored circuit with xbar and with ngspice; exit 1 when they disagree."""
     from rich.console import Console
@@ -94,6 +113,7 @@ def verify(
     from xbar.run.errors import UsageError
     from xbar.spice import SpiceError, find_ngspice, verify_layer, verify_network
 
+    start(cache)
     try:
         program = find_ngspice(ngspice)
         chosen = _choose(source, layer, circuit, slice(0, images), healthy)
@@ -112,7 +132,9 @@ def verify(
         raise typer.Exit(1)
 
 
-def _choose(source: Path, layer: int | None, circuit: int, images: slice, healthy: bool) -> Chosen:
+def _choose(
+    source: Path, layer: int | None, circuit: int, images: slice, healthy: bool
+) -> CircuitPart:
     # Imported here: --help and a wrong argument should not wait for JAX.
     import jax
     import numpy as np
@@ -140,10 +162,10 @@ def _choose(source: Path, layer: int | None, circuit: int, images: slice, health
     }
     part = "whole network" if layer is None else f"layer {layer}"
     title = f"{source}: {name} circuit {circuit}, {part}"
-    return Chosen(network, layer, run.images[test[images]], faults, title)
+    return CircuitPart(network, layer, run.images[test[images]], faults, title)
 
 
-def _netlist(chosen: Chosen, as_subckt: bool) -> str:
+def _netlist(chosen: CircuitPart, as_subckt: bool) -> str:
     from xbar.spice import layer_netlist, network_netlist, subckt
     from xbar.spice.layers import bare
 

@@ -12,13 +12,15 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import h5py
 
 from xbar.io.files import StoreError, readable
-from xbar.io.store import claim, is_sealed, published, read_tree, seal, write_tree
+from xbar.io.store import is_sealed, read_tree, seal, write_tree
 from xbar.io.tree import decode, encode
+from xbar.io.writing import write_bytes
 
 FORMAT = "xbar shard"
 FORMAT_VERSION = 2
@@ -44,8 +46,7 @@ def write_shard(path: Path, tree: Mapping[str, Any], belongs_to: str) -> None:
         file.attrs["name"] = path.name
         write_tree(file, "tree", encode(dict(tree)))
         seal(file)
-    with published(path) as partial:
-        partial.write_bytes(memory.getbuffer())
+    write_bytes(path, memory.getbuffer())
 
 
 def read_shard(path: Path, belongs_to: str) -> dict[str, Any]:
@@ -72,18 +73,14 @@ def read_shard(path: Path, belongs_to: str) -> dict[str, Any]:
         return decode(read_tree(file["tree"]), path.name)
 
 
-def reserve(path: Path, size: int) -> None:
-    """Raise now if the disk has no room for a file of that many bytes.
+def reserve(folder: Path, size: int) -> None:
+    """Raise now if a folder has no room for a file of that many bytes.
 
     Raises:
         OSError: no room.
     """
-    claim(path)
-    with path.open("wb") as file:
-        try:
-            if hasattr(os, "posix_fallocate"):  # not on macOS
-                os.posix_fallocate(file.fileno(), 0, max(size, 1))
-            elif shutil.disk_usage(path.parent).free < size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        finally:
-            path.unlink()
+    with TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, max(size, 1))
+        elif shutil.disk_usage(folder).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

@@ -3,14 +3,12 @@
 Every dataset carries `unit`, `axes`, `about` and its `sha256`; every file carries the format's
 version, the configuration as JSON, software versions, the commit, and a `sha256` over all names
 and attributes, those of the datasets among them: so a file tells whether it is as it was written.
-Files are published whole: they are written beside their final name and moved there, so that a
-reader never meets half a file.
+Files are published whole (see `xbar.io.writing`), so that a reader never meets half a file.
 """
 
 import hashlib
 import json
 import math
-import os
 import platform
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
@@ -27,6 +25,8 @@ from xbar.io.files import StoreError as StoreError
 from xbar.io.files import members, readable, values_of
 from xbar.io.tree import Field as Field
 from xbar.io.tree import encode, nest
+from xbar.io.writing import published
+from xbar.io.writing import write_text as write_text
 
 FORMAT = "xbar results"
 FORMAT_VERSION = 3  # 1: one circuit per seed, of the first demo; 2: networks by hand-written names
@@ -300,44 +300,6 @@ def walk(group: h5py.Group) -> Iterator[Any]:
         yield item
         if isinstance(item, h5py.Group):
             rest += list(members(item).values())[::-1]
-
-
-@contextmanager
-def published(path: Path) -> Iterator[Path]:
-    """A name to write to; it takes the final name only when everything is on disk.
-
-    What has that name already goes: it is left from a run that was stopped. If it is a link, the
-    link goes, and not what it points to.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        claim(partial)
-        yield partial
-        _to_disk(partial)
-        partial.replace(path)
-        _to_disk(path.parent)  # the name too
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def claim(path: Path) -> None:
-    """An empty file of that name that nobody else's link leads to."""
-    path.unlink(missing_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666))
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Publish a text file whole, as `write_results` does."""
-    with published(path) as partial:
-        partial.write_text(text, encoding="utf-8")
 
 
 def _origin() -> dict[str, Any]:

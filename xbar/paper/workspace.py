@@ -1,30 +1,23 @@
 """Where an experiment computes. All that this package asks of the engine below it is here."""
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from rich.console import Console
 
 from xbar.batch import batch_map
 from xbar.io.dataset import Dataset
 from xbar.io.runs import Run, load_run
-from xbar.io.shards import read_shard, write_shard
-from xbar.io.store import StoreError
-from xbar.paper.compiled import compiled_once
 from xbar.paper.settings import Settings
 from xbar.run import NetworkSettings, RunSettings, StoreSettings, Study, run_study
-from xbar.run.engine import fingerprint
-from xbar.run.folder import RunFolder
-from xbar.run.interrupt import Interrupt
-from xbar.run.progress import Advance, Stages
+from xbar.run.progress import Advance
+from xbar.run.runner import Runner, fingerprint
 
 CHUNK = 2  # circuits of each seed in a chunk, so that sweeps of all sizes have chunks of one size
 BLOCK = 32  # rows of one compiled call: compiling takes longer than the few that fill up the last
@@ -37,16 +30,12 @@ class Workspace:
 
     Args:
         settings: of all experiments.
-        folder: of the run.
-        console: where to print.
-        stages: shows progress; its `check` raises after Ctrl-C.
+        run: keeps what is computed and shows progress.
         dataset: what the networks read; None is the digits.
     """
 
     settings: Settings
-    folder: RunFolder
-    console: Console
-    stages: Stages
+    run: Runner
     dataset: Dataset | None = None
 
     def base(self, **changes: Any) -> Study:
@@ -62,37 +51,29 @@ class Workspace:
 
     def study(self, name: str, study: Study, measures: Mapping[str, Any] | None = None) -> Run:
         """Run a sweep in a folder of its own, or go on with it; `measures` as `run_study` has."""
+        out = self.run.below(f"studies/{name}")
         run_study(
             replace(study, name=name),
-            self.sweeps / name,
-            self.console,
+            out,
+            self.run.console,
             dataset=self.dataset,
             measures=measures,
-            finish=lambda done: done.times(),
+            finish=lambda done: done.run.times(),
             show=lambda *_: None,
         )
-        return load_run(self.sweeps / name)
-
-    @property
-    def sweeps(self) -> Path:
-        """Folder of the sweeps."""
-        return self.folder.path / "studies"
+        return load_run(out)
 
     def kept(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[str, np.ndarray]:
         """Numeric arrays by name of a computation that is not done again after a stop."""
-        path = self.folder.shards / f"kept-{name.replace(' ', '_')}.h5"
-        mark = fingerprint(np.frombuffer(repr(self.settings).encode(), np.uint8))
-        try:
-            return read_shard(path, mark)
-        except StoreError:
-            found = {key: np.asarray(values) for key, values in compute().items()}
-            write_shard(path, found, mark)
-            self.stages.check()
-            return found
+
+        def arrays() -> dict[str, np.ndarray]:
+            return {key: np.asarray(values) for key, values in compute().items()}
+
+        return self.run.kept(f"kept-{name.replace(' ', '_')}", arrays)
 
     def timed(self, name: str, total: int = 0, unit: str = "") -> AbstractContextManager[Advance]:
         """Progress of something that has so many units."""
-        return self.stages.stage(name, total, unit)
+        return self.run.timed(name, total, unit)
 
     def map(self, function: Callable[[Any], Any], rows: Any, lanes: int = 1) -> Any:
         """Apply a function to each row, on all devices, in blocks of one size.
@@ -113,50 +94,13 @@ class Workspace:
             filled = np.minimum(first + np.arange(size), count - 1)
             found = batch_map(function, jax.tree.map(lambda x, at=filled: x[at], rows), chunk=chunk)
             parts.append(jax.tree.map(lambda x, n=count - first: np.asarray(x)[:n], found))
-            self.stages.check()
+            self.run.stages.check()
         return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
     def keys(self, purpose: str, numbers: Any) -> Array:
         """A JAX key for each number, (n,); purposes do not share randomness."""
         root = jax.random.fold_in(jax.random.key(self.settings.seed), zlib.crc32(purpose.encode()))
         return jax.vmap(lambda n: jax.random.fold_in(root, n))(jnp.asarray(numbers, jnp.uint32))
-
-
-@contextmanager
-def opened(
-    settings: Settings,
-    config: Mapping[str, Any],
-    out: Path,
-    console: Console,
-    dataset: Dataset | None,
-    overwrite: bool,
-) -> Iterator[Workspace]:
-    """The workspace in a folder, which nobody else uses meanwhile, in float64.
-
-    Raises:
-        UsageError: the folder cannot be used.
-    """
-    interrupt = Interrupt()
-    with (
-        jax.enable_x64(True),
-        interrupt.watched(),
-        compiled_once(),
-        RunFolder(out, "paper", config, overwrite=overwrite) as folder,
-    ):
-        yield Workspace(settings, folder, console, Stages(console, interrupt.check), dataset)
-
-
-def finished(config: Mapping[str, Any], out: Path) -> dict[str, Any] | None:
-    """The summary of a run that has been completed with this configuration, or None.
-
-    Raises:
-        UsageError: the folder belongs to another run.
-    """
-    if not (out / "summary.json").is_file():
-        return None
-    folder = RunFolder(out, "paper", config, overwrite=False)
-    folder.drop_shards()
-    return folder.summary()
 
 
 def identity(settings: Settings, names: list[str], dataset: Dataset | None) -> dict[str, Any]:

@@ -14,7 +14,8 @@ def accuracy_figure(accuracies: Mapping[str, Any], intervals: Mapping[str, Any])
 
     Args:
         accuracies: test accuracies per seed, (seeds,) by name, from the top down.
-        intervals: half-width of the mean's interval by the same names.
+        intervals: half-width of the mean's interval by the same names, or (2,), how far it reaches
+            below and above.
 
     Returns:
         The figure.
@@ -22,7 +23,8 @@ def accuracy_figure(accuracies: Mapping[str, Any], intervals: Mapping[str, Any])
     figure = new_figure(0.9 + 0.36 * len(accuracies))
     axes = figure.subplots()
     for place, (name, shares) in enumerate(accuracies.items()):
-        values, half = 100 * np.asarray(shares), 100 * intervals[name]
+        values = 100 * np.asarray(shares)
+        half = np.broadcast_to(100 * np.reshape(intervals[name], (-1, 1)), (2, 1))
         colour, mean = COLOURS.get(name, OTHER), values.mean()
         axes.barh(place, mean, height=0.66, color=colour, alpha=0.3)
         axes.errorbar(mean, place, xerr=half, color=colour, capsize=4, linewidth=2, zorder=3)

@@ -32,5 +32,5 @@ def plain(axes: Axes) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG."""
-    figure.savefig(path, dpi=DPI)
+    """Write a figure as PNG, whatever the suffix."""
+    figure.savefig(path, dpi=DPI, format="png")

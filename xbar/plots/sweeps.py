@@ -18,7 +18,8 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
     Args:
         values: of the axis, numbers or words.
         label: of the axis, with its unit.
-        curves: means and half-widths of their intervals by name, shares in 0..1; NaN leaves out.
+        curves: means (n,) and half-widths of their intervals (n,), or (2, n) below and above, by
+            name; shares in 0..1; NaN leaves out.
 
     Returns:
         The figure.

@@ -19,5 +19,5 @@ from xbar.run.engine import run_study as run_study
 from xbar.run.errors import StudyError as StudyError
 from xbar.run.errors import UsageError as UsageError
 from xbar.run.results import labelled as labelled
-from xbar.run.toml import read_study as read_study
-from xbar.run.toml import write_study as write_study
+from xbar.run.settings import read_study as read_study
+from xbar.run.settings import write_study as write_study

@@ -16,17 +16,14 @@ from xbar.run.circuits import (
     solve_broken,
     solve_healthy,
 )
-from xbar.run.config import Study
-from xbar.run.devices import How, local_mesh
+from xbar.run.config import NEAREST, RETRAINED, Study
+from xbar.run.devices import Batching, local_mesh
 from xbar.run.plan import Chunk, Plan, Table, row_keys
 from xbar.run.readers import Labelled, correct, neighbours
-from xbar.run.software import Given, compute_software
+from xbar.run.software import StudyInputs, compute_software
 
 Arrays = dict[str, Any]
 KEPT_SHARDS = 4  # of the stages before, in memory
-
-NEAREST, RETRAINED = "nearest neighbours", "retrained network"  # what they are called in tables
-RESERVED = ("software", "healthy", "defective", NEAREST, RETRAINED)
 
 STATUS = (
     "solved",
@@ -53,7 +50,7 @@ class Batch(NamedTuple):
     """
 
     plan: Plan
-    given: Given
+    given: StudyInputs
     rows: Table
     labels: Array
     trained: int
@@ -98,7 +95,7 @@ def _rows(tree: Arrays, rows: np.ndarray) -> Arrays:
     return jax.tree.map(lambda x: x[rows], tree)
 
 
-class Work:
+class ChunkComputer:
     """Computes chunks.
 
     Args:
@@ -111,15 +108,15 @@ class Work:
     def __init__(
         self,
         plan: Plan,
-        given: Given,
+        given: StudyInputs,
         read: Callable[[Chunk], Arrays],
         measures: Mapping[str, Measure],
     ):
         self.plan = plan
         self.given = given
         self.measures = measures
-        self.how = How(local_mesh(), plan.study.run.lanes)
-        self.train = How(self.how.mesh, plan.study.run.train_lanes)
+        self.how = Batching(local_mesh(), plan.study.run.lanes)
+        self.train = Batching(self.how.mesh, plan.study.run.train_lanes)
         self._read = read
         self._kept: OrderedDict[str, Arrays] = OrderedDict()
 

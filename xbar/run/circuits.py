@@ -18,16 +18,21 @@ from xbar.devices import inject, random_mask
 from xbar.devices.mapping import Pairs, Window
 from xbar.learn.mlp import MLP
 from xbar.nn import Network
-from xbar.run.devices import How, in_blocks, one_by_one
+from xbar.run.devices import Batching, in_blocks, one_by_one
 from xbar.run.faults import make_fault, stuck_value, window_of
 from xbar.run.plan import Plan, Table, row_keys
-from xbar.run.software import Given
+from xbar.run.software import StudyInputs
 
 Arrays = dict[str, Any]
 
 
 def solve_healthy(
-    plan: Plan, rows: Table, models: MLP, parts: Mapping[str, Any], given: Given, how: How
+    plan: Plan,
+    rows: Table,
+    models: MLP,
+    parts: Mapping[str, Any],
+    given: StudyInputs,
+    how: Batching,
 ) -> Arrays:
     """Map software networks to arrays and solve every one of them.
 
@@ -63,7 +68,7 @@ def _solve_healthy(
     mapping: str,
     gain: float | None,
     rail: float | None,
-    how: How,
+    how: Batching,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
         network = map_network(
@@ -188,7 +193,7 @@ def solve_broken(
     pairs: tuple[np.ndarray, np.ndarray],
     labelled: Any,
     images: Array,
-    how: How,
+    how: Batching,
 ) -> Array:
     """Output voltages with other conductances in one layer, (rows, labelled, classes) [V].
 
@@ -208,7 +213,7 @@ def solve_broken(
 
 
 @partial(jax.jit, static_argnames=("layer", "how"))
-def _solve_broken(rows: Arrays, images: Array, layer: int, how: How) -> Array:
+def _solve_broken(rows: Arrays, images: Array, layer: int, how: Batching) -> Array:
     def one(row: Arrays, images: Array) -> Array:
         pairs = Pairs(row["plus"], row["minus"])
         network = eqx.tree_at(lambda net: net.layers[layer].pairs, row["network"], pairs)

@@ -1,61 +1,63 @@
 """What a study may be asked to do: a tree of frozen dataclasses, the same in Python and in TOML.
 
-Settings marked *swept* take one value or a list; the circuits of a study are all combinations.
-`xbar.run.toml` reads and checks a whole file; `docs/studies.md` describes every key.
+Settings marked *swept* take one value or a list; the circuits of a study are all combinations. A
+new setting is a field here, with its check in `problems` beside it: files, `--set`, what a folder
+resumes under and the report have it then. `docs/studies.md` describes every key.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import ConfigDict, GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Tag
 
+from xbar.devices import SHAPES
 from xbar.devices.mapping import Scheme
+from xbar.io.datasets import DATASETS
+from xbar.run.checks import in_range, one_of, plain_name, repeated, sizes, swept
+from xbar.run.faults import FAULTS, check_coverage, check_stuck, check_window
 
-
-class Swept:
-    """Marks a setting that takes one value or a list of them; a list becomes a tuple.
-
-    Args:
-        item: type of one value.
-    """
-
-    def __init__(self, item: Any):
-        self.item = item
-
-    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """One value is checked as a list of one, so that each problem is named once."""
-        many = handler.generate_schema(tuple[self.item, ...])
-        return core_schema.no_info_before_validator_function(_listed, many)
-
-
-def _listed(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
+NEAREST, RETRAINED = "nearest neighbours", "retrained network"  # what they are called in tables
+RESERVED = ("software", "healthy", "defective", NEAREST, RETRAINED)
+MOST = 10**6  # units of a layer, places of a defect: beyond, a typing error
+MOST_CIRCUITS = 10**8  # whose table takes 20 GB
 
 
 def values(setting: Any) -> tuple[Any, ...]:
     """The values of a swept setting."""
-    return _listed(setting)
+    return tuple(setting) if isinstance(setting, list | tuple) else (setting,)
 
 
-def _stuck(value: Any) -> Any:
+def _text(value: Any) -> Any:
     """A resistance may be written as a number; it is kept as text, as the command line has it."""
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return f"{value:g}" if plain else value
 
 
-class _StuckText:
-    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(_stuck, handler.generate_schema(str))
-
-
-Words = Annotated[str | tuple[str, ...], Swept(str)]
-Integers = Annotated[int | tuple[int, ...], Swept(int)]
-Numbers = Annotated[float | int | tuple[float | int, ...], Swept(float)]
-StuckWords = Annotated[
-    str | float | int | tuple[str | float | int, ...], Swept(Annotated[str, _StuckText()])
+# One value is checked as a list of one, so that each problem is named once.
+_LISTED, _MANY = BeforeValidator(values), Discriminator(lambda _: "many")
+Words = Annotated[
+    Annotated[str, Tag("one")] | Annotated[tuple[str, ...], Tag("many")], _MANY, _LISTED
 ]
-FORBID = ConfigDict(extra="forbid")
+Integers = Annotated[
+    Annotated[int, Tag("one")] | Annotated[tuple[int, ...], Tag("many")], _MANY, _LISTED
+]
+Number = float | int
+Numbers = Annotated[
+    Annotated[Number, Tag("one")] | Annotated[tuple[Number, ...], Tag("many")], _MANY, _LISTED
+]
+Schemes = Annotated[
+    Annotated[Scheme, Tag("one")] | Annotated[tuple[Scheme, ...], Tag("many")], _MANY, _LISTED
+]
+StuckWords = Annotated[
+    Annotated[str | Number, Tag("one")]
+    | Annotated[tuple[Annotated[str | Number, BeforeValidator(_text)], ...], Tag("many")],
+    _MANY,
+    _LISTED,
+]
+# Defaults are brought into the one form too, so that a setting left out equals its default.
+FORBID = ConfigDict(extra="forbid", validate_default=True, revalidate_instances="always")
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,18 @@ class DataSettings:
 
     __pydantic_config__ = FORBID
     file: str | None = None
-    fractions: tuple[float | int, float | int, float | int] = (0.6, 0.2, 0.2)
+    fractions: tuple[Number, Number, Number] = (0.6, 0.2, 0.2)
     name: str = "digits"
     test_file: str | None = None
+
+    def problems(self) -> Iterator[str]:
+        """What cannot be, in sentences."""
+        fits = min(self.fractions) > 0 and abs(sum(self.fractions) - 1) < 1e-9
+        needs = "three above 0 that add up to 1"
+        yield from in_range("data.fractions", list(self.fractions), fits, needs)
+        yield from one_of("data.name", self.name, DATASETS)
+        lone = self.test_file is not None and self.file is None
+        yield from in_range("data.test_file", "one", not lone, "data.file beside it")
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,10 @@ class NetworkSettings:
     activation: Literal["relu", "tanh", "sigmoid"] | None = None
     file: str | None = None
 
+    def problems(self) -> Iterator[str]:
+        """What cannot be, in sentences."""
+        yield from sizes("network.hidden", self.hidden, MOST)
+
 
 @dataclass(frozen=True)
 class CircuitSettings:
@@ -110,9 +125,22 @@ class CircuitSettings:
     __pydantic_config__ = FORBID
     window: Words = "mnsim"
     wire_ohm: Numbers = 1.0
-    mapping: Annotated[Scheme | tuple[Scheme, ...], Swept(Scheme)] = "unipolar"
-    gain: float | int | None = None
-    rail: float | int | None = None
+    mapping: Schemes = "unipolar"
+    gain: Number | None = None
+    rail: Number | None = None
+
+    def problems(self) -> Iterator[str]:
+        """What cannot be, in sentences."""
+        for number, window in enumerate(values(self.window)):
+            yield from check_window(f"circuit.window[{number}]", window)
+        for number, ohm in enumerate(values(self.wire_ohm)):
+            needs = "a finite resistance >= 0 [ohm]"
+            yield from in_range(f"circuit.wire_ohm[{number}]", ohm, 0 <= ohm < float("inf"), needs)
+        for name in ("gain", "rail"):
+            value = getattr(self, name)
+            yield from in_range(f"circuit.{name}", value, value is None or value > 0, "above 0")
+        for name in ("window", "wire_ohm", "mapping"):
+            yield from swept(f"circuit.{name}", values(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -140,6 +168,34 @@ class DefectSettings:
     stuck_window: str | None = None
     placements: int = 1
     bias_row: bool = True
+
+    def problems(self, place: str, layers: int | None) -> Iterator[str]:
+        """What cannot be, in sentences.
+
+        Args:
+            place: of these settings, such as "defects[0]".
+            layers: of the network; None is not known yet.
+        """
+        for shape in values(self.shape):
+            yield from one_of(f"{place}.shape", shape, SHAPES)
+        for coverage in () if self.coverage is None else values(self.coverage):
+            for shape in values(self.shape):
+                yield from check_coverage(f"{place}.coverage", shape, coverage)
+        for layer in () if self.layer is None else values(self.layer):
+            fits = layer >= 0 and (layers is None or layer < layers)
+            needs = "0 or more" if layers is None else f"0 to {layers - 1}"
+            yield from in_range(f"{place}.layer", layer, fits, needs)
+        for fault in values(self.fault):
+            yield from one_of(f"{place}.fault", fault, FAULTS)
+            for stuck in () if self.stuck is None else values(self.stuck):
+                yield from check_stuck(f"{place}.stuck", fault, str(stuck))
+        if self.stuck_window is not None:
+            yield from check_window(f"{place}.stuck_window", self.stuck_window)
+        fits, needs = 1 <= self.placements <= MOST, f"at least 1 and at most {MOST:,}"
+        yield from in_range(f"{place}.placements", self.placements, fits, needs)
+        for name in ("shape", "coverage", "layer", "fault", "stuck"):
+            if (setting := getattr(self, name)) is not None:
+                yield from swept(f"{place}.{name}", values(setting))
 
 
 @dataclass(frozen=True)
@@ -189,6 +245,16 @@ class CorrectorSettings:
             return None
         return "diagonal" if self.diagonal else self.hidden
 
+    def problems(self, place: str) -> Iterator[str]:
+        """What cannot be, in sentences; `place` is such as "correctors[0]"."""
+        yield from sizes(f"{place}.hidden", self.hidden, MOST)
+        yield from in_range(f"{place}.steps", self.steps, self.steps >= 1, "at least 1")
+        both = self.bias_only and self.diagonal
+        yield from in_range(f"{place}.diagonal", "true beside bias_only", not both, "one of them")
+        size = self.batch_size
+        yield from in_range(f"{place}.batch_size", size, size is None or size >= 1, "at least 1")
+        yield from plain_name(f"{place}.name", self.label, RESERVED)
+
 
 @dataclass(frozen=True)
 class StoreSettings:
@@ -210,6 +276,11 @@ class StoreSettings:
     arrays: bool = False
     correctors: bool = False
 
+    def problems(self) -> Iterator[str]:
+        """What cannot be, in sentences."""
+        count = self.images
+        yield from in_range("store.images", count, count is None or count >= 1, "at least 1")
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -227,6 +298,12 @@ class RunSettings:
     lanes: int = 1
     train_lanes: int = 8
     precision: Literal["float64", "float32"] = "float64"
+
+    def problems(self) -> Iterator[str]:
+        """What cannot be, in sentences."""
+        for name in ("chunk", "lanes", "train_lanes"):
+            value = getattr(self, name)
+            yield from in_range(f"run.{name}", value, value >= 1, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -264,6 +341,35 @@ class Study:
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form; settings that are None are left out, as TOML has no word for it."""
         return cast(dict[str, Any], _plain(asdict(self)))
+
+    def problems(self) -> Iterator[str]:
+        """What cannot be, in sentences: ranges, and settings that have to fit each other."""
+        yield from plain_name("name", self.name)
+        yield from in_range("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
+        yield from in_range("seeds", self.seeds, self.seeds >= 1, "at least 1")
+        for part in (self.data, self.network, self.circuit, self.store, self.run):
+            yield from part.problems()
+        yield from in_range("defects", "none", len(self.defects) > 0, "at least one")
+        layers = None if self.network.file else len(self.network.hidden) + 1
+        for number, defect in enumerate(self.defects):
+            yield from defect.problems(f"defects[{number}]", layers)
+        for number, corrector in enumerate(self.correctors):
+            yield from corrector.problems(f"correctors[{number}]")
+        yield from repeated("correctors", [corrector.label for corrector in self.correctors])
+        yield from repeated("references", self.references)
+        fits, needs = self.circuits <= MOST_CIRCUITS, f"at most {MOST_CIRCUITS:,} circuits"
+        yield from in_range("the study", f"{self.circuits:,} circuits", fits, needs)
+
+    @property
+    def circuits(self) -> int:
+        """Number of defective circuits: of all combinations of what is swept."""
+        swept_alike = ("window", "wire_ohm", "mapping")
+        each = self.seeds * prod(len(values(getattr(self.circuit, n))) for n in swept_alike)
+        names = ("shape", "coverage", "layer", "fault", "stuck")
+        return each * sum(
+            defect.placements * prod(len(values(getattr(defect, name))) for name in names)
+            for defect in self.defects
+        )
 
 
 def _plain(tree: Any) -> Any:

@@ -1,135 +1,184 @@
-"""What the demo may be asked to do: one defect in one layer, as a study on many seeds."""
+"""`xbar demo`: the study of `demo.toml`, one defect in one layer, with a report of its own."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, cast, get_args
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
-from xbar.activations import ACTIVATIONS
-from xbar.devices import SHAPES
-from xbar.devices.mapping import WINDOWS, Scheme
-from xbar.run.config import (
-    CircuitSettings,
-    CorrectorSettings,
-    DefectSettings,
-    NetworkSettings,
-    StoreSettings,
-    Study,
-)
-from xbar.run.faults import FAULTS, check_coverage, check_stuck, describe, in_range, one_of
-from xbar.run.references import CORRECTED, LARGE
+from rich.console import Console
+from rich.table import Table
+
+from xbar.io.dataset import Dataset
+from xbar.io.store import commit
+from xbar.learn.mlp import MLP
+from xbar.run import references
+from xbar.run.computed import ComputedStudy
+from xbar.run.config import Study
+from xbar.run.demo_figures import DemoResults, draw
+from xbar.run.engine import run_study
+from xbar.run.errors import StudyError
+from xbar.run.faults import describe
+from xbar.run.plan import Plan
+from xbar.run.readers import corrector_parameters
+from xbar.run.report import bounds, save_figures, share, write_report
+from xbar.run.runner import Runner
+from xbar.run.settings import read_study, write_study
+from xbar.statistics import share_bounds, t_interval
+
+FILE = Path(__file__).with_name("demo.toml")
 
 
-@dataclass(frozen=True)
-class DemoConfig:
-    """Everything that fixes the demo's numbers, besides a user's own network and data.
+def demo_study(changes: Iterable[str] = ()) -> Study:
+    """The demo's study.
 
     Args:
-        seed: of all randomness.
-        seeds: repetitions, at least 2: base network, defect placement, split and corrector of
-            each their own.
-        hidden: hidden layers of the base network.
-        activation: of the hidden layers, "relu", "tanh" or "sigmoid"; None is "relu", or that of a
-            network that is given.
-        window: preset name of the devices' conductance range.
-        mapping: "unipolar" or "balanced".
-        wire_ohm: resistance of every wire segment [ohm].
-        gain: open-loop gain of the amplifiers; None is ideal.
-        rail: the amplifiers clip at -rail and +rail [V]; None for no rails.
-        layer: the array that is broken, 0 the first; None is the last.
-        shape: the defect's shape, a key of `xbar.devices.SHAPES`.
-        coverage: fraction of the array that the shape covers.
-        fault: what is stuck: both cells of a "pair" at one value, the "plus" or the "minus" cell,
-            or both "unequal", drawn per cell or ("unequal-columns") per physical column.
-        stuck: where: "on", "off", "random", "uniform" or a resistance [ohm]; unequal cells need
-            one of the two that draw. None is "on", or "random" for unequal cells.
-        stuck_window: preset that "on" and "off" of stuck cells refer to; None is `window`.
-        corrector: hidden layers of the corrector.
+        changes: settings in place of the file's, such as "defects.shape=ring"; see
+            `xbar.run.settings.changed`.
 
     Raises:
-        ValueError: a setting is out of range or unknown.
+        StudyError: a line for every problem in it, or for what its report cannot show.
+        UsageError: a change is not understood.
     """
+    try:
+        study = read_study(FILE, changes)
+    except StudyError as error:  # nobody has named the file
+        raise StudyError(p.removeprefix(f"{FILE}: ") for p in error.problems) from error
+    if problems := list(_problems(study)):
+        raise StudyError(problems)
+    return study
 
-    seed: int = 0
-    seeds: int = 8
-    hidden: tuple[int, ...] = (50, 20, 8)
-    activation: str | None = None
-    window: str = "mnsim"
-    mapping: str = "unipolar"
-    wire_ohm: float | int = 1.0
-    gain: float | int | None = None
-    rail: float | int | None = None
-    layer: int | None = None
-    shape: str = "circle"
-    coverage: float | int = 0.35
-    fault: str = "pair"
-    stuck: str | None = None
-    stuck_window: str | None = None
-    corrector: tuple[int, ...] = (14,)
 
-    def __post_init__(self) -> None:
-        for problem in self._problems():
-            raise ValueError(problem)
-
-    def _problems(self) -> Iterator[str]:
-        yield from in_range("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
-        yield from in_range("seeds", self.seeds, self.seeds >= 2, "at least 2, for an interval")
-        for name in ("hidden", "corrector"):
-            sizes = getattr(self, name)
-            yield from in_range(name, sizes, all(n >= 1 for n in sizes), "sizes of at least 1")
-        if self.activation is not None:
-            yield from one_of("activation", self.activation, ACTIVATIONS)
-        yield from one_of("window", self.window, WINDOWS)
-        yield from one_of("mapping", self.mapping, get_args(Scheme))
-        finite = 0 <= self.wire_ohm < float("inf")
-        yield from in_range("wire-ohm", self.wire_ohm, finite, "a finite resistance >= 0 [ohm]")
-        for name, value in (("gain", self.gain), ("rail", self.rail)):
-            yield from in_range(name, value, value is None or value > 0, "a value above 0")
-        fits = self.layer is None or self.layer >= 0
-        yield from in_range("layer", self.layer, fits, "0 or more")
-        yield from one_of("shape", self.shape, SHAPES)
-        yield from check_coverage("coverage", self.shape, self.coverage)
-        yield from one_of("fault", self.fault, FAULTS)
-        if self.stuck_window is not None:
-            yield from one_of("stuck-window", self.stuck_window, WINDOWS)
-        yield from check_stuck("stuck", self.fault, self.stuck)
-
-    def describe_defect(self) -> str:
-        """The defect in words."""
-        return describe(self.shape, self.coverage, self.fault, self.stuck, self.stuck_window)
-
-    def study(self) -> Study:
-        """The study that the demo is."""
-        gain, rail = (None if v is None else float(v) for v in (self.gain, self.rail))
-        return Study(
-            name="demo",
-            seed=self.seed,
-            seeds=self.seeds,
-            network=NetworkSettings(self.hidden, cast(Any, self.activation)),
-            circuit=CircuitSettings(
-                self.window, self.wire_ohm, cast(Any, self.mapping), gain, rail
-            ),
-            defects=(
-                DefectSettings(
-                    self.shape,
-                    self.coverage,
-                    self.layer,
-                    self.fault,
-                    self.stuck,
-                    self.stuck_window,
-                ),
-            ),
-            correctors=(
-                CorrectorSettings(self.corrector, CORRECTED),
-                CorrectorSettings((), "bias only", bias_only=True),
-                CorrectorSettings((), "linear"),
-                # Minibatches: a third of the time, and no measurable cost at this size.
-                CorrectorSettings(LARGE, "large", batch_size=64),
-                CorrectorSettings(self.corrector, "trained on healthy", trained_on="healthy"),
-            ),
-            references=("nearest-neighbours", "retrained"),
-            store=StoreSettings("labelled", arrays=True, correctors=True),
+def _problems(study: Study) -> Iterator[str]:
+    """What the demo's report cannot show."""
+    if study.seeds < 2:
+        yield f"seeds: got {study.seeds}, needs at least 2, for an interval"
+    if study.circuits != study.seeds:
+        yield (
+            f"the demo: got {study.circuits:,} circuits for {study.seeds} seeds, needs one defect "
+            "and one value of each setting; `xbar study` sweeps"
         )
+    default = read_study(FILE)
+    same = {
+        "correctors": [c.label for c in study.correctors] == [c.label for c in default.correctors],
+        "references": study.references == default.references,
+        "store": study.store == default.store,
+    }
+    for name in (name for name, fits in same.items() if not fits):
+        yield f"{name}: got others than the demo's report compares, needs those; see `xbar study`"
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return asdict(self)
+
+def run_demo(
+    study: Study,
+    out: Path | str,
+    console: Console | None = None,
+    *,
+    overwrite: bool = False,
+    dataset: Dataset | None = None,
+    network: MLP | None = None,
+) -> dict[str, Any]:
+    """Run the demo in a folder, or show what a finished one there found.
+
+    Args:
+        study: what to run, from `demo_study`.
+        out: the folder.
+        console: where progress and the table go; None is the terminal.
+        overwrite: start anew.
+        dataset: a user's own data; None takes what the study names.
+        network: a user's own trained network, the same for every seed; None takes what the study
+            names, or trains one per seed.
+
+    Returns:
+        The summary, as in `summary.json`.
+
+    Raises:
+        UsageError: the folder cannot be used, or network, data and settings do not fit.
+    """
+    return run_study(
+        study,
+        out,
+        console,
+        overwrite=overwrite,
+        dataset=dataset,
+        network=network,
+        command="demo",
+        finish=_finish,
+        show=show,
+    )
+
+
+def _finish(done: ComputedStudy) -> dict[str, Any]:
+    run = done.run
+    with run.timed("cell voltages and power"):
+        results = DemoResults.of(run.path)
+    with run.timed("write figures and report"):
+        summary = _summary(done, results)
+        figures = save_figures(run, draw(results, summary))
+        summary["figures"] = [figure.file for figure in figures]
+    summary |= run.times()
+    more = {
+        "commit": commit(),
+        "file": write_study(done.plan.study),
+        "wire_ohm": done.plan.healthy["wire_ohm"][0],
+    }
+    write_report(run, "demo.html.j2", figures, summary, **more)
+    return summary
+
+
+def _summary(done: ComputedStudy, results: DemoResults) -> dict[str, Any]:
+    """The headline figures, as `summary.json` holds them, without the times."""
+    means = {name: t_interval(values) for name, values in results.accuracy.items()}
+    main = ("software", "healthy", "defective", references.CORRECTED)
+    study, sizes = done.plan.study, done.plan.sizes
+    parameters: dict[str, int | None] = dict.fromkeys(references.ABOUT)
+    parameters |= {c.label: corrector_parameters(c, sizes[-1]) for c in study.correctors}
+    parameters["retrained network"] = sum((n + 1) * m for n, m in pairwise(sizes))
+    return {
+        "accuracy": {name: means[name].mean for name in main},
+        "ci95": {name: means[name].half_width for name in main},
+        "interval95": {name: share_bounds(means[name]) for name in main},
+        "defect": _defect(done.plan),
+        "layer": results.layer,
+        "seed": study.seed,
+        "seeds": study.seeds,
+        "network": "-".join(map(str, sizes)),
+        "data": done.inputs.dataset.name,
+        "test_note": done.inputs.test_note,
+        "inputs": done.inputs.kind,
+        "corrector_parameters": parameters[references.CORRECTED],
+        "test_images": results.labels.shape[-1],
+        "references": references.table(results.accuracy, parameters),
+    }
+
+
+def _defect(plan: Plan) -> str:
+    """The defect in words."""
+    row = {name: column[0].item() for name, column in plan.table.items()}
+    window = plan.study.defects[0].stuck_window
+    return describe(row["shape"], row["coverage"], row["fault"], row["stuck"], window)
+
+
+def show(summary: dict[str, Any], run: Runner) -> None:
+    """Print what the demo found, and where it is."""
+    head = f"accuracy on {summary['test_images']} test {summary['inputs']}"
+    table = Table("circuit", head, "95 % interval")
+    for name, mean in summary["accuracy"].items():
+        table.add_row(name, share(mean), bounds(summary["interval95"][name]))
+    run.console.print(table)
+    beside = Table("beside it", "parameters", "accuracy", "difference to the corrector")
+    for name, row in summary["references"].items():
+        if name != "corrector":
+            beside.add_row(
+                name,
+                "-" if row["parameters"] is None else f"{row['parameters']:,}",
+                share(row["accuracy"]),
+                f"{100 * row['difference']:+5.1f} ± {100 * row['difference_ci95']:.1f} points",
+            )
+    run.console.print(beside)
+    names = ("report.html", "summary.json", "results.h5", *summary["figures"])
+    run.print(
+        f"{summary['seeds']} seeds of a {summary['network']} network; "
+        f"layer {summary['layer']} broken: {summary['defect']}; "
+        f"corrector of {summary['corrector_parameters']} parameters; "
+        f"{summary['wall_s']} s",
+        *names,
+    )

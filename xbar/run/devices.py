@@ -16,7 +16,7 @@ from xbar.batch import shared_out
 AXIS = "circuits"
 
 
-class How(NamedTuple):
+class Batching(NamedTuple):
     """Where circuits are computed, and how many side by side; hashable.
 
     Args:
@@ -33,7 +33,7 @@ def local_mesh() -> Mesh:
     return Mesh(np.array(jax.local_devices()), (AXIS,))
 
 
-def in_blocks(body: Callable[[Any, Any], Any], rows: Any, shared: Any, how: How) -> Any:
+def in_blocks(body: Callable[[Any, Any], Any], rows: Any, shared: Any, how: Batching) -> Any:
     """Map a function of blocks over circuits; to be called while JAX traces.
 
     Args:

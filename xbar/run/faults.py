@@ -1,10 +1,11 @@
-"""What a study may call a fault, where cells may be stuck, and both in words."""
+"""What a study may call a fault, a window and a stuck value, and all of them in words."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from xbar.devices import PLACEMENTS, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
 from xbar.devices.mapping import WINDOWS, Window
+from xbar.run.checks import has_conductance, in_range, one_of, resistance, shortened
 
 FAULTS = ("pair", "plus", "minus", "unequal", "unequal-columns")
 DRAWN = ("random", "uniform")
@@ -31,7 +32,7 @@ def stuck_value(fault: str, stuck: str | None) -> str | float:
     """
     if stuck is None:
         return "random" if fault.startswith("unequal") else "on"
-    return stuck if stuck in ("on", "off", *DRAWN) else 1 / _number(stuck)
+    return stuck if stuck in ("on", "off", *DRAWN) else 1 / resistance(stuck)
 
 
 def make_fault(fault: str, value: Any) -> AbstractFault:
@@ -46,7 +47,12 @@ def window_of(name: str) -> Window:
     if name in WINDOWS:
         return Window.preset(name)
     r_on, _, r_off = name.partition(":")
-    return Window.from_resistances(float(r_on), float(r_off))
+    return Window.from_resistances(resistance(r_on), resistance(r_off))
+
+
+def in_words(fault: str) -> str:
+    """What is stuck."""
+    return _WHAT[fault].rstrip(",")
 
 
 def describe(
@@ -62,30 +68,14 @@ def describe(
     return f"{shape} over {coverage:.0%} of the array, {_WHAT[fault]} {at}"
 
 
-# --- checks: each yields what is wrong, the setting's name first ------------------------------
-
-
-def one_of(name: str, value: str, known: Collection[str]) -> Iterator[str]:
-    """A word that has to be known."""
-    if value not in known:
-        yield f"{name}: got {value!r}, needs one of {', '.join(known)}"
-
-
-def in_range(name: str, value: Any, fits: bool, needs: str) -> Iterator[str]:
-    """A number that has to fit."""
-    if not fits:
-        yield f"{name}: got {value}, needs {needs}"
-
-
 def check_window(name: str, value: str) -> Iterator[str]:
     """A preset's name or "R_ON:R_OFF"."""
-    if value in WINDOWS:
-        return
-    r_on, colon, r_off = value.partition(":")
-    if not colon or not 0 < _number(r_on) < _number(r_off):
+    r_on, _, r_off = value.partition(":")
+    on, off = resistance(r_on), resistance(r_off)
+    if value not in WINDOWS and not (has_conductance(on) and has_conductance(off) and on < off):
         yield (
-            f"{name}: got {value!r}, needs one of {', '.join(WINDOWS)}, or R_ON:R_OFF in ohm with "
-            "0 < R_ON < R_OFF"
+            f"{name}: got {shortened(repr(value))}, needs one of {', '.join(WINDOWS)}, or "
+            "R_ON:R_OFF in ohm with 0 < R_ON < R_OFF, such as 1e4:1e6 or 10k:1M"
         )
 
 
@@ -105,12 +95,4 @@ def check_stuck(name: str, fault: str, stuck: str | None) -> Iterator[str]:
         yield from one_of(f"{name} (with fault {fault})", stuck, DRAWN)
     elif stuck not in ("on", "off"):
         needs = "on, off, random, uniform or a resistance above 0 [ohm]"
-        yield from in_range(name, stuck, 0 < _number(stuck) < float("inf"), needs)
-
-
-def _number(text: str) -> float:
-    """The number, or NaN, which no range accepts."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+        yield from in_range(name, stuck, has_conductance(resistance(stuck)), needs)

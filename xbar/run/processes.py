@@ -82,7 +82,8 @@ def join(
         raise UsageError(f"--processes: got {count}, needs at least 1")
     if not 0 <= number < count:
         raise UsageError(f"--process-id: got {number}, needs 0 to {count - 1}")
-    if coordinator is None or not coordinator.rpartition(":")[2].isdecimal():
+    host, _, port = (coordinator or "").rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port[:6]) < 65536:
         raise UsageError(f"--coordinator: got {coordinator!r}, needs HOST:PORT")
     if count == 1:
         return Processes()

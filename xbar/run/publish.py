@@ -9,9 +9,10 @@ import numpy as np
 from xbar.io.merge import OF_LAYER, Part, merge
 from xbar.io.store import Field
 from xbar.io.tree import encode
-from xbar.run.chunks import NEAREST, RETRAINED, STATUS, stored_images
+from xbar.run.chunks import STATUS, stored_images
+from xbar.run.config import NEAREST, RETRAINED
 from xbar.run.plan import AXES, Chunk, Plan
-from xbar.run.software import Given
+from xbar.run.software import StudyInputs
 
 # Unit, axes behind the first, and meaning of arrays in shards that are in no module.
 _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
@@ -30,7 +31,7 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
 def write_study_results(
     path: Path,
     plan: Plan,
-    given: Given,
+    given: StudyInputs,
     read: Callable[[Chunk], dict[str, Any]],
     config: Mapping[str, Any],
 ) -> None:
@@ -49,7 +50,7 @@ def write_study_results(
     merge(path, _groups(plan, given), _parts(plan, read), config)
 
 
-def _groups(plan: Plan, given: Given) -> dict[str, Any]:
+def _groups(plan: Plan, given: StudyInputs) -> dict[str, Any]:
     """What follows from the study and its data."""
     tables = {
         group: {name: Field(column, *_axis(name, axis)) for name, column in table.items()}

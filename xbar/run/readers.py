@@ -10,7 +10,7 @@ from jax import Array
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
 from xbar.learn.mlp import accuracy
 from xbar.run.config import CorrectorSettings
-from xbar.run.devices import How, in_blocks
+from xbar.run.devices import Batching, in_blocks
 
 NEIGHBOURS = 5
 
@@ -40,7 +40,7 @@ class Read(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("settings", "how"))
-def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: How) -> Read:
+def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: Batching) -> Read:
     """Train a corrector on each circuit and test it."""
 
     def block(rows: tuple[Labelled, Array], _: None) -> Read:
@@ -62,7 +62,7 @@ def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: How)
 
 
 @partial(jax.jit, static_argnames="how")
-def neighbours(volts: Labelled, how: How) -> Array:
+def neighbours(volts: Labelled, how: Batching) -> Array:
     """Accuracy of the vote of the nearest labelled voltages, (circuits,)."""
 
     def block(rows: Labelled, _: None) -> Array:

@@ -6,19 +6,18 @@ from typing import Any
 import numpy as np
 
 from xbar.run.readers import NEIGHBOURS
-from xbar.statistics import paired_interval, t_interval
+from xbar.statistics import paired_interval, share_bounds, t_interval
 
 CORRECTED = "corrected"  # the corrector's column
-LARGE = (143,)  # 3,013 parameters with ten outputs, as the largest corrector of the paper
 
-MAIN = "trained on the defective circuit's voltages for labelled images"
+MAIN = "trained on the defective circuit's voltages for labelled inputs"
 ABOUT = {
     "bias only": "one number added to each output voltage",
     "linear": "a linear map of the output voltages",
-    "large": f"one hidden layer of {LARGE[0]} units, on the same voltages: what can be had",
+    "large": "one large hidden layer, on the same voltages: what can be had",
     "nearest neighbours": f"vote of the {NEIGHBOURS} nearest labelled voltages: what can be had",
     "trained on healthy": "the corrector, trained on the healthy circuit's voltages for the same "
-    "images, used on the defective circuit's",
+    "inputs, used on the defective circuit's",
     "retrained network": "no corrector: the software network trained on with the labels of the "
     "base and the corrector part, mapped anew, the same pairs stuck; the fault is not known",
 }
@@ -34,8 +33,8 @@ def table(
         parameters: how many each has; None where they do not describe it.
 
     Returns:
-        By name: parameters, accuracy and ci95, difference to the corrector on the same seeds and
-        its ci95, and what it is.
+        By name: parameters, accuracy with ci95 and interval95, difference to
+        the corrector on the same seeds and its ci95, and what it is.
     """
     corrected = found[CORRECTED]
     rows = {"corrector": _row(corrected, corrected, parameters[CORRECTED], MAIN)}
@@ -45,12 +44,13 @@ def table(
 
 
 def _row(values: Any, corrected: Any, parameters: int | None, about: str) -> dict[str, Any]:
-    mean, half, _ = t_interval(np.asarray(values))
+    own = t_interval(np.asarray(values))
     difference, half_difference, _ = paired_interval(np.asarray(values), np.asarray(corrected))
     return {
         "parameters": parameters,
-        "accuracy": mean,
-        "ci95": half,
+        "accuracy": own.mean,
+        "ci95": own.half_width,
+        "interval95": share_bounds(own),
         "difference": difference,
         "difference_ci95": half_difference,
         "about": about,

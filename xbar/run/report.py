@@ -1,16 +1,20 @@
-"""One self-contained HTML file from what a run has stored."""
+"""One self-contained HTML file from what a run has stored, and the words that reports share."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
 
-from xbar.io.store import write_text
+from xbar import plots
+from xbar.run.runner import Runner
+from xbar.statistics import Interval, share_bounds
 
 
-class Shown(NamedTuple):
+class ReportFigure(NamedTuple):
     """A figure in a report.
 
     Args:
@@ -24,36 +28,54 @@ class Shown(NamedTuple):
     caption: str
 
 
+Drawn = tuple[Figure, ReportFigure]
+
+
+def save_figures(run: Runner, drawn: Iterable[Drawn]) -> list[ReportFigure]:
+    """Publish figures one by one, so that one at a time is in memory."""
+    entries = []
+    for figure, entry in drawn:
+        run.save(entry.file, lambda path, figure=figure: plots.save(figure, path))
+        entries.append(entry)
+    return entries
+
+
 def write_report(
-    folder: Path,
+    run: Runner,
     template: str,
-    figures: Sequence[Shown],
+    figures: Sequence[ReportFigure],
     summary: Mapping[str, Any],
-    config: Mapping[str, Any],
     **more: Any,
 ) -> None:
-    """Write `report.html`.
+    """Publish `report.html`.
 
     Args:
-        folder: the run's folder, with the figures in it.
+        run: whose settings it states; its folder has the figures.
         template: name of the page's template.
         figures: what to show, in order.
         summary: as in `summary.json`.
-        config: the run's settings.
         more: what else the template needs.
     """
     environment = Environment(
         loader=PackageLoader("xbar.run"), autoescape=True, undefined=StrictUndefined
     )
-    shown = [figure._asdict() | {"image": inline(folder / figure.file)} for figure in figures]
+    shown = [figure._asdict() | {"image": inline(run.path / figure.file)} for figure in figures]
+    words = {"share": share, "bounds": bounds}
     text = environment.get_template(template).render(
-        summary=summary, config=config, figures=shown, **more
+        summary=summary, config=run.settings, figures=shown, **words, **more
     )
-    write_text(folder / "report.html", text)
+    run.write_text("report.html", text)
 
 
-def share(accuracy: float) -> str:
-    """An accuracy in words."""
+def inline(png: Path) -> str:
+    """A picture as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode("ascii")
+
+
+def share(accuracy: Any) -> str:
+    """An accuracy in words; a dash for NaN or None."""
+    if accuracy is None or not np.isfinite(accuracy):
+        return "-"
     return f"{100 * accuracy:.1f} %"
 
 
@@ -62,6 +84,25 @@ def points(share: float) -> str:
     return f"{100 * share:.1f} points"
 
 
-def inline(png: Path) -> str:
-    """A picture as an address that holds it."""
-    return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode("ascii")
+def bounds(interval: Any) -> str:
+    """An interval of an accuracy in words; a dash for none."""
+    if interval is None or any(end is None or not np.isfinite(end) for end in interval):
+        return "-"
+    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+
+
+def with_bounds(found: Interval) -> str:
+    """An accuracy with its interval in words, such as "93.1 % (90.2 to 95.2 %)"."""
+    text = bounds(share_bounds(found))
+    return share(found.mean) + ("" if text == "-" else f" ({text})")
+
+
+def reach(found: Interval) -> tuple[float, float]:
+    """How far an accuracy's interval reaches below and above it, for error bars."""
+    low, high = np.nan_to_num(share_bounds(found), nan=found.mean)
+    return found.mean - low, high - found.mean
+
+
+def literal(text: str) -> str:
+    """A name as Matplotlib draws it, whatever is in it: no dollar begins a formula."""
+    return text.replace("$", r"\$")

@@ -1,15 +1,29 @@
 """What any study shows when it is done: a summary, figures, and a report, from its table alone."""
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from xbar.io.store import read_results, write_text
-from xbar.run.folder import RunFolder
-from xbar.run.report import Shown, points, write_report
+from xbar import plots
+from xbar.io.store import commit, read_results
+from xbar.run.computed import ComputedStudy
+from xbar.run.report import (
+    Drawn,
+    ReportFigure,
+    bounds,
+    literal,
+    points,
+    reach,
+    save_figures,
+    share,
+    with_bounds,
+    write_report,
+)
+from xbar.run.runner import Runner
+from xbar.run.settings import write_study
 from xbar.run.tables import (
     Axis,
     Columns,
@@ -19,18 +33,17 @@ from xbar.run.tables import (
     grid,
     headline,
     interval,
+    means,
     pairs,
     quantities,
 )
-from xbar.run.toml import write_study
-
-if TYPE_CHECKING:
-    from xbar.run.engine import Computed
+from xbar.statistics import Interval
 
 MOST_MAPS = 10  # of the report
+BY = "95 % intervals over seeds (Student's t on the logit, so within 0 and 100 %)"
 
 
-def finish(done: "Computed") -> dict[str, Any]:
+def finish(done: ComputedStudy) -> dict[str, Any]:
     """Write circuits.csv, the figures and the report of a study.
 
     Args:
@@ -39,36 +52,28 @@ def finish(done: "Computed") -> dict[str, Any]:
     Returns:
         The summary.
     """
-    folder, study = done.folder.path, done.plan.study
-    with done.stages.stage("write tables, figures and report"):
-        arrays, attributes = read_results(folder / "results.h5", ("circuits", "accuracy"))
+    run, study = done.run, done.plan.study
+    with run.timed("write tables, figures and report"):
+        arrays, _ = read_results(run.path / "results.h5", ("circuits", "accuracy", "data/test"))
         summary = {
             "name": study.name,
             **headline(arrays),
             "seed": study.seed,
             "seeds": study.seeds,
             "network": "-".join(map(str, done.plan.sizes)),
-            "data": done.given.dataset.name,
-            "test_images": test_images(done),
-            "test_note": done.given.test_note,
+            "data": done.inputs.dataset.name,
+            "test_images": int(arrays["data"]["test"].shape[-1]),
+            "test_note": done.inputs.test_note,
+            "inputs": done.inputs.kind,
         }
-        write_text(folder / "circuits.csv", table_csv(arrays))
-        figures = draw(done, arrays)
+        run.write_text("circuits.csv", table_csv(arrays))
+        labels = {c.label for c in study.correctors if c.trained_on == "defective"}
+        figures = save_figures(run, draw(arrays, labels, done.inputs.kind))
         summary["figures"] = [figure.file for figure in figures]
-    summary |= done.times()
-    context = {
-        "commit": attributes["commit"],
-        "table": means(arrays),
-        "file": write_study(study),
-    }
-    write_report(folder, "study.html.j2", figures, summary, done.settings, **context)
+    summary |= run.times()
+    more = {"commit": commit(), "table": means(arrays), "file": write_study(study), "by": BY}
+    write_report(run, "study.html.j2", figures, summary, **more)
     return summary
-
-
-def test_images(done: "Computed") -> int:
-    """How many images test each circuit."""
-    arrays, _ = read_results(done.folder.path / "results.h5", ("data/test",))
-    return int(arrays["data"]["test"].shape[-1])
 
 
 def table_csv(arrays: Mapping[str, Any]) -> str:
@@ -77,53 +82,41 @@ def table_csv(arrays: Mapping[str, Any]) -> str:
     return as_csv(dict(arrays["circuits"]) | found)
 
 
-def means(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Accuracies of every combination of swept settings, for the report's table."""
-    circuits, columns = arrays["circuits"], quantities(arrays)
-    axes = axes_of(circuits)
-    keys = list(zip(*(circuits[a.name].tolist() for a in axes), strict=True)) if axes else []
-    rows = []
-    for key in dict.fromkeys(keys):
-        chosen = np.array([k == key for k in keys])
-        cells = [interval(v[chosen], circuits["seed"][chosen]) for v in columns.values()]
-        rows.append({"key": key, "cells": cells, "circuits": int(chosen.sum())})
-    return {"axes": [axis.label for axis in axes], "names": list(columns), "rows": rows[:200]}
+def draw(arrays: Mapping[str, Any], labels: Collection[str], inputs: str) -> Iterator[Drawn]:
+    """The figures: one for all circuits, one for each swept axis, a map for each pair of them.
 
-
-def draw(done: "Computed", arrays: Mapping[str, Any]) -> list[Shown]:
-    """All figures into the folder: one for each swept axis, a map for each pair of them."""
-    from xbar import plots
-
-    folder, circuits = done.folder.path, arrays["circuits"]
-    columns, axes, shown = quantities(arrays), axes_of(arrays["circuits"]), []
-    labels = {c.label for c in done.plan.study.correctors if c.trained_on == "defective"}
-    halves = {n: interval(v, circuits["seed"]) for n, v in columns.items()}
-    known = {n: i for n, i in halves.items() if i.n}
+    Args:
+        arrays: groups "circuits" and "accuracy" of results.h5.
+        labels: of correctors that were trained on the defective circuits' voltages.
+        inputs: what the networks read, "images" or "inputs".
+    """
+    circuits, columns, axes = arrays["circuits"], quantities(arrays), axes_of(arrays["circuits"])
+    all_of = {name: interval(values, circuits["seed"]) for name, values in columns.items()}
+    known = {name: found for name, found in all_of.items() if found.n}
     if known:
-        per_seed = {n: _seed_means(columns[n], circuits["seed"]) for n in known}
-        figure = plots.accuracy_figure(
-            per_seed, {n: np.nan_to_num(i.half_width) for n, i in known.items()}
-        )
-        plots.save(figure, folder / "accuracy.png")
-        shown.append(
-            Shown("accuracy.png", "All circuits together", _overall(known, labels, circuits))
-        )
+        per_seed = {literal(n): _seed_means(columns[n], circuits["seed"]) for n in known}
+        figure = plots.accuracy_figure(per_seed, {literal(n): reach(i) for n, i in known.items()})
+        caption = _overall(known, labels, circuits)
+        yield figure, ReportFigure("accuracy.png", "All circuits together", caption)
     for axis in axes:
-        curves = {n: along(axis, circuits, v) for n, v in columns.items()}
-        lines = {n: ([i.mean for i in c], [i.half_width for i in c]) for n, c in curves.items()}
-        file = f"by_{axis.name}.png"
-        plots.save(plots.axis_figure(axis.values, axis.label, lines), folder / file)
-        shown.append(Shown(file, f"Accuracy by {axis.label}", _along(axis, labels, curves)))
+        curves = {name: along(axis, circuits, values) for name, values in columns.items()}
+        lines = {
+            literal(name): ([i.mean for i in c], np.transpose([reach(i) for i in c]))
+            for name, c in curves.items()
+        }
+        figure = plots.axis_figure(axis.values, axis.label, lines)
+        caption = _along(axis, labels, curves)
+        yield figure, ReportFigure(f"by_{axis.name}.png", f"Accuracy by {axis.label}", caption)
     best = _best(known, labels)
     for down, right in pairs(axes)[:MOST_MAPS]:
-        names = [n for n in ("defective", best) if n in columns]
-        panels = {n: grid(down, right, circuits, columns[n]) for n in names}
-        figure = plots.map_figure((down.label, down.values), (right.label, right.values), panels)
+        names = [name for name in ("defective", best) if name in columns]
+        panels = {name: grid(down, right, circuits, columns[name]) for name in names}
+        drawn = {literal(name): panel for name, panel in panels.items()}
+        figure = plots.map_figure((down.label, down.values), (right.label, right.values), drawn)
+        title = f"{down.label} and {right.label}"
+        caption = _map(down, right, panels, best, inputs)
         file = f"map_{down.name}_{right.name}.png"
-        plots.save(figure, folder / file)
-        title = f"{down.label} and {right.label}".capitalize()
-        shown.append(Shown(file, title, _map(down, right, panels["defective"], best, panels)))
-    return shown
+        yield figure, ReportFigure(file, title[0].upper() + title[1:], caption)
 
 
 def _seed_means(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
@@ -131,13 +124,12 @@ def _seed_means(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     return np.array([values[fine & (seeds == s)].mean() for s in np.unique(seeds[fine])])
 
 
-def _best(known: Mapping[str, Any], labels: Collection[str]) -> str:
+def _best(known: Mapping[str, Interval], labels: Collection[str]) -> str:
     """The reader of the defective circuits' voltages with the highest mean; "" for none."""
-    readers = [n for n in known if n in labels]
-    return max(readers, key=lambda n: known[n].mean) if readers else ""
+    return max((n for n in known if n in labels), key=lambda n: known[n].mean, default="")
 
 
-def _overall(known: Mapping[str, Any], labels: Collection[str], circuits: Columns) -> str:
+def _overall(known: Mapping[str, Interval], labels: Collection[str], circuits: Columns) -> str:
     count, seeds = len(circuits["seed"]), len(np.unique(circuits["seed"]))
     text = f"{count:,} defective circuits of {seeds} seeds. "
     if {"healthy", "defective"} <= set(known):
@@ -147,34 +139,33 @@ def _overall(known: Mapping[str, Any], labels: Collection[str], circuits: Column
             back = known[best].mean - known["defective"].mean
             text += f"; {best} brings back {points(back)}"
         text += ". "
-    return text + "Bars: mean of the seeds' means with 95 % intervals (Student's t); dots: seeds."
+    return text + f"Bars: mean of the seeds' means with {BY}; dots: seeds."
 
 
-def _along(axis: Axis, labels: Collection[str], curves: Mapping[str, list[Any]]) -> str:
+def _along(axis: Axis, labels: Collection[str], curves: Mapping[str, list[Interval]]) -> str:
     means = np.array([i.mean for i in curves["defective"]])
     if not np.isfinite(means).any():
         return "No circuit was solved."
     low, high = int(np.nanargmin(means)), int(np.nanargmax(means))
     worst, most = curves["defective"][low], curves["defective"][high]
     text = (
-        f"Defective circuits do worst at {_value(axis, low)}, {_share(worst)}, and best at "
-        f"{_value(axis, high)}, {_share(most)}."
+        f"Defective circuits do worst at {_value(axis, low)}, {with_bounds(worst)}, and best at "
+        f"{_value(axis, high)}, {with_bounds(most)}."
     )
-    readers = {n: c[low] for n, c in curves.items() if n in labels and c[low].n}
-    if readers:
-        name = max(readers, key=lambda n: readers[n].mean)
-        text += f" At the worst, {name} reaches {_share(readers[name])}."
-    return text + " Intervals: 95 % over seeds."
+    if best := _best({n: c[low] for n, c in curves.items() if c[low].n}, labels):
+        text += f" At the worst, {best} reaches {with_bounds(curves[best][low])}."
+    return f"{text} {BY[0].upper()}{BY[1:]}."
 
 
-def _map(down: Axis, right: Axis, defective: np.ndarray, best: str, panels: Any) -> str:
+def _map(down: Axis, right: Axis, panels: Mapping[str, np.ndarray], best: str, inputs: str) -> str:
+    defective = panels["defective"]
     if not np.isfinite(defective).any():
         return "No circuit was solved."
     i, j = np.unravel_index(int(np.nanargmin(defective)), defective.shape)
     where = f"{_value(down, int(i))} and {_value(right, int(j))}"
-    text = f"Worst at {where}: {100 * defective[i, j]:.1f} % of the test images are read right"
+    text = f"Worst at {where}: {share(defective[i, j])} of the test {inputs} are read right"
     if best in panels:
-        text += f", {100 * panels[best][i, j]:.1f} % by {best}"
+        text += f", {share(panels[best][i, j])} by {best}"
     return text + ". Means over all else; blank where the study has no circuit."
 
 
@@ -184,30 +175,22 @@ def _value(axis: Axis, index: int) -> str:
     return f"{axis.name} = {number}{unit}"
 
 
-def _share(found: Any) -> str:
-    if np.isfinite(found.half_width):
-        return f"{100 * found.mean:.1f} ± {100 * found.half_width:.1f} %"
-    return f"{100 * found.mean:.1f} %"
-
-
-def show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
+def show(summary: dict[str, Any], run: Runner) -> None:
     """Print what a study found, and where it is."""
-    table = Table("circuits", f"accuracy on {summary['test_images']} test images, 95 % interval")
+    inputs = summary["inputs"]
+    table = Table(
+        "circuits", f"accuracy on {summary['test_images']} test {inputs}", "95 % interval"
+    )
     for name, mean in summary["accuracy"].items():
-        half = summary["ci95"][name]
-        text = "-" if mean is None else f"{100 * mean:5.1f}"
-        table.add_row(name, text + ("" if half is None else f" +- {100 * half:.1f} %"))
-    console.print(table)
-    failed = {word: n for word, n in summary["status"].items() if word != "solved"}
-    for word, count in failed.items():
-        console.print(f"{count:,} circuits failed: {word}", highlight=False)
+        table.add_row(Text(name), share(mean), bounds(summary["interval95"][name]))
+    run.console.print(table)
+    for word, count in summary["status"].items():
+        if word != "solved":
+            run.print(f"{count:,} circuits failed: {word}")
     swept = ", ".join(f"{len(v)} x {name}" for name, v in summary["axes"].items())
-    console.print(
+    names = ("report.html", "summary.json", "results.h5", "circuits.csv", *summary["figures"])
+    run.print(
         f"{summary['name']}: {summary['circuits']:,} circuits of a {summary['network']} network, "
         f"{summary['seeds']} seeds{', ' if swept else ''}{swept}; {summary['wall_s']} s",
-        highlight=False,
-        markup=False,
+        *names,
     )
-    names = ("report.html", "summary.json", "results.h5", "circuits.csv", *summary["figures"])
-    for name in names:
-        console.print(f"  {folder.path / name}", highlight=False, soft_wrap=True)

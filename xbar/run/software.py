@@ -11,13 +11,13 @@ import numpy as np
 from jax import Array
 
 from xbar.io.dataset import Dataset
-from xbar.io.datasets import load_dataset
+from xbar.io.datasets import DATASETS, load_dataset
 from xbar.io.parts import Split, split_many
 from xbar.io.user import read_network
 from xbar.learn.mlp import MLP, accuracy, fit_many
+from xbar.run.checks import in_range
 from xbar.run.config import Study, values
 from xbar.run.errors import StudyError
-from xbar.run.faults import in_range
 from xbar.run.plan import Chunk, Plan
 
 # How a network of one output, which tells two classes apart by its sign, becomes one of two.
@@ -25,7 +25,7 @@ _TWO = "; put a column of zeros before the last weights, and a 0 before the last
 
 
 @dataclass(frozen=True)
-class Given:
+class StudyInputs:
     """What a study works on.
 
     Args:
@@ -42,6 +42,11 @@ class Given:
     def images(self) -> Array:
         """All inputs, (images, features), in JAX's default precision."""
         return jnp.asarray(self.dataset.images)
+
+    @property
+    def kind(self) -> str:
+        """What the networks read, for people: a user's own data need not be images."""
+        return "images" if self.dataset.name in DATASETS else "inputs"
 
     @property
     def test_note(self) -> str:
@@ -61,7 +66,9 @@ class Given:
         return (features, *study.network.hidden, classes)
 
 
-def load(study: Study, folder: Path | None, dataset: Dataset | None, network: MLP | None) -> Given:
+def load(
+    study: Study, folder: Path | None, dataset: Dataset | None, network: MLP | None
+) -> StudyInputs:
     """The data and the network that a study names, or those given; all fit together.
 
     Args:
@@ -85,7 +92,7 @@ def load(study: Study, folder: Path | None, dataset: Dataset | None, network: ML
     if network is None and study.network.file is not None:
         network = read_network(below / study.network.file, study.network.activation)
     activation = study.network.activation or "relu" if network is None else network.activation
-    given, problems = Given(dataset, network, activation), []
+    given, problems = StudyInputs(dataset, network, activation), []
     if (classes := dataset.n_classes) < 2:
         problems.append(f"data: got {classes} class, needs at least 2")
     if network is not None:
@@ -114,7 +121,7 @@ def _parts(dataset: Dataset, keys: Array, study: Study) -> Split:
     return split_many(dataset.labels, keys, study.data.fractions, dataset.part)
 
 
-def compute_software(plan: Plan, given: Given, chunk: Chunk) -> dict[str, Any]:
+def compute_software(plan: Plan, given: StudyInputs, chunk: Chunk) -> dict[str, Any]:
     """Split the data and train the networks of some seeds.
 
     Returns:
@@ -145,7 +152,7 @@ def compute_software(plan: Plan, given: Given, chunk: Chunk) -> dict[str, Any]:
     return jax.tree.map(np.asarray, found)
 
 
-def _fit(given: Given, models: MLP, part: Array, keys: Array) -> MLP:
+def _fit(given: StudyInputs, models: MLP, part: Array, keys: Array) -> MLP:
     """Train on inputs of RMS 1, which suits any data set, and undo the scale afterwards.
 
     On raw pixels (0 to 16) one in eight 64-12-10 networks collapsed; scaled, none.
@@ -156,7 +163,7 @@ def _fit(given: Given, models: MLP, part: Array, keys: Array) -> MLP:
     return _scale_inputs(fitted, 1 / rms)
 
 
-def _rms(given: Given) -> Array:
+def _rms(given: StudyInputs) -> Array:
     return jnp.sqrt(jnp.mean(given.images**2))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from xbar.run.chunks import STATUS
 from xbar.run.plan import AXES
-from xbar.statistics import Interval, t_interval
+from xbar.statistics import Interval, share_bounds, t_interval
 
 Columns = Mapping[str, np.ndarray]
 REPEATS = ("seed", "placement")  # axes that are repetitions, not settings
@@ -120,7 +120,7 @@ def pairs(axes: list[Axis]) -> list[tuple[Axis, Axis]]:
 
 
 def as_csv(columns: Mapping[str, Any], digits: int | None = None) -> str:
-    """A table as text of CSV, its head first.
+    """A table as text of CSV, its head first; no text in it is a formula to a spreadsheet.
 
     Args:
         columns: equally long, by name.
@@ -128,9 +128,27 @@ def as_csv(columns: Mapping[str, Any], digits: int | None = None) -> str:
     """
     from pandas import DataFrame  # takes most of a second to load
 
-    table = DataFrame({name: np.asarray(values).tolist() for name, values in columns.items()})
+    cells = {_plain(n): list(map(_plain, np.asarray(c).tolist())) for n, c in columns.items()}
+    table = DataFrame(cells)
     shown = None if digits is None else f"%.{digits}g"
     return table.to_csv(index=False, lineterminator="\n", na_rep="nan", float_format=shown)
+
+
+def _plain(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell
+
+
+def means(arrays: Mapping[str, Any], most: int = 200) -> dict[str, Any]:
+    """Accuracies of every combination of swept settings, for the report's table."""
+    circuits, columns = arrays["circuits"], quantities(arrays)
+    axes = axes_of(circuits)
+    keys = list(zip(*(circuits[a.name].tolist() for a in axes), strict=True)) if axes else []
+    rows = []
+    for key in list(dict.fromkeys(keys))[:most]:
+        chosen = np.array([k == key for k in keys])
+        cells = [interval(v[chosen], circuits["seed"][chosen]) for v in columns.values()]
+        rows.append({"key": key, "cells": [(cell.mean, share_bounds(cell)) for cell in cells]})
+    return {"axes": [axis.label for axis in axes], "names": list(columns), "rows": rows}
 
 
 def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,13 +159,14 @@ def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "circuits": len(circuits["seed"]),
         "status": {word: int(n) for word, n in zip(STATUS, status, strict=True) if n},
-        "accuracy": {name: _number(i.mean) for name, i in found.items()},
-        "ci95": {name: _number(i.half_width) for name, i in found.items()},
+        "accuracy": {name: i.mean for name, i in found.items()},
+        "ci95": {name: i.half_width for name, i in found.items()},
+        "interval95": {name: share_bounds(i) for name, i in found.items()},
         "axes": {axis.name: axis.values for axis in axes_of(circuits)},
         "by_axis": {
             axis.name: {
                 name: [
-                    {"value": value, "mean": _number(i.mean), "ci95": _number(i.half_width)}
+                    {"value": value, "mean": i.mean, "ci95": i.half_width}
                     for value, i in zip(axis.values, along(axis, circuits, values), strict=True)
                 ]
                 for name, values in columns.items()
@@ -155,8 +174,3 @@ def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
             for axis in axes_of(circuits)
         },
     }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return float(value) if np.isfinite(value) else None

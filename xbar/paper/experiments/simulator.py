@@ -23,7 +23,7 @@ def compute(work: Workspace) -> Tables:
     try:
         program = find_ngspice()
     except (NgspiceMissing, NgspiceTooOld) as error:
-        work.console.print(f"no reference: {error}", highlight=False, soft_wrap=True)
+        work.run.print(f"no reference: {error}")
         return {"program": pd.DataFrame({"version": [""], "reason": [str(error)]})}
     defects = tuple(
         DefectSettings(s, asked.coverage_of(s, asked.coverage), asked.layers) for s in asked.shapes

@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xbar.devices import PLACEMENTS
-from xbar.run.faults import check_coverage, in_range, one_of
+from xbar.run.checks import in_range, one_of, sizes
+from xbar.run.config import FORBID, MOST, Number
+from xbar.run.faults import check_coverage
 
 KINDS = ("on", "off")  # stuck-on, stuck-off
 
@@ -32,31 +34,28 @@ class SensitivityConfig:
         corrector: hidden layers of the correctors.
         ngspice_s: time that ngspice gets for each array [s]; 0 leaves it out.
 
-    Raises:
-        ValueError: a setting is out of range or unknown.
     """
+
+    __pydantic_config__ = FORBID
 
     seed: int = 0
     circuit: int = 0
     defective: bool = False
     shape: str = "circle"
-    coverage: float | int | None = None
+    coverage: Number | None = None
     stuck: str = "on"
     cells: int = 16
-    rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    rates: tuple[Number, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     samples: int = 100
     places: int = 100
     starts: int = 16
     steps: int = 40
     pooled: int = 20
     corrector: tuple[int, ...] = (14,)
-    ngspice_s: float | int = 60.0
+    ngspice_s: Number = 60.0
 
-    def __post_init__(self) -> None:
-        for problem in self._problems():
-            raise ValueError(problem)
-
-    def _problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
+        """What cannot be, in sentences."""
         yield from in_range("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
         yield from in_range("circuit", self.circuit, self.circuit >= 0, "0 or more")
         yield from one_of("shape", self.shape, PLACEMENTS)
@@ -71,7 +70,8 @@ class SensitivityConfig:
             yield from in_range(name, value, value >= 2, "at least 2, for an interval")
         for rate in self.rates:
             yield from in_range("rates", rate, 0 <= rate <= 1, "shares in 0 to 1")
-        yield from in_range("ngspice-s", self.ngspice_s, self.ngspice_s >= 0, "0 or more [s]")
+        yield from sizes("corrector", self.corrector, MOST)
+        yield from in_range("ngspice_s", self.ngspice_s, self.ngspice_s >= 0, "0 or more [s]")
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form."""

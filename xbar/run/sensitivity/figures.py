@@ -1,19 +1,17 @@
 """The figures of `xbar sensitivity`, each with a caption that states what it shows."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from xbar import plots
-from xbar.run.report import Shown, share
+from xbar.run.report import Drawn, ReportFigure, share
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.sensitivity.findings import predictions
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS
 
 Summary = Mapping[str, Any]
-Drawn = tuple[Any, Shown]
 
 
 class Scene:
@@ -36,23 +34,16 @@ class Scene:
         ]
 
 
-def write_figures(folder: Path, found: Mapping[str, Any], summary: Summary) -> list[Shown]:
-    """Draw everything into the folder.
+def draw(found: Mapping[str, Any], summary: Summary) -> Iterator[Drawn]:
+    """The figures in the report's order.
 
     Args:
-        folder: the run's.
         found: arrays by stage.
         summary: the findings, and what the network is.
-
-    Returns:
-        The figures in the report's order.
     """
-    scene, shown = Scene(found, summary), []
-    for draw in _DRAWN:
-        figure, entry = draw(scene)
-        plots.save(figure, folder / entry.file)
-        shown.append(entry)
-    return shown
+    scene = Scene(found, summary)
+    for figure in _FIGURES:
+        yield figure(scene)
 
 
 def _cell_map(kind: str) -> Callable[[Scene], Drawn]:
@@ -67,13 +58,13 @@ def _cell_map(kind: str) -> Callable[[Scene], Drawn]:
             f"The worst cell to be stuck-{kind} is in layer {number}, word line {row}, bit line "
             f"{column}: the loss rises by {change[number][row, column]:.3f}, the accuracy falls "
             f"by {cost[number][row, column]:.1f} points. Layer by layer, {free} of the cells cost "
-            "no accuracy when they alone are stuck. Every cell was changed exactly, all test "
-            "images read; the ring marks each layer's worst. Plus and minus cells take turns; the "
-            "last word line is the bias."
+            "no accuracy when they alone are stuck. Every cell was changed exactly, the whole "
+            "test part read; the ring marks each layer's worst. Plus and minus cells take turns; "
+            "the last word line is the bias."
         )
         figure = plots.fault_maps_figure(change, f"change of the loss, cell stuck-{kind} [nat]")
         title = f"What each cell does when it alone is stuck-{kind}"
-        return figure, Shown(f"cells_stuck_{kind}.png", title, caption)
+        return figure, ReportFigure(f"cells_stuck_{kind}.png", title, caption)
 
     return draw
 
@@ -95,7 +86,9 @@ def _accuracy(scene: Scene) -> Drawn:
     figure = plots.fault_maps_figure(
         worst, "accuracy lost, worse of stuck-on and stuck-off [points]"
     )
-    return figure, Shown("accuracy_lost.png", "Accuracy that a single stuck cell costs", caption)
+    return figure, ReportFigure(
+        "accuracy_lost.png", "Accuracy that a single stuck cell costs", caption
+    )
 
 
 def _lines(scene: Scene) -> Drawn:
@@ -117,7 +110,7 @@ def _lines(scene: Scene) -> Drawn:
         f"{fault}: the loss rises by {best[name, k, fault]:.2f}."
     )
     figure = plots.lines_figure(rows, columns, "change of the loss [nat]")
-    return figure, Shown("lines.png", "Whole word lines and bit lines", caption)
+    return figure, ReportFigure("lines.png", "Whole word lines and bit lines", caption)
 
 
 def _wires(scene: Scene) -> Drawn:
@@ -133,7 +126,7 @@ def _wires(scene: Scene) -> Drawn:
     figure = plots.fault_maps_figure(
         [1e6 * b for b in both], "change of the loss per ohm, both segments [10⁻⁶ nat/Ω]"
     )
-    return figure, Shown("wires.png", "Which wire segments matter", caption)
+    return figure, ReportFigure("wires.png", "Which wire segments matter", caption)
 
 
 def _scatter(scene: Scene) -> Drawn:
@@ -151,7 +144,7 @@ def _scatter(scene: Scene) -> Drawn:
         "prediction is right; both axes are linear near 0."
     )
     figure = plots.scatter_figure(exact, predicted, "change of the loss [nat]")
-    return figure, Shown("trust.png", "How far gradients can be trusted", caption)
+    return figure, ReportFigure("trust.png", "How far gradients can be trusted", caption)
 
 
 def _growth(scene: Scene) -> Drawn:
@@ -169,7 +162,7 @@ def _growth(scene: Scene) -> Drawn:
         "derivative leaves out ReLUs that switch."
     )
     figure = plots.growth_figure(entries[0]["fraction"], errors)
-    return figure, Shown("trust_growth.png", "Where predictions fail", caption)
+    return figure, ReportFigure("trust_growth.png", "Where predictions fail", caption)
 
 
 def _places(scene: Scene) -> Drawn:
@@ -187,10 +180,10 @@ def _places(scene: Scene) -> Drawn:
     caption = (
         f"The same defect, {scene.summary['defect']}, at other places. In layer {hardest} the "
         f"worst place costs {100 * drops[hardest]:.1f} points more than the average one. {search} "
-        "Dots: random places with their mean. Places were searched by the loss on other images."
+        "Dots: random places with their mean. Places were searched by the loss on other inputs."
     )
     figure = plots.places_figure(random, worst)
-    return figure, Shown("places.png", "The worst place and the average one", caption)
+    return figure, ReportFigure("places.png", "The worst place and the average one", caption)
 
 
 def _correctors(scene: Scene) -> Drawn:
@@ -210,7 +203,9 @@ def _correctors(scene: Scene) -> Drawn:
         "those that train."
     )
     figure = plots.correctors_figure(average, worst)
-    return figure, Shown("correctors.png", "Does a corrector survive the worst place", caption)
+    return figure, ReportFigure(
+        "correctors.png", "Does a corrector survive the worst place", caption
+    )
 
 
 def _cells(scene: Scene) -> Drawn:
@@ -223,7 +218,7 @@ def _cells(scene: Scene) -> Drawn:
         f"(bias rows left out), {count} leave {share(cells['greedy_weights'][-1])}, the {count} "
         f"that are worst alone {share(cells['alone_weights'][-1])}. {most} at random leave "
         f"{share(random['mean'])} on average and {share(random['lowest'])} at worst of "
-        f"{random['circuits']} circuits. Chosen by the loss on other images."
+        f"{random['circuits']} circuits. Chosen by the loss on other inputs."
     )
     names = {
         "greedy": "greedy_all",
@@ -235,7 +230,7 @@ def _cells(scene: Scene) -> Drawn:
     healthy = scene.summary["healthy"]["accuracy"]
     random_tree = tree["random"]
     figure = plots.cells_figure(worst, random_tree["count"], random_tree["accuracy"], healthy)
-    return figure, Shown("worst_cells.png", "The worst cells together", caption)
+    return figure, ReportFigure("worst_cells.png", "The worst cells together", caption)
 
 
 def _yield(scene: Scene) -> Drawn:
@@ -254,10 +249,10 @@ def _yield(scene: Scene) -> Drawn:
     figure = plots.yield_figure(
         tree["rate"], tree["predicted"].reshape(len(tree["rate"]), -1), tree["solved"]
     )
-    return figure, Shown("yield.png", "Accuracy over circuits, by fault rate", caption)
+    return figure, ReportFigure("yield.png", "Accuracy over circuits, by fault rate", caption)
 
 
-_DRAWN: tuple[Callable[[Scene], Drawn], ...] = (
+_FIGURES: tuple[Callable[[Scene], Drawn], ...] = (
     *(_cell_map(kind) for kind in KINDS),
     _accuracy,
     _lines,

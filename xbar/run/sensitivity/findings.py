@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from xbar.run.folder import without_nan
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS, worst_of
 from xbar.run.sensitivity.referee import STATUS
@@ -30,7 +31,7 @@ def findings(found: Arrays, images: int) -> dict[str, Any]:
     maps = found["maps"]
     layers = [maps[f"layer_{k}"] for k in range(len(maps) - 1)]
     healthy = {name: float(values) for name, values in maps["healthy"].items()}
-    return _plain(
+    return without_nan(
         {
             "healthy": healthy,
             "single_faults": single(maps, layers, healthy),
@@ -46,7 +47,7 @@ def findings(found: Arrays, images: int) -> dict[str, Any]:
 
 def single(maps: Arrays, layers: list[Any], healthy: Mapping[str, float]) -> dict[str, Any]:
     """The worst single fault, the worst outside bias rows, and how many cost nothing."""
-    worst = ranked(maps, 1)[0]
+    worst = ranked(maps, 1).to_dict("records")[0]
     costs = {
         kind: [healthy["accuracy"] - layer[f"cell_{kind}"]["accuracy"].ravel() for layer in layers]
         for kind in KINDS
@@ -55,7 +56,7 @@ def single(maps: Arrays, layers: list[Any], healthy: Mapping[str, float]) -> dic
     return {
         "faults": int(every.size),
         "unsolved": int(np.isnan(every).sum()),
-        "worst": worst._asdict(),
+        "worst": worst,
         "harmless_share": float(np.mean(every <= 0)),
         "harmless_by_layer": {
             kind: [float(np.mean(c <= 0)) for c in costs[kind]] for kind in KINDS
@@ -201,12 +202,3 @@ def refereed(tree: Arrays, layers: list[Any], images: int) -> dict[str, Any]:
         "solves": int(sum(solves)),
         "would_take_s": needed,
     }
-
-
-def _plain(tree: Any) -> Any:
-    """JSON has no NaN: None in its place."""
-    if isinstance(tree, dict):
-        return {name: _plain(item) for name, item in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_plain(item) for item in tree]
-    return None if isinstance(tree, float) and not np.isfinite(tree) else tree

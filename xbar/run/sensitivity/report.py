@@ -1,20 +1,17 @@
 """What a run leaves behind: results.h5, critical_cells.csv, figures, report.html, the summary."""
 
-import time
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from xbar.io.store import commit, write_results, write_text
-from xbar.run.folder import RunFolder
-from xbar.run.progress import Stages
-from xbar.run.report import share, write_report
+from xbar.io.store import commit, write_results
+from xbar.run.report import save_figures, share, write_report
+from xbar.run.runner import Runner
 from xbar.run.sensitivity.config import SensitivityConfig
 from xbar.run.sensitivity.fields import groups
-from xbar.run.sensitivity.figures import write_figures
+from xbar.run.sensitivity.figures import draw
 from xbar.run.sensitivity.findings import findings
 from xbar.run.sensitivity.placed import WAYS
 from xbar.run.sensitivity.source import Source
@@ -24,13 +21,7 @@ SHOWN = 20  # rows of the report's table
 
 
 def publish(
-    config: SensitivityConfig,
-    source: Source,
-    found: dict[str, Any],
-    folder: RunFolder,
-    stages: Stages,
-    settings: dict[str, Any],
-    start: float,
+    config: SensitivityConfig, source: Source, found: dict[str, Any], run: Runner
 ) -> dict[str, Any]:
     """Write everything but the summary.
 
@@ -38,59 +29,54 @@ def publish(
         config: what was asked.
         source: the network and its images.
         found: arrays by stage.
-        folder: where.
-        stages: times what is done.
-        settings: JSON-able, as in run.json.
-        start: when the process began [s].
+        run: where.
 
     Returns:
         The summary.
     """
-    out: Path = folder.path
-    with stages.stage("write results, tables, figures and report"):
-        write_results(out / "results.h5", groups(source, found), settings)
+    with run.timed("write results, tables, figures and report"):
+        with run.writing("results.h5") as path:
+            write_results(path, groups(source, found), run.settings)
         rows = ranked(found["maps"])
-        write_text(out / "critical_cells.csv", as_csv(rows))
+        run.write_text("critical_cells.csv", as_csv(rows))
         images = len(source.parts["test"])
         summary = {
             "network": "-".join(map(str, source.sizes)),
             "circuit": source.circuit,
             "data": source.data,
             "test_images": images,
+            "inputs": "images" if source.data == "digits" else "inputs",
             "seed": config.seed,
             "defect": config.defect(),
             **findings(found, images),
         }
-        figures = write_figures(out, found, summary)
+        figures = save_figures(run, draw(found, summary))
         summary["figures"] = [figure.file for figure in figures]
-    summary["stages_s"] = {name: round(s, 2) for name, s in stages.seconds.items()}
-    summary["wall_s"] = round(time.perf_counter() - start, 1)
+    summary |= run.times()
     more = {
         "headlines": headlines(summary),
-        "rows": rows[:SHOWN],
+        "rows": rows.head(SHOWN).to_dict("records"),
         "listed": len(rows),
         "ways": WAYS,
         "commit": commit(),
     }
-    write_report(out, "sensitivity.html.j2", figures, summary, settings, **more)
+    write_report(run, "sensitivity.html.j2", figures, summary, **more)
     return summary
 
 
-def show(summary: dict[str, Any], folder: RunFolder, console: Console) -> None:
+def show(summary: dict[str, Any], run: Runner) -> None:
     """Print the headline figures, and where everything is."""
     table = Table("question", "answer")
     for question, answer in headlines(summary):
-        table.add_row(question, answer)
-    console.print(table)
-    console.print(
-        f"{summary['circuit']}: a {summary['network']} network, {summary['test_images']} test "
-        f"images; {summary['wall_s']} s",
-        highlight=False,
-        markup=False,
-    )
+        table.add_row(Text(question), Text(answer))
+    run.console.print(table)
     files = ("report.html", "summary.json", "results.h5", "critical_cells.csv")
-    for name in (*files, *summary["figures"]):
-        console.print(f"  {folder.path / name}", highlight=False, soft_wrap=True)
+    run.print(
+        f"{summary['circuit']}: a {summary['network']} network, {summary['test_images']} test "
+        f"{summary['inputs']}; {summary['wall_s']} s",
+        *files,
+        *summary["figures"],
+    )
 
 
 def headlines(summary: dict[str, Any]) -> list[tuple[str, str]]:

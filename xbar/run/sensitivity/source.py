@@ -11,10 +11,10 @@ import numpy as np
 from xbar.io.runs import load_run
 from xbar.nn import Network
 from xbar.run.circuits import limits, map_network
-from xbar.run.demo import DemoConfig
+from xbar.run.config import Study
 from xbar.run.errors import UsageError
 from xbar.run.plan import Chunk, Plan
-from xbar.run.software import compute_software, load
+from xbar.run.software import StudyInputs, compute_software
 
 PARTS = ("base", "corrector", "test")
 
@@ -72,33 +72,38 @@ class Source:
         return Source(network, tree["images"], tree["labels"], parts, data, circuit)
 
 
-def trained(seed: int) -> Source:
-    """The first network of the demo of that seed: trained and mapped as the demo does.
+def mapped(study: Study, inputs: StudyInputs) -> Source:
+    """The first healthy circuit of a study: trained, unless a network is given, and mapped.
 
     Args:
-        seed: of the demo.
+        study: in its checked form.
+        inputs: its data and network.
 
     Returns:
-        The healthy circuit.
+        The circuit with its images.
     """
-    study = DemoConfig(seed=seed).study()
-    given = load(study, None, None, None)
-    plan = Plan(study, given.sizes(study))
-    found = compute_software(plan, given, Chunk("software", 0, 0, 1, 1))
+    plan = Plan(study, inputs.sizes(study))
+    found = compute_software(plan, inputs, Chunk("software", 0, 0, 1, 1))
     network = map_network(
         jax.tree.map(lambda x: jnp.asarray(x[0]), found["software"]),
         limits(str(plan.healthy["window"][0])),
         plan.healthy["wire_ohm"][0],
-        given.images[found["base"][0]],
+        inputs.images[found["base"][0]],
         str(plan.healthy["mapping"][0]),
         gain=study.circuit.gain,
         rail=study.circuit.rail,
     )
     parts = {name: found[name][0] for name in PARTS}
-    about = f"the demo's first network, seed {seed}, healthy"
-    dataset = given.dataset
-    labels = np.asarray(dataset.labels)
-    return Source(network, np.asarray(dataset.images), labels, parts, dataset.name, about)
+    images, labels = np.asarray(inputs.images), np.asarray(inputs.labels)
+    return Source(network, images, labels, parts, inputs.dataset.name, about(study))
+
+
+def about(study: Study) -> str:
+    """What the network of a study is, in words."""
+    if study.network.file is not None:
+        return f"the network of {Path(study.network.file).name}, healthy"
+    whose = "the demo's" if study.data.file is None else f"{Path(study.data.file).name}'s"
+    return f"{whose} first network, seed {study.seed}, healthy"
 
 
 def stored(path: Path, circuit: int, defective: bool) -> Source:

@@ -1,6 +1,6 @@
 """The demo's figures with captions that state what they show, from its stored results alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +13,15 @@ from xbar.nn import Network
 from xbar.plots.accuracy import confusion
 from xbar.plots.arrays import drop
 from xbar.run.references import CORRECTED
-from xbar.run.report import Shown, points
+from xbar.run.report import Drawn, ReportFigure, points, reach
+from xbar.statistics import t_interval
 
 Summary = Mapping[str, Any]
 CIRCUITS: tuple[str, ...] = ("healthy", "defective")
 PROBED = 32  # test images of the first circuit whose power is measured
 
 
-class Seen(NamedTuple):
+class DemoResults(NamedTuple):
     """What the figures show, from the results file and its circuits.
 
     Args:
@@ -48,26 +49,26 @@ class Seen(NamedTuple):
     v_rows: list[np.ndarray]
     v_cells: list[np.ndarray]
 
-
-def look(folder: Path) -> Seen:
-    """Read a finished demo's results, and solve its first circuit with every node."""
-    run = run_of(folder)
-    layer, test = int(run.table["layer"][0]), run.read("data")["test"]
-    images = run.images[test[0, :PROBED]]
-    solved = {name: _solve(run.network(name), images) for name in CIRCUITS}
-    count = test.shape[-1]
-    return Seen(
-        accuracy=dict(run.read("accuracy")),
-        layer=layer,
-        g=[np.asarray(part.pairs.interleave()) for part in run.network("defective").layers],
-        hit=run.read(f"arrays/layer_{layer}")["hit"],
-        labels=run.labels[test],
-        volts={name: run.read(f"voltages/{name}")[:, -count:] for name in CIRCUITS},
-        corrected=run.read(f"correctors/{CORRECTED}")["classes"],
-        power={n: np.stack([np.asarray(s.p_total) for _, s in solved[n]]) for n in CIRCUITS},
-        v_rows=[np.asarray(volts.v_in[0]) for volts, _ in solved["defective"]],
-        v_cells=[np.asarray((s.v_word - s.v_bit)[..., 0]) for _, s in solved["defective"]],
-    )
+    @staticmethod
+    def of(folder: Path) -> "DemoResults":
+        """Read a finished demo's results, and solve its first circuit with every node."""
+        run = run_of(folder)
+        layer, test = int(run.table["layer"][0]), run.read("data")["test"]
+        images = run.images[test[0, :PROBED]]
+        solved = {name: _solve(run.network(name), images) for name in CIRCUITS}
+        count = test.shape[-1]
+        return DemoResults(
+            accuracy=dict(run.read("accuracy")),
+            layer=layer,
+            g=[np.asarray(part.pairs.interleave()) for part in run.network("defective").layers],
+            hit=run.read(f"arrays/layer_{layer}")["hit"],
+            labels=run.labels[test],
+            volts={name: run.read(f"voltages/{name}")[:, -count:] for name in CIRCUITS},
+            corrected=run.read(f"correctors/{CORRECTED}")["classes"],
+            power={n: np.stack([np.asarray(s.p_total) for _, s in solved[n]]) for n in CIRCUITS},
+            v_rows=[np.asarray(volts.v_in[0]) for volts, _ in solved["defective"]],
+            v_cells=[np.asarray((s.v_word - s.v_bit)[..., 0]) for _, s in solved["defective"]],
+        )
 
 
 @eqx.filter_jit
@@ -75,30 +76,21 @@ def _solve(network: Network, images: Any) -> Any:
     return network.solve(images)
 
 
-def write_figures(folder: Path, seen: Seen, summary: Summary) -> list[Shown]:
-    """Draw everything into the folder.
+def draw(results: DemoResults, summary: Summary) -> Iterator[Drawn]:
+    """The figures in the report's order.
 
     Args:
-        folder: the run's.
-        seen: what there is to show.
+        results: what there is to show.
         summary: as in `summary.json`.
-
-    Returns:
-        The figures in the report's order.
     """
-    shown = []
-    for draw in (_accuracy, _arrays, _outputs, _confusion, _drop, _power):
-        figure, entry = draw(seen, summary)
-        plots.save(figure, folder / entry.file)
-        shown.append(entry)
-    return shown
+    for figure in (_accuracy, _arrays, _outputs, _confusion, _drop, _power):
+        yield figure(results, summary)
 
 
-def _accuracy(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
+def _accuracy(results: DemoResults, summary: Summary) -> Drawn:
     table, mean = summary["references"], summary["accuracy"]
-    half = dict(summary["ci95"])
-    half |= {name: row["ci95"] for name, row in table.items() if name != "corrector"}
-    rows = {name: seen.accuracy[name] for name in half}
+    rows = {n: results.accuracy[n] for n in (*mean, *table) if n != "corrector"}
+    reaches = {name: reach(t_interval(values)) for name, values in rows.items()}
     best = max(table, key=lambda name: table[name]["accuracy"])
     caption = (
         f"The defect costs {points(mean['healthy'] - mean['defective'])} of the healthy "
@@ -107,16 +99,16 @@ def _accuracy(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
         f"{table['linear']['parameters']} parameters {_against(table['linear'])}. Best of this "
         f"table: {best}, "
         f"{100 * table[best]['accuracy']:.1f} %. Bars: mean over {summary['seeds']} seeds with "
-        "95 % intervals (Student's t); dots: seeds."
+        "95 % intervals (Student's t on the logit); dots: seeds."
     )
-    figure = plots.accuracy_figure(rows, half)
-    return figure, Shown("accuracy.png", "What is lost and what comes back", caption)
+    figure = plots.accuracy_figure(rows, reaches)
+    return figure, ReportFigure("accuracy.png", "What is lost and what comes back", caption)
 
 
-def _arrays(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
-    g, hit, layer = seen.g, seen.hit[0], seen.layer
+def _arrays(results: DemoResults, summary: Summary) -> Drawn:
+    g, hit, layer = results.g, results.hit[0], results.layer
     cells = sum(array.size for array in g)
-    share = seen.hit.mean((1, 2))
+    share = results.hit.mean((1, 2))
     caption = (
         f"The first of {summary['seeds']} circuits: {len(g)} arrays, {cells:,} cells. In layer "
         f"{layer}, {int(hit.sum())} of {hit.size} pairs ({hit.mean():.0%}) are stuck; over the "
@@ -124,31 +116,32 @@ def _arrays(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
         "neighbouring columns; the last row is the bias."
     )
     figure = plots.arrays_figure(g, hit, layer)
-    return figure, Shown("arrays.png", "The arrays and the defect", caption)
+    return figure, ReportFigure("arrays.png", "The arrays and the defect", caption)
 
 
-def _outputs(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
-    volts, labels = {name: seen.volts[name][0] for name in CIRCUITS}, seen.labels[0]
+def _outputs(results: DemoResults, summary: Summary) -> Drawn:
+    volts, labels = {name: results.volts[name][0] for name in CIRCUITS}, results.labels[0]
     largest = np.argmax(volts["defective"], -1) == labels
-    neighbours = seen.accuracy["nearest neighbours"][0]
+    neighbours = results.accuracy["nearest neighbours"][0]
     shift = np.sqrt(np.mean((volts["defective"] - volts["healthy"]) ** 2))
     spread = np.sqrt(np.mean(volts["healthy"] ** 2))
     caption = (
-        f"The {len(labels)} test images of the first circuit, {volts['healthy'].shape[1]} voltages "
-        "each, in the plane that parts the healthy circuit's classes best. The defect changes the "
+        f"The {len(labels)} test {summary['inputs']} of the first circuit, "
+        f"{volts['healthy'].shape[1]} voltages each, "
+        "in the plane that parts the healthy circuit's classes best. The defect changes the "
         f"voltages by {1e3 * shift:.0f} mV (RMS; they are {1e3 * spread:.0f} mV). The largest "
-        f"voltage is then the right class for {largest.mean():.0%} of the images, the vote of the "
+        f"voltage is then the right class for {largest.mean():.0%} of them, the vote of the "
         f"nearest labelled voltages for {neighbours:.0%}: the difference is what a corrector can "
         "use. Ellipses hold two thirds of a class."
     )
     figure = plots.outputs_figure(labels, volts)
-    return figure, Shown("outputs.png", "Output voltages before and after", caption)
+    return figure, ReportFigure("outputs.png", "Output voltages before and after", caption)
 
 
-def _confusion(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
-    volts, labels = seen.volts, seen.labels.ravel()
+def _confusion(results: DemoResults, summary: Summary) -> Drawn:
+    volts, labels = results.volts, results.labels.ravel()
     predicted = {name: volts[name].argmax(-1).ravel() for name in CIRCUITS}
-    predicted["corrected"] = seen.corrected.ravel().astype(int)
+    predicted["corrected"] = results.corrected.ravel().astype(int)
     classes = volts["healthy"].shape[-1]
     recall = {name: np.diag(confusion(labels, p, classes)) for name, p in predicted.items()}
     worst = int(np.argmax(recall["healthy"] - recall["defective"]))
@@ -157,15 +150,16 @@ def _confusion(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
     caption = (
         f"Class {worst} suffers most: {recall['healthy'][worst]:.0%} right in the healthy circuit, "
         f"{before:.0%} in the defective, {after:.0%} corrected. The corrector's weakest class is "
-        f"{left}, {recall['corrected'][left]:.0%} right. {len(labels):,} test images of all seeds."
+        f"{left}, {recall['corrected'][left]:.0%} right. {len(labels):,} test "
+        f"{summary['inputs']} of all seeds."
     )
     figure = plots.confusion_figure(labels, predicted)
-    return figure, Shown("confusion.png", "Which classes are confused", caption)
+    return figure, ReportFigure("confusion.png", "Which classes are confused", caption)
 
 
-def _drop(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
+def _drop(results: DemoResults, summary: Summary) -> Drawn:
     numbers = sorted({0, summary["layer"]})
-    rows, cells = ([found[k] for k in numbers] for found in (seen.v_rows, seen.v_cells))
+    rows, cells = ([found[k] for k in numbers] for found in (results.v_rows, results.v_cells))
     parts = []
     for number, v, u in zip(numbers, rows, cells, strict=True):
         lost, full = drop(v, u), np.max(np.abs(v))
@@ -174,26 +168,26 @@ def _drop(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
             f"{lost.max() / full:.1%} of the largest row voltage ({1e3 * full:.0f} mV)"
         )
     caption = (
-        f"One test image in the first defective circuit: {'; '.join(parts)}. Currents share their "
+        f"One test input in the first defective circuit: {'; '.join(parts)}. Currents share their "
         "word line from the left and their bit line to the bottom, so that cells far from both "
         "driver and amplifier lose most."
     )
     figure = plots.drop_figure(rows, cells, numbers)
-    return figure, Shown("drop.png", "What the wires take", caption)
+    return figure, ReportFigure("drop.png", "What the wires take", caption)
 
 
-def _power(seen: Seen, summary: Summary) -> tuple[Any, Shown]:
-    power = seen.power
+def _power(results: DemoResults, summary: Summary) -> Drawn:
+    power = results.power
     healthy, defective = (1e6 * power[name].mean(-1) for name in CIRCUITS)
     most, layer = int(np.argmax(healthy)), summary["layer"]
     caption = (
         f"Layer {most} takes most, {healthy[most]:.0f} of {healthy.sum():.0f} µW in the healthy "
         f"circuit; the defect changes layer {layer} from {healthy[layer]:.1f} to "
         f"{defective[layer]:.1f} µW. Power from the drivers into the arrays of the first circuit, "
-        f"mean over {power['healthy'].shape[-1]} test images (dots); amplifiers' supplies are not "
-        "counted."
+        f"mean over {power['healthy'].shape[-1]} test {summary['inputs']} (dots); "
+        "amplifiers' supplies are not counted."
     )
-    return plots.power_figure(power), Shown("power.png", "Power per array", caption)
+    return plots.power_figure(power), ReportFigure("power.png", "Power per array", caption)
 
 
 def _against(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,44 @@
+"""What can be named: device windows, shapes, faults and stuck values; and published devices."""
+
+from rich.console import Console
+from rich.table import Table
+
+from xbar.devices import PLACEMENTS, PRESETS, SHAPES, preset
+from xbar.devices.mapping import WINDOWS
+from xbar.run.faults import DRAWN, FAULTS, in_words
+
+# Where each window comes from; a test holds the list complete.
+SOURCES = {
+    "mnsim": "MNSIM's device; the default",
+    "stanford": "the Stanford model's defaults at 0.1 V, as MemTorch uses it",
+    "25k-200k": "a published range",
+    "neurosim": "NeuroSim",
+    "3.3k-1M": "a published range",
+    "chip": "a measured chip, programmed between 133 and 233 uS",
+    "chip-stuck": "the same chip's stuck cells, about 500 and 10 uS; for --stuck-window",
+}
+
+
+def show_presets(console: Console) -> None:
+    """Print all of them."""
+    windows = Table("window", "R_on [ohm]", "R_off [ohm]", "source")
+    for name, (r_on, r_off) in WINDOWS.items():
+        windows.add_row(name, f"{r_on:,.0f}", f"{r_off:,.0f}", SOURCES.get(name, ""))
+    windows.add_row("R_ON:R_OFF", "", "", "your own, such as 1e4:1e6 or 10k:1M")
+    shapes = Table("shape", "share of the array", "its own", "in")
+    for name, shape in PLACEMENTS.items():
+        where = "demo, study, sensitivity" if name in SHAPES else "sensitivity"
+        shapes.add_row(
+            name, f"{shape.least:.3g} to {shape.most:.3g}", f"{shape.coverage:.3g}", where
+        )
+    faults = Table("fault", "what is stuck", "where it may be stuck")
+    for name in FAULTS:
+        where = DRAWN if name.startswith("unequal") else ("on", "off", *DRAWN, "ohm, such as 5k")
+        faults.add_row(name, in_words(name), ", ".join(where))
+    devices = Table("device", "what, its range, source (in Python: xbar.devices.preset)")
+    for name in PRESETS:
+        about = preset(name).about
+        low, high = (f"{1e6 * g:.3g}" for g in about.g_range)
+        devices.add_row(name, f"{about.what}; {low} to {high} uS; {about.source}")
+    for table in (windows, shapes, faults, devices):
+        console.print(table)
