@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.devices import ChipMap, Everywhere
+from xbar.devices import ChipMap, Device, Drift, Everywhere
 from xbar.devices.mapping import Pairs, Window
 from xbar.io import StoreError, load_map
 from xbar.io.store import read_results, write_results
@@ -179,13 +179,13 @@ def test_a_map_goes_to_hdf5_and_back(tmp_path):
     found = decode(read_results(tmp_path / "results.h5")[0]["chip"])
     assert type(found) is ChipMap
     np.testing.assert_array_equal(found.g, chip.g)
-    np.testing.assert_array_equal(found.stuck, chip.stuck)
+    np.testing.assert_array_equal(found.state, chip.state)
 
 
 WRONG = {
     "no unit": (csv("row,col,value\n0,0,5e3\n"), {}, "got values of no unit, needs one of ohm"),
     "another unit": (csv(LIST), {"unit": "S"}, "unit: got 'S', but the file says 'ohm' of 'ohm'"),
-    "an unknown unit": (csv(LIST), {"unit": "V"}, "unit: got 'V', needs one of ohm, kohm, S, uS"),
+    "an unknown unit": (csv(LIST), {"unit": "V"}, "unit: got 'V', needs one of ohm, kohm, Mohm, S"),
     "ohm as siemens": (
         csv("row,col,S\n1,2,5e3\n"),
         {},
@@ -311,12 +311,12 @@ def test_a_list_needs_the_shape_of_its_array(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ChipMap(), "got neither g nor stuck"),
+        (lambda: ChipMap(), "got neither g nor state"),
         (lambda: ChipMap(np.ones(3) * 1e-5), r"got shapes \[\(3,\)\]"),
         (lambda: ChipMap(np.ones((2, 2)) * 5e3), "got 5000.0, needs conductances of 0 to 1 S"),
         (lambda: ChipMap(-np.ones((2, 2))), "got -1.0, needs conductances"),
         (lambda: ChipMap.from_resistances(np.full((2, 2), 1e-5)), "got 1e-05, needs resistances"),
-        (lambda: ChipMap(stuck=np.full((2, 2), 3)), "got other values than -1, 0 and 1"),
+        (lambda: ChipMap(state=np.full((2, 2), 3)), "got other values than -1, 0 and 1"),
         (lambda: ChipMap(np.ones((2, 2)) / 9, np.zeros((2, 3), int)), "got shapes"),
         (
             lambda: ChipMap(np.ones((3, 2)) / 9).apply(PAIRS),
@@ -329,14 +329,24 @@ def test_a_list_needs_the_shape_of_its_array(tmp_path):
         ),
         (lambda: ChipMap(np.ones((3, 5)) / 9).apply(PAIRS), r"got cells \(3, 5\), needs \(3, 4\)"),
         (
-            lambda: ChipMap(stuck=np.ones(SHAPE)).apply(PAIRS),
-            "window: got None, needs what stuck-on",
+            lambda: ChipMap(state=np.ones(SHAPE)).apply(PAIRS),
+            "window: got None, needs the device's Window for",
         ),
     ],
 )
 def test_wrong_chips(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_map_is_an_effect_of_a_device_and_neither_drifts_nor_relaxes():
+    chip = ChipMap(matrix(ohm=False))
+    device = Device([chip, Drift(0.1)], Window(1e-7, 1e-3))
+    g = device.program(PAIRS, jax.random.key(0))
+    np.testing.assert_allclose(g.interleave(), np.where(chip.known, EXPECTED, CELLS), rtol=1e-14)
+    aged = np.asarray(device.age(g, jax.random.key(0), 1e6).interleave())
+    np.testing.assert_array_equal(aged[chip.known], np.asarray(g.interleave())[chip.known])
+    assert "3 x 4 cells, 4 of them known" in chip.describe()
 
 
 def test_resistances_and_pairs_make_the_same_chip():

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.devices import Circle, Scattered, StuckCells, StuckPair
+from xbar.devices import PRESETS, Circle, Scattered, StuckCells, StuckPair, preset
 from xbar.devices.mapping import Pairs, Window
 from xbar.fields import described
 from xbar.io.files import StoreError
+from xbar.io.runs import load_run
 from xbar.io.store import read_results, write_results
 from xbar.io.tree import CLASS, PLAIN, check_shapes, class_of, decode, encode
 from xbar.learn.corrector import Corrector, train_correctors
@@ -65,6 +66,7 @@ MODULES = {
     "mask": lambda: Circle((0.2, 0.3), 0.4),
     "mask with a key": lambda: Scattered(0.3, jax.random.key(3)),
     "masks within masks": lambda: Circle((0.2, 0.3), 0.4) | ~Circle((0.7, 0.6), 0.1),
+    **{f"device {name}": lambda name=name: preset(name) for name in PRESETS},
     "containers": lambda: (Window.preset(), [1.5, "a", None], {"b": (1, (True, "c")), "d": ()}),
 }
 
@@ -142,6 +144,8 @@ class Foreign(eqx.Module):
         (Foreign(jnp.ones(2)), r"it: got a .*Foreign, needs one of xbar's own modules"),
         ((Window.preset(), Foreign(jnp.ones(2))), r"it.1: got a .*Foreign"),
         ({"f": [jnp.ones(2), len]}, "it.f.1: got builtin_function_or_method, needs modules"),
+        ([lambda g: g], "it.0: got function, needs modules"),
+        ([load_run], "it.0: got function, needs modules"),
         ({"f": [np.array([object()])]}, "it.f.0: got an array of object, needs"),
         ({"f": [jnp.ones(2, "bfloat16")]}, "it.f.0: got an array of bfloat16, needs"),
         ({"a/b": [1]}, "it: got the name 'a/b', needs one without"),
@@ -208,6 +212,9 @@ PAIRS = Pairs(np.ones((2, 3)), np.ones((2, 3)))
         ({PLAIN: np.ones(2)}, "needs plain values as JSON"),
         ({CLASS: "tuple"}, r"it: got members \['g_minus', 'g_plus'\], needs 0, 1, 2"),
         ({CLASS: "key"}, "it: got no key of JAX"),
+        ({CLASS: "function"}, "it: got no function of xbar"),
+        ({CLASS: "function", PLAIN: '{"name": "xbar.io.store.claim"}'}, "no function of xbar"),
+        ({CLASS: "function", PLAIN: '{"name": "xbar.devices.faults.jnp.asarray"}'}, "no function"),
     ],
 )
 def test_what_is_no_such_module_is_named(change, message):

@@ -130,8 +130,9 @@ def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | Bias | None) -
     if result in (RESULTS.tolerance_missed, RESULTS.cells_out_of_range):
         raise RuntimeError(RESULTS[result])
     if result == RESULTS.invalid_cells and is_concrete(array):
-        name, value, at, needs = first_illegal(array.cells)
-        raise ValueError(f"{name}: got {value}{f' at {at}' if at else ''}, needs {needs}.")
+        if (found := first_illegal(array.cells)) is not None:
+            name, value, at, needs = found
+            raise ValueError(f"{name}: got {value}{f' at {at}' if at else ''}, needs {needs}.")
     illegal = {
         **({"Crossbar.g": (array.g, 0.0)} if array.cells.linear else {}),
         **{f"Wires.{name}": (leaf, 0.0) for name, leaf in array.wires.leaves.items()},
@@ -187,24 +188,26 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
     )
-    steps = [jnp.asarray(k[0] if single else k) for k in found.steps]
-    return Solution(i_out, v_word, v_bit, i_cell, p_total, result, numbers[-1], *steps)
+    steps, inner = (None if k is None else jnp.asarray(k[0] if single else k) for k in found.steps)
+    return Solution(
+        i_out, v_word, v_bit, i_cell, p_total, result, numbers[-1], steps, inner_steps=inner
+    )
 
 
 class _Found(NamedTuple):
     """What a solver found, in one form for every kind of cells."""
 
     cells: Cells
-    current: Callable[[Voltages], Voltages]  # the cells' law
+    current: Callable[[Any], Any]  # the cells' law
     checks: list[tuple[Any, RESULTS]]  # what has to be true, and the result if it is not
-    steps: list[Any]  # the solver's, and the inner solver's if there is one
+    steps: tuple[Any, Any]  # the solver's, and the inner solver's if there is one
 
 
 def _found(array: Crossbar, problem: Problem, solver: AbstractSolver, e: Drives) -> _Found:
     if array.cells.linear:
         found = cells(solver, problem, e)
         checks = [(found.ok, RESULTS.tolerance_missed)]
-        return _Found(found, lambda u: problem.g * u, checks, [found.steps])
+        return _Found(found, lambda u: problem.g * u, checks, (found.steps, None))
     law, legal = _legal_law(array, e.dtype)
     full = jnp.broadcast_to(e, (len(e), *problem.g.shape))
     found = operating_points(_newton(solver), law, problem.wires, full)
@@ -216,7 +219,7 @@ def _found(array: Crossbar, problem: Problem, solver: AbstractSolver, e: Drives)
         (found.ok, RESULTS.tolerance_missed),
     ]
     cells_ = Cells(found.u, i_cell, *drops, found.ok, found.steps)
-    return _Found(cells_, law.current, checks, [found.steps, found.inner_steps])
+    return _Found(cells_, law.current, checks, (found.steps, found.inner_steps))
 
 
 @partial(jax.jit, static_argnames=("solver", "fill"))

@@ -226,6 +226,6 @@ def _share(a: AbstractCell, b: AbstractCell, u: Cells) -> Cells:
     return last.u_b
 
 
-def _in_series(g_a: Array, g_b: Array) -> Array:
+def _in_series(g_a: Cells, g_b: Cells) -> Array:
     total = g_a + g_b
     return jnp.where(total == 0, 0, g_a * g_b / jnp.where(total == 0, 1, total))

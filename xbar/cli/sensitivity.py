@@ -50,6 +50,7 @@ KEYS = (
     "starts",
     "ngspice_s",
 )
+CIRCUIT = ("window", "wire_ohm")
 Text = str | None
 
 

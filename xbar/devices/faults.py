@@ -61,13 +61,17 @@ class AbstractFault(AbstractEffect):
         """
 
     def apply(
-        self, pairs: Pairs, hit: Hit, window: Window, key: PRNGKeyArray | None = None
+        self,
+        pairs: Pairs,
+        hit: Hit | None = None,
+        window: Window | None = None,
+        key: PRNGKeyArray | None = None,
     ) -> Pairs:
         """The pairs with the fault in them.
 
         Args:
             pairs: healthy pairs, (rows, cols).
-            hit: which pairs are hit, (rows, cols).
+            hit: which pairs are hit, (rows, cols); None is all.
             window: what "on" and "off" mean, and between what "uniform" draws.
             key: JAX key, for faults that draw. The draw for a cell depends on the key and the shape
                 alone, not on the mask.
@@ -76,11 +80,11 @@ class AbstractFault(AbstractEffect):
             The pairs, in the dtype they came in.
 
         Raises:
-            ValueError: the fault draws and there is no key.
+            ValueError: the fault draws and there is no key, or needs a window and there is none.
         """
         g = jnp.stack([pairs.g_plus, pairs.g_minus])
         sticks, value = self.stuck(g.shape, g.dtype, window, key)
-        return Pairs(*jnp.where(hit & sticks, value, g))
+        return Pairs(*jnp.where(sticks if hit is None else hit & sticks, value, g))
 
 
 def inject(

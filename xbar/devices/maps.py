@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
 from xbar.checks import checked, is_concrete
+from xbar.devices.effects.base import needs_window
 from xbar.devices.faults import AbstractFault
-from xbar.devices.mapping import Pairs, Window
+from xbar.devices.mapping import Window
 from xbar.fields import described
 
 MOST = 1.0  # [S] no cell conducts better: more is a resistance that was taken for a conductance
@@ -31,8 +32,8 @@ class ChipMap(AbstractFault):
 
     Args:
         g: conductances, (..., rows, columns) [S]; NaN where nothing is known. None for none.
-        stuck: 1 where a cell is stuck-on, -1 where stuck-off, 0 elsewhere, in the same shape: at
-            the ends of the window that `apply` is given. None for none. A known g comes first.
+        state: 1 where a cell is stuck-on, -1 where stuck-off, 0 elsewhere, in the same shape: at
+            the ends of the array's window. None for none. A known g comes first.
 
     Raises:
         ValueError: neither of them, two shapes, or a concrete g is negative, infinite or above 1 S.
@@ -42,23 +43,23 @@ class ChipMap(AbstractFault):
     g: Float[Array, "*chips rows columns"] | None = eqx.field(
         metadata=described("S", ("row", "column"), "measured; NaN where nothing is known")
     )
-    stuck: Int8[Array, "*chips rows columns"] | None = eqx.field(
+    state: Int8[Array, "*chips rows columns"] | None = eqx.field(
         metadata=described("1", ("row", "column"), "1 stuck-on, -1 stuck-off, 0 neither")
     )
 
-    def __init__(self, g: Any = None, stuck: Any = None):
-        if g is None and stuck is None:
-            raise ValueError("ChipMap: got neither g nor stuck, needs one of them")
-        self.g, self.stuck = None, None
+    def __init__(self, g: Any = None, state: Any = None):
+        if g is None and state is None:
+            raise ValueError("ChipMap: got neither g nor state, needs one of them")
+        self.g, self.state = None, None
         if g is not None:
             needs = f"conductances of 0 to {MOST:g} S, or NaN; resistances: from_resistances"
             self.g = checked("ChipMap.g", g, needs, lambda x: np.isnan(x) | _is_cell(x))
-        if stuck is not None:
-            marks = np.asarray(stuck) if is_concrete(stuck) else stuck
-            if is_concrete(stuck) and not np.isin(marks, (-1, 0, 1)).all():
-                raise ValueError("ChipMap.stuck: got other values than -1, 0 and 1, needs these")
-            self.stuck = jnp.asarray(marks, jnp.int8)
-        shapes = {part.shape for part in (self.g, self.stuck) if part is not None}
+        if state is not None:
+            marks = np.asarray(state) if is_concrete(state) else state
+            if is_concrete(state) and not np.isin(marks, (-1, 0, 1)).all():
+                raise ValueError("ChipMap.state: got other values than -1, 0 and 1, needs these")
+            self.state = jnp.asarray(marks, jnp.int8)
+        shapes = {part.shape for part in (self.g, self.state) if part is not None}
         if len(shapes) > 1 or len(min(shapes)) < 2:
             got = sorted(shapes)
             raise ValueError(f"ChipMap: got shapes {got}, needs one, (..., rows, columns)")
@@ -85,7 +86,7 @@ class ChipMap(AbstractFault):
     @property
     def shape(self) -> tuple[int, ...]:
         """(..., rows, columns)."""
-        part = self.stuck if self.g is None else self.g
+        part = self.state if self.g is None else self.g
         assert part is not None
         return part.shape
 
@@ -94,7 +95,7 @@ class ChipMap(AbstractFault):
         """Which cells the map knows."""
         known = jnp.zeros(self.shape, bool)
         known = known if self.g is None else known | ~jnp.isnan(self.g)
-        return known if self.stuck is None else known | (self.stuck != 0)
+        return known if self.state is None else known | (self.state != 0)
 
     def __len__(self) -> int:
         """Number of chips along the leading axis."""
@@ -104,55 +105,52 @@ class ChipMap(AbstractFault):
 
     def __getitem__(self, chip: Any) -> "ChipMap":
         """One of the chips along the leading axis."""
-        parts = (None if part is None else part[chip] for part in (self.g, self.stuck))
+        parts = (None if part is None else part[chip] for part in (self.g, self.state))
         return ChipMap(*parts)
 
-    def apply(
-        self,
-        pairs: Pairs,
-        hit: Bool[Array, "rows cols"] | None = None,
-        window: Window | None = None,
-        key: PRNGKeyArray | None = None,
-    ) -> Pairs:
-        """The pairs with the cells that the map knows.
-
-        Args:
-            pairs: as programmed, (rows, cols).
-            hit: pairs that are looked up; None is all.
-            window: what "on" and "off" mean; only a map with stuck cells asks for it.
-            key: nothing is drawn.
-
-        Returns:
-            The pairs, in the dtype they came in.
+    def stuck(
+        self, shape: tuple[int, ...], dtype: Any, window: Window | None, key: PRNGKeyArray | None
+    ) -> tuple[Array, Array]:
+        """The cells that the map knows, and what they are; nothing is drawn.
 
         Raises:
-            ValueError: the map is of another shape or of several chips, or there is no window.
+            ValueError: the map is of another shape or of several chips, or there is no window for
+                what is stuck.
         """
         del key
-        cells = pairs.interleave()
-        if self.shape != cells.shape:
-            needs = f"{cells.shape}{self._cure(pairs)}"
-            raise ValueError(f"ChipMap: got cells {self.shape}, needs {needs}")
-        new = cells
-        if self.stuck is not None:
-            if window is None:
-                raise ValueError("window: got None, needs what stuck-on and stuck-off cells are at")
-            g_min, g_max = (g.astype(cells.dtype) for g in (window.g_min, window.g_max))
-            new = jnp.where(self.stuck > 0, g_max, jnp.where(self.stuck < 0, g_min, new))
+        paired = len(shape) == 3 and shape[0] == 2 and self.shape != shape
+        cells = (shape[1], 2 * shape[2]) if paired else shape
+        if self.shape != cells:
+            raise ValueError(f"ChipMap: got cells {self.shape}, needs {cells}{self._cure(cells)}")
+        value = jnp.zeros(cells, dtype)
+        if self.state is not None:
+            window = needs_window("cells that are stuck-on or stuck-off", window)
+            ends = window.g_max.astype(dtype), window.g_min.astype(dtype)
+            value = jnp.where(self.state > 0, *ends)
         if self.g is not None:
-            new = jnp.where(jnp.isnan(self.g), new, self.g.astype(cells.dtype))
-        if hit is not None:
-            new = jnp.where(jnp.repeat(hit, 2, axis=1), new, cells)
-        return Pairs.from_interleaved(new)
+            value = jnp.where(jnp.isnan(self.g), value, self.g.astype(dtype))
+        found = self.known, value
+        if paired:  # columns (+, -, +, -) to plus and minus cells
+            found = (jnp.moveaxis(x.reshape(shape[1], shape[2], 2), -1, 0) for x in found)
+        known, value = found
+        return known, value
 
-    def _cure(self, pairs: Pairs) -> str:
-        if len(self.shape) > 2:
-            return f", one of {self.shape[0]} chips: chips[k], or jax.vmap"
-        if self.shape == pairs.shape:
+    def describe(self) -> str:
+        """How many cells are known."""
+        *chips_, rows, columns = self.shape
+        chips = "".join(f"{count} chips of " for count in chips_)
+        if not is_concrete(self.g, self.state):
+            return f"a map of {chips}{rows} x {columns} cells"
+        known = int(np.count_nonzero(np.asarray(self.known)))
+        return f"a map of {chips}{rows} x {columns} cells, {known:,} of them known"
+
+    def _cure(self, cells: tuple[int, ...]) -> str:
+        *chips, rows, columns = self.shape
+        if chips:
+            return f", one of {chips[0]} chips: chips[k], or jax.vmap"
+        if 2 * columns == cells[-1]:
             return "; if an entry means both cells of a pair: ChipMap.of_pairs(g, g)"
-        if self.shape == (pairs.shape[0] - 1, 2 * pairs.shape[1]):
-            return "; the last row is the bias row"
-        return ", rows x 2 * pairs"
+        return "; the last row is the bias row" if rows == cells[-2] - 1 else ""
 
 
 def _is_cell(g: Any) -> Any:

@@ -25,7 +25,16 @@ import numpy as np
 from xbar.devices.maps import MOST, ChipMap
 from xbar.io.files import StoreError, check_size, native, read_arrays, readable, units_of
 
-UNITS = {"ohm": 1.0, "kohm": 1e3, "S": 1.0, "uS": 1e-6, "stuck": 1.0}
+UNITS = {
+    "ohm": 1.0,
+    "kohm": 1e3,
+    "Mohm": 1e6,
+    "S": 1.0,
+    "mS": 1e-3,
+    "uS": 1e-6,
+    "nS": 1e-9,
+    "stuck": 1.0,
+}
 _STATES = {"on": 1, "stuck-on": 1, "off": -1, "stuck-off": -1}
 _HEALTHY = ("", "nan", "healthy")
 _PLACES = {"word_line": "row", "column": "col", "bit_line": "col"}
@@ -169,7 +178,7 @@ def _values(name: str, raw: np.ndarray, unit: str | None) -> _Values:
     if known.any() and unit is None:
         raise ValueError(f"got values of no unit, needs one of {', '.join(UNITS)}: unit='ohm'")
     scaled = numbers * UNITS[unit or "S"]
-    resistive = unit in ("ohm", "kohm")
+    resistive = unit is not None and unit.endswith("ohm")
     fits = scaled >= 1 / MOST if resistive else (scaled >= 0) & (scaled <= MOST)
     if (bad := known & ~fits).any():
         at = np.argwhere(bad)[0].tolist()

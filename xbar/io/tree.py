@@ -2,14 +2,15 @@
 
 | in Python | in the tree |
 |---|---|
-| module | `{"class": "xbar.devices.mapping.Pairs", "g_plus": ..., ...}`, a child for each field |
+| module, dataclass | `{"class": "xbar.devices.mapping.Pairs", "g_plus": ...}`, a child a field |
 | tuple, list, dict | `{"class": "tuple", "0": ..., "1": ...}` |
 | array | `Field`: values, with unit, axes and meaning from the metadata of the module's field |
 | number, word, None, tuple of these | by name in one text of JSON, "plain values" |
 | key of JAX | `{"class": "key", "data": ..., "plain values": '{"impl": ...}'}` |
+| function | `{"class": "function", "plain values": '{"name": ...}'}`, of `PURE` packages alone |
 
 Stacked modules lead with a further axis in every array. No name of a field is "class" or "plain
-values". A class is looked up by its name among xbar's own; nothing is ever unpickled.
+values". Classes and functions are looked up by name among xbar's own; nothing is ever unpickled.
 """
 
 import dataclasses
@@ -17,7 +18,6 @@ import importlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, NamedTuple, get_type_hints
@@ -31,6 +31,8 @@ from jaxtyping import AbstractArray, jaxtyped
 from xbar.io.files import StoreError
 
 CLASS, PLAIN = "class", "plain values"
+PURE = ("xbar.devices.", "xbar.cells.", "xbar.activations.")
+"""Where functions are of numbers alone, so that a file may name any of them."""
 
 
 class Field(NamedTuple):
@@ -65,15 +67,20 @@ def encode(item: Any, lead: tuple[str, ...] = (), name: str = "it", about: Any =
         TypeError: something that is none of these, such as a function or another package's class.
     """
     about = about or {}
-    if isinstance(item, eqx.Module):
+    if not isinstance(item, type) and hasattr(type(item), "__dataclass_fields__"):  # modules have
         children = {f.name: (getattr(item, f.name), f.metadata) for f in dataclasses.fields(item)}
         return {CLASS: _name_of(type(item), name)} | _children(children, lead, name)
-    if type(item) in (tuple, list):
+    if isinstance(item, tuple | list) and not hasattr(item, "_fields"):
         children = {str(n): (child, about) for n, child in enumerate(item)}
-        return {CLASS: type(item).__name__} | _children(children, lead, name)
+        kind = "list" if isinstance(item, list) else "tuple"
+        return {CLASS: kind} | _children(children, lead, name)
     if type(item) is dict:
         children = {str(key): (child, about) for key, child in item.items()}
         return {CLASS: "dict"} | _children(children, lead, name)
+    if inspect.isfunction(item):
+        full = f"{item.__module__}.{item.__qualname__}"
+        if _function(full) is item:
+            return {CLASS: "function", PLAIN: json.dumps({"name": full})}
     if isinstance(item, jax.Array) and jnp.issubdtype(item.dtype, jax.dtypes.prng_key):
         impl, data = str(jax.random.key_impl(item)), np.asarray(jax.random.key_data(item))
         axes = _axes(data.ndim, lead, (*about.get("axes", ()), "word"))
@@ -152,6 +159,10 @@ def decode(tree: Any, place: str = "it") -> Any:
         return children
     if name == "key":
         return _key(children, place)
+    if name == "function":
+        if (found := _function(str(children.get("name")))) is None:
+            raise StoreError(f"{place}: got no function of xbar, needs one of {', '.join(PURE)}")
+        return found
     return _module(class_of(str(name), place), children, place)
 
 
@@ -224,19 +235,34 @@ def class_of(name: str, place: str = "it") -> type:
     Raises:
         StoreError: there is none of that name.
     """
-    path, _, last = name.rpartition(".")
-    found: Any = None
-    # No name with an underscore: `xbar.__main__` would start the command line.
-    if name.startswith("xbar.") and all(p.isidentifier() and p[0] != "_" for p in name.split(".")):
-        with suppress(ImportError):
-            found = getattr(importlib.import_module(path), last, None)
-    ours = inspect.isclass(found) and issubclass(found, eqx.Module) and found.__module__ == path
-    if not ours or inspect.isabstract(found):
+    found = _attribute(name)
+    ours = inspect.isclass(found) and dataclasses.is_dataclass(found)
+    if not ours or inspect.isabstract(found) or name.rpartition(".")[2].startswith("_"):
         raise StoreError(
             f"{place}: got a {name[:80]!r}, which this xbar does not have; read it with the xbar "
             "that wrote it"
         )
     return found
+
+
+def _attribute(name: str) -> Any:
+    """What a module of xbar defines under a name, None where it does not."""
+    path, _, last = name.rpartition(".")
+    # No module with an underscore: `xbar.__main__` would start the command line.
+    if not path.startswith("xbar.") or not all(
+        part.isidentifier() and part[0] != "_" for part in path.split(".")
+    ):
+        return None
+    try:
+        found = getattr(importlib.import_module(path), last, None)
+    except ImportError:
+        return None
+    return found if getattr(found, "__module__", None) == path else None
+
+
+def _function(name: str) -> Any:
+    found = _attribute(name) if name.startswith(PURE) else None
+    return found if inspect.isfunction(found) else None
 
 
 def _name_of(kind: type, name: str) -> str:

@@ -38,7 +38,7 @@ def show_presets(console: Console) -> None:
     devices = Table("device", "what, its range, source (in Python: xbar.devices.preset)")
     for name in PRESETS:
         about = preset(name).about
-        low, high = (f"{1e6 * g:.3g}" for g in about.g_range)
+        low, high = (f"{1e6 * g:.3g}" for g in about.g_range or (0.0, float("inf")))
         devices.add_row(name, f"{about.what}; {low} to {high} uS; {about.source}")
     for table in (windows, shapes, faults, devices):
         console.print(table)

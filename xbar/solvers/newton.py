@@ -203,7 +203,7 @@ def _solve_one(options: _Options, law: AbstractCell, problem: Problem, most: One
     largest_volt = jnp.max(jnp.abs(e))
 
     def at(u: One) -> tuple[One, One, One, Float[Array, ""]]:
-        i, g = point(law, u)
+        i, g = (jnp.asarray(x) for x in point(law, u))
         # A slope below zero is no cell's: such a law is marked at the end; the steps go downhill.
         g = jnp.maximum(g, 0)
         residual = e - u - problem.drop(i)

@@ -11,6 +11,7 @@ written in differentiable operations, so derivatives of every order follow.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +58,7 @@ def _operating_points_jvp(newton: Newton, primals: tuple, tangents: tuple) -> tu
     right = jnp.where(found.ok & found.holds, 1, jnp.nan).astype(e.dtype)[:, None, None]
     g = law.slope(found.u)
     du, di = _responses(newton.linear, wires, g, de - d_drop, d_current)
-    none = [np.zeros(x.shape, jax.dtypes.float0) for x in found[2:]]
+    none: list[Any] = [np.zeros(x.shape, jax.dtypes.float0) for x in found[2:]]
     return found, Found(right * du, right * di, *none)
 
 

@@ -32,7 +32,8 @@ TRAINED_ON = ("average places", "the worst place", "both")
 
 def defect_of(config: SensitivityConfig) -> Defect:
     """The defect that is placed."""
-    return Defect(config.shape, StuckPair(config.stuck), config.coverage)
+    stuck: Any = config.stuck
+    return Defect(config.shape, StuckPair(stuck), config.coverage)
 
 
 def places(source: Source, config: SensitivityConfig, layer: int) -> Arrays:

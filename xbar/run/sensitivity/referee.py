@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from xbar import sensitivity as sens
@@ -11,7 +10,6 @@ from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.source import Source
 from xbar.solve import solve
 from xbar.spice import SpiceError, find_ngspice
-from xbar.spice.layers import input_volts
 from xbar.spice.run import run_array
 from xbar.spice.verify import compare
 
@@ -50,11 +48,8 @@ def _one(
     network = source.network
     image = source.part("test")[0][:1]
     broken = sens.with_cells(network, number, np.array([cell]), maps[f"g_{kind}"][cell])
-    volts = input_volts(network, image)
-    if number:
-        volts = network.layer_voltages(image)[number - 1]
-    layer = broken.layers[number]
-    array, v_in = layer.array(), np.asarray(layer.row_voltages(jnp.asarray(volts)))[0]
+    v_in = np.asarray(network.voltages(network.transfers(), image)[number].v_in)[0]
+    array = broken.layers[number].array()
     start = time.perf_counter()
     try:
         theirs = run_array(array, v_in, ngspice=program, timeout_s=float(config.ngspice_s))

@@ -63,7 +63,7 @@ def reduced(circuit: Circuit) -> Reduced:
     g, dtype = circuit.g, circuit.g.dtype
     none = jnp.zeros((bridges, *circuit.shape), dtype)
     unit = jnp.eye(bridges, dtype=dtype)
-    y, k = none, unit
+    y, k, drawn = none, unit, ()
     if bridges:
         drawn = circuit.drawn(none, unit)
         at_nodes = [ends.drop(d) for ends, d in zip(circuit.ends, drawn, strict=True)]

@@ -1,7 +1,7 @@
 """Solve an array with any ends, broken and bridged lines, for any bias."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -68,10 +68,12 @@ def solve_wired(
     for bad, why in missed:
         result = _also(result, ~bad, why)
     parts = _filled(parts, result, fill)
-    i_out, v_word, v_bit, i_cell, p_total, word, word_far, bit_far, steps = (
-        None if x is None else (x[0] if single else jnp.moveaxis(x, 0, -1))
-        for x in (*parts[:8], parts.steps)
-    )
+
+    def by_input(x: Any) -> Any:
+        return None if x is None else (x[0] if single else jnp.moveaxis(x, 0, -1))
+
+    i_out, v_word, v_bit, i_cell, p_total, word, word_far, bit_far = map(by_input, parts[:8])
+    steps = by_input(parts.steps)
     ends = Terminals(word, word_far, bit_far)
     return Solution(i_out, v_word, v_bit, i_cell, p_total, result, parts.kcl, steps, terminals=ends)
 
@@ -137,12 +139,13 @@ def _layout(array: Crossbar, bias: Bias, rooms: Rooms) -> tuple[Layout, Bool[Arr
 def _drivers(drivers: Drivers, bias: Bias, dtype: jnp.dtype) -> tuple[Drivers, Bool[Array, ""]]:
     """Voltages in one precision, 0 where nothing is connected or a value is illegal."""
     masks = (bias.word_floats, bias.bit_floats, bias.word_far_floats, bias.bit_far_floats)
-    volts = [
+    volts: list[Any] = [
         None if v is None else (v if mask is None else jnp.where(mask, 0, v)).astype(dtype)
         for v, mask in zip(drivers, masks, strict=True)
     ]
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(v)) for v in volts if v is not None]))
-    return Drivers(*(None if v is None else jnp.where(finite, v, 0) for v in volts)), finite
+    kept: list[Any] = [None if v is None else jnp.where(finite, v, 0) for v in volts]
+    return Drivers(*kept), finite
 
 
 def _parts(
@@ -153,7 +156,8 @@ def _parts(
     sides = [attached(layout.kind(ends.axis), ends, circuit.shape) for ends in circuit.ends]
     # Potentials count from one of the drivers: where there is but one, nothing flows exactly.
     ground = _ground(circuit, layout, drivers)
-    near = Drivers(*(None if v is None else v - ground for v in drivers))
+    above: list[Any] = [None if v is None else v - ground for v in drivers]
+    near = Drivers(*above)
     found, pieces = unknowns(solver, numbers, layout, near)
     x = found.x
     d = circuit.drawn(x.i, x.t)
@@ -171,13 +175,16 @@ def _parts(
     ]
     (word, word_far), (out, bit_far) = ends
     bit_far = None if bit_far is None else -bit_far
+    carried = (word, -out, word_far, bit_far)
     power = [
         jnp.sum(v * i, axis=-1)
-        for v, i in zip(drivers, (word, -out, word_far, bit_far), strict=True)
-        if v is not None
+        for v, i in zip(drivers, carried, strict=True)
+        if v is not None and i is not None
     ]
     joined = jnp.any(found.joined) | _joined_ends(circuit, sides, near)
-    parts = _Parts(out, v_word, v_bit, x.i, sum(power), word, word_far, bit_far, kcl, found.steps)
+    parts = _Parts(
+        out, v_word, v_bit, x.i, sum(power[1:], power[0]), word, word_far, bit_far, kcl, found.steps
+    )
     wrong = [
         (joined, RESULTS.sources_joined),
         (~jnp.all(found.ok), RESULTS.tolerance_missed),
