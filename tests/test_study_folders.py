@@ -103,8 +103,8 @@ def test_pieces_that_were_damaged_exchanged_or_replaced_are_computed_again(tmp_p
     b.rename(a)
     (out / "x").rename(b)  # of one run and one kind, but not of one piece
     with h5py.File(shards / "p-2.h5", "a") as file:
-        file["x"][0] += 1e-9
-    with pytest.raises(StoreError, match="another one of this run"):
+        file["tree/x"][0] += 1e-9
+    with pytest.raises(StoreError, match="another run"):
         read_shard(a, "nothing of this run")
     work = Work()
     assert run(out, work)[0] == {"total": 6}

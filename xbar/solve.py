@@ -129,10 +129,10 @@ def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | Bias | None) -
         return
     if result in (RESULTS.tolerance_missed, RESULTS.cells_out_of_range):
         raise RuntimeError(RESULTS[result])
-    if result == RESULTS.invalid_cells and is_concrete(array):
-        if (found := first_illegal(array.cells)) is not None:
-            name, value, at, needs = found
-            raise ValueError(f"{name}: got {value}{f' at {at}' if at else ''}, needs {needs}.")
+    known = result == RESULTS.invalid_cells and is_concrete(array)
+    if known and (found := first_illegal(array.cells)) is not None:
+        name, value, at, needs = found
+        raise ValueError(f"{name}: got {value}{f' at {at}' if at else ''}, needs {needs}.")
     illegal = {
         **({"Crossbar.g": (array.g, 0.0)} if array.cells.linear else {}),
         **{f"Wires.{name}": (leaf, 0.0) for name, leaf in array.wires.leaves.items()},

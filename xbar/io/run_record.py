@@ -73,9 +73,9 @@ class RunRecord:
         """The record of a run that begins now."""
         return RunRecord(command, config, version("xbar"), SIGNATURE, {})
 
-    def write(self, folder: Path) -> None:
-        """Publish it in a folder."""
-        write_text(folder / NAME, json.dumps(asdict(self), indent=1) + "\n")
+    def write(self, folder: Path, durable: bool = True) -> None:
+        """Publish it in a folder; as `xbar.io.writing.published`."""
+        write_text(folder / NAME, json.dumps(asdict(self), indent=1) + "\n", durable)
 
     def own(self, folder: Path) -> Iterator[tuple[str, Path]]:
         """Names and paths of its files in a folder; those below links lie elsewhere."""

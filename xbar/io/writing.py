@@ -13,13 +13,15 @@ MOST_TEXT = 2**26  # bytes of a settings file or summary; those of a run are tho
 
 
 @contextmanager
-def published(path: Path) -> Iterator[Path]:
+def published(path: Path, durable: bool = True) -> Iterator[Path]:
     """A new file to write; it takes the final name only when everything is on disk.
 
     Its own name is random and made here, so that no link or file that lies there is written to.
 
     Args:
         path: the final name; what is there is replaced, a link by the file itself.
+        durable: wait until the disk has it, which takes some of its turns; without, a power cut
+            may lose it, but never a killed process.
 
     Yields:
         The name to write to, in the same folder.
@@ -31,9 +33,11 @@ def published(path: Path) -> Iterator[Path]:
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINK, 0o666))
         yield partial
-        _to_disk(partial)
+        if durable:
+            _to_disk(partial)
         partial.replace(path)
-        _to_disk(path.parent)  # the name too
+        if durable:
+            _to_disk(path.parent)  # the name too
     except OSError as error:
         if error.filename is not None:
             raise
@@ -50,14 +54,14 @@ def partials(folder: Path) -> Iterator[tuple[Path, Path]]:
             yield file, file.with_name(found[1])
 
 
-def write_text(path: Path, text: str) -> None:
-    """Publish a text file."""
-    write_bytes(path, text.encode())
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """Publish a text file; as `published`."""
+    write_bytes(path, text.encode(), durable)
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Publish a file."""
-    with published(path) as partial:
+def write_bytes(path: Path, content: bytes | memoryview, durable: bool = True) -> None:
+    """Publish a file; as `published`."""
+    with published(path, durable) as partial:
         partial.write_bytes(content)
 
 

@@ -160,7 +160,7 @@ class RunFolder:
         new = [name for name in names if name not in self.record.files]
         if new and not self._held:
             self.record = replace(self.record, files=self.record.files | dict.fromkeys(new))
-            self.record.write(self.path)
+            self.record.write(self.path, durable=False)
 
     def publish_summary(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """Write checksums and then the headline figures, which ends the run; drop the shards.
@@ -191,7 +191,7 @@ class RunFolder:
             _remove(self.path, replace(self.record, files=dict.fromkeys(shards)), [])
             rest = {n: mark for n, mark in self.record.files.items() if n not in shards}
             self.record = replace(self.record, files=rest)
-            self.record.write(self.path)
+            self.record.write(self.path, durable=False)
 
     def release(self) -> None:
         """Let other runs into the folder."""
