@@ -188,7 +188,11 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
     )
-    steps, inner = (None if k is None else jnp.asarray(k[0] if single else k) for k in found.steps)
+
+    def by_input(x: Any) -> Any:
+        return None if x is None else jnp.asarray(x[0] if single else x)
+
+    steps, inner = map(by_input, found.steps)
     return Solution(
         i_out, v_word, v_bit, i_cell, p_total, result, numbers[-1], steps, inner_steps=inner
     )

@@ -206,7 +206,16 @@ def _whole(
     i_word, i_out = jnp.sum(i_cell, axis=-1), jnp.sum(i_cell, axis=-2)
     power = jnp.sum(drivers.word * i_word, axis=-1) - jnp.sum(drivers.bit * i_out, axis=-1)
     parts = _Parts(
-        i_out, word - lost, bit + rise, i_cell, power, i_word, None, None, kcl, found.steps
+        i_out,
+        word - lost,
+        bit + rise,
+        i_cell,
+        power,
+        i_word,
+        None,
+        None,
+        kcl,
+        jnp.asarray(found.steps),
     )
     return parts, [
         (~solver.accepts(problem), RESULTS.wires_not_zero),
