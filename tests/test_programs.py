@@ -1,4 +1,4 @@
-"""How many programs a network takes: constructors compile none, layers of one shape share theirs."""
+"""How many programs a network takes: constructors compile none, equal layers share theirs."""
 
 import jax
 import jax.numpy as jnp
