@@ -207,8 +207,9 @@ def test_blocks_of_any_number_are_one_program_whatever_is_shared():
             assert found["y"].shape == (n, 2)
             assert (np.asarray(found["y"]) == by).all()
     assert len(compiled) == 1, compiled
-    drawn = xb.batch_map(lambda key: jax.random.uniform(key), keys, block=4)
-    np.testing.assert_array_equal(drawn, jax.vmap(jax.random.uniform)(keys))
+    for options in ({"block": 4}, {"chunk": 2}):  # the last one filled up
+        drawn = xb.batch_map(lambda key: jax.random.uniform(key), keys, **options)
+        np.testing.assert_array_equal(drawn, jax.vmap(jax.random.uniform)(keys))
 
 
 def test_inside_jit_it_is_part_of_the_program_and_has_derivatives():

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import xbar as xb
+from xbar import nn
 from xbar.nn import from_sklearn, from_torch
 
 RNG = np.random.default_rng(0)
@@ -134,6 +135,79 @@ def test_clipped_weights_are_held_at_the_quantile_and_all_others_are_right():
 def test_ohm_in_place_of_siemens_is_said():
     with pytest.warns(UserWarning, match=r"Window.g_max: got 1e\+06 S, .* Window.from_resistances"):
         xb.Window(1e4, 1e6)
+
+
+def test_stuck_values_in_ohm():
+    with pytest.warns(UserWarning, match=r"StuckPair.value: got 5000 S, .* StuckPair.from_res"):
+        xb.StuckPair(5e3)
+    assert xb.StuckMinus.from_resistance(5e3).value.g == 1 / 5e3
+    assert xb.StuckPair.from_resistance(np.inf).value.g == 0
+    each = xb.StuckPlus.from_resistance([[1e3, 1e4]])
+    np.testing.assert_allclose(each.value.g, [[1e-3, 1e-4]])
+
+
+# --- cells and devices --------------------------------------------------------------------------
+
+
+def sinh(g):
+    return xb.cells.Sinh(g, v_0=0.25)
+
+
+def test_cells_that_are_not_ohmic_are_solved_for_each_input():
+    """At v_read and without wires the secant is the mapped conductance; gains are fitted."""
+    x = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 1.0], [0.5, 0.5, 0.2]])
+    hardware = xb.Hardware(cells=sinh)
+    net = xb.Network.from_weights(WEIGHTS[:1], BIASES[:1], calibration=x, hardware=hardware)
+    ideal = xb.Network.from_weights(WEIGHTS[:1], BIASES[:1], calibration=x)
+    law, g = net.layers[0].array().cells, np.asarray(ideal.layers[0].pairs.interleave())
+    np.testing.assert_allclose(np.asarray(law.current(jnp.full(g.shape, 0.2))), 0.2 * g, rtol=1e-12)
+    found, linear = np.asarray(net(x, solver=xb.Dense())), np.asarray(ideal(x, solver=xb.Dense()))
+    full, part = found[:3] - linear[:3], found[3] - linear[3]
+    # Inputs of 0 or full scale see the secant alone: one factor, that of the fitted gain.
+    ratio = found[:3] / linear[:3]
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-9)
+    assert np.abs(part).max() > np.abs(full).max()
+    volts = net.solve(x, solver=xb.Dense())
+    np.testing.assert_allclose(volts[0][0].v_out, found, rtol=1e-9)
+    np.testing.assert_allclose(net.power(x, solver=xb.Dense())[0], volts[0][1].p_total, rtol=1e-9)
+    with pytest.raises(ValueError, match="needs linear cells"):
+        net.transfers()
+
+
+def test_lines_that_break_are_part_of_a_layer():
+    net = xb.Network.from_weights(WEIGHTS[:1], BIASES[:1], wires=xb.Wires(1.0, 1.0))
+    word_open = np.zeros((4, 8), bool)
+    word_open[1, 2] = True  # nothing of row 1 from column 2 on
+    faults = xb.LineFaults(word_open=word_open)
+    where = lambda n: n.layers[0].line_faults  # noqa: E731
+    broken = eqx.tree_at(where, net, faults, is_leaf=lambda x: x is None)
+    found = np.asarray(broken(X, solver=xb.CG()))
+    solved = xb.solve(broken.layers[0].array(), jnp.asarray(np.c_[X * 0.2, np.full(9, 0.2)].T))
+    expected = net.layers[0].readout.volts(solved.i_out.T)
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+    assert np.abs(found - np.asarray(net(X, solver=xb.CG()))).max() > 1e-3
+
+
+def test_a_chip_is_programmed_aged_and_read_as_its_device_does():
+    device = xb.devices.preset("wan2022")
+    hardware = xb.Hardware(device=device)
+    assert eqx.tree_equal(hardware.window, device.window)
+    assert "wan2022" in repr(hardware)
+    net = xb.Network.from_weights(WEIGHTS, BIASES, calibration=X, hardware=hardware)
+    chip = nn.program(net, KEY)
+    for number, (layer, target) in enumerate(zip(chip.layers, net.layers, strict=True)):
+        own = jax.random.fold_in(KEY, number)
+        assert eqx.tree_equal(layer.pairs, device.program(target.pairs, own))
+        assert eqx.tree_equal(layer.targets, target.pairs)
+        assert not eqx.tree_equal(layer.pairs, target.pairs)
+    later = nn.age(chip, KEY, 3600.0)
+    own = jax.random.fold_in(KEY, 0)
+    first = chip.layers[0]
+    aged = device.age(first.pairs, own, 3600.0, net.layers[0].pairs)
+    assert eqx.tree_equal(later.layers[0].pairs, aged)
+    seen = nn.read(later, KEY, 3600.0, 2).layers[0].pairs
+    assert eqx.tree_equal(seen, device.read(aged, own, 3600.0, 2, net.layers[0].pairs))
+    assert eqx.tree_equal(nn.program(chip, KEY), chip)  # from the targets, not from what it has
 
 
 # --- activations of one's own -------------------------------------------------------------------

@@ -161,7 +161,8 @@ def _spread(function: Callable[..., Any], batch: Any, shared: tuple, chunk: int,
 
     def chunks(x: Any) -> Any:
         extra = count * size - n
-        x = jnp.concatenate([x, jnp.repeat(x[-1:], extra, axis=0)]) if extra else x
+        if extra:
+            x = jnp.concatenate([x, jnp.broadcast_to(x[-1:], (extra, *x.shape[1:]))])
         return x if size == 1 else x.reshape(count, size, *x.shape[1:])
 
     arrays, rest = eqx.partition(shared, eqx.is_array)

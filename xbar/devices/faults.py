@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from xbar.checks import checked, finite_from_0
+from xbar.checks import checked, finite_from_0, warn_of_ohms
 from xbar.devices.effects.base import AbstractEffect, needs_window
 from xbar.devices.mapping import Pairs, Window
 from xbar.devices.masks import AbstractMask
@@ -151,6 +151,7 @@ class StuckValue(eqx.Module):
         else:
             self.g = checked(name, value, "a finite conductance >= 0 [S]", finite_from_0)
             self.mode = "value"
+            warn_of_ohms(name, value, f"{name.partition('.')[0]}.from_resistance")
 
     def draw(
         self, shape: tuple[int, ...], dtype: Any, window: Window | None, key: PRNGKeyArray | None

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, final, get_args
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import checked, is_concrete
@@ -33,6 +34,22 @@ class AbstractStuck(AbstractFault):
 
     def __init__(self, value: Any = "on"):
         self.value = StuckValue(value, f"{type(self).__name__}.value")
+
+    @classmethod
+    def from_resistance(cls, r: Any) -> Any:
+        """The fault with cells stuck at a resistance.
+
+        Args:
+            r: above 0, infinite for open cells, () or one that fits the pairs [ohm].
+
+        Returns:
+            The fault.
+
+        Raises:
+            ValueError: a concrete resistance is not above 0.
+        """
+        checked("r", r, "resistances > 0 [ohm], infinite for an open cell", lambda r: r > 0)
+        return cls(1 / r if isinstance(r, float | int) or not is_concrete(r) else 1 / np.asarray(r))
 
     def stuck(
         self, shape: Shape, dtype: Any, window: Window | None, key: PRNGKeyArray | None

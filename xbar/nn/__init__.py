@@ -3,6 +3,9 @@
 from xbar.nn.array import Array as Array
 from xbar.nn.array import Prepared as Prepared
 from xbar.nn.build import volts_per_unit as volts_per_unit
+from xbar.nn.chip import age as age
+from xbar.nn.chip import program as program
+from xbar.nn.chip import read as read
 from xbar.nn.converters import ADC as ADC
 from xbar.nn.converters import DAC as DAC
 from xbar.nn.from_software import from_sklearn as from_sklearn

@@ -12,13 +12,18 @@ from typing import Any, NamedTuple, Protocol, final, runtime_checkable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
-from xbar.circuit import Crossbar, Solution, Wires
+from xbar.checks import on_device
+from xbar.circuit import Crossbar, LineFaults, Solution, Wires
 from xbar.devices.mapping import Pairs
 from xbar.nn.readout import Readout
 from xbar.solve import solve, transfer
 from xbar.solvers import AbstractSolver
+
+# Nothing justifies the number: a law that is not closer by then is far from any cell's.
+SECANT_STEPS = 16
 
 Volts = Float[jax.Array, "*n driven"]  # all rows, or all but the last
 Currents = Float[jax.Array, "*n columns"]
@@ -57,18 +62,20 @@ class Array(eqx.Module):
         readout: whose amplifiers' input resistance the array sees.
         cells: from conductances (rows, 2 * outputs) [S] to the law that the cells obey; None for
             ohmic cells.
+        line_faults: broken and bridged lines; None for none.
     """
 
     pairs: Pairs
     wires: Wires
     readout: Readout
-    cells: Callable[[Any], Any] | None = eqx.field(static=True, default=None)
+    cells: Callable[[Any], Any] | None = None
+    line_faults: LineFaults | None = None
 
     def crossbar(self) -> Crossbar:
         """The circuit that is solved: (rows, 2 * outputs) cells, and amplifier inputs."""
         g, sense = _built(self.pairs, self.wires, self.readout)
         wires = eqx.tree_at(lambda wires: wires.sense, self.wires, sense)
-        return Crossbar(g if self.cells is None else self.cells(g), wires)
+        return Crossbar(g if self.cells is None else self.cells(g), wires, self.line_faults)
 
     def solve(
         self, v: Volts, solver: AbstractSolver | None = None, *, throw: bool = True
@@ -99,9 +106,12 @@ class Array(eqx.Module):
 
     def transfer(
         self, solver: AbstractSolver | None = None, *, throw: bool = True
-    ) -> Float[jax.Array, "two_outputs rows"]:
+    ) -> Float[jax.Array, "columns rows"]:
         """Transfer matrix [S], as `xbar.transfer`; only linear cells have one."""
-        return transfer(self.crossbar(), solver, throw=throw)
+        array = self.crossbar()
+        if array.is_plain or not array.cells.linear:
+            return transfer(array, solver, throw=throw)
+        return solve(array, one_volt(self.pairs), solver, throw=throw).i_out
 
     def prepare(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> "Prepared":
         """The array with its transfer matrix found: the same currents, for the price of a product.
@@ -110,6 +120,12 @@ class Array(eqx.Module):
             ValueError, RuntimeError: as `xbar.transfer`, also where cells are not linear.
         """
         return Prepared(self.transfer(solver, throw=throw))
+
+    def answers(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> Answers:
+        """What is fastest for many inputs: prepared where the cells are linear, else solved."""
+        if self.cells is None or self.crossbar().cells.linear:
+            return self.prepare(solver, throw=throw)
+        return Solving(self, solver, throw, [])
 
 
 @final
@@ -157,6 +173,38 @@ def with_last(v: Volts, last: Float[jax.Array, ""] | None) -> Float[jax.Array, "
     if last is None:
         return v
     return jnp.concatenate([v, jnp.broadcast_to(last.astype(v.dtype), (*v.shape[:-1], 1))], -1)
+
+
+def one_volt(pairs: Pairs) -> Float[jax.Array, "rows rows"]:
+    """Inputs of 1 V on each row in turn."""
+    return on_device(np.eye(pairs.shape[0]), pairs.g_plus.dtype)
+
+
+@final
+class Secant(eqx.Module):
+    """Cells whose current at one voltage is that of the conductances that they were mapped to.
+
+    The conductance p that a law is made of is found by ``p <- p g v / I(v; p)``, which is exact at
+    once where I is proportional to p, and closes in where it grows with p.
+
+    Args:
+        cells: from conductances to a law of `xbar.cells`.
+        v_read: the voltage, () [V].
+    """
+
+    cells: Callable[[Any], Any] = eqx.field(static=True)
+    v_read: Float[jax.Array, ""]
+
+    def __call__(self, g: Float[jax.Array, "rows cols"]) -> Any:
+        """The law of cells with these secant conductances [S]."""
+        v = jnp.broadcast_to(self.v_read.astype(g.dtype), g.shape)
+
+        def closer(_: Any, p: jax.Array) -> jax.Array:
+            i = self.cells(p).current(v)
+            some = i != 0
+            return jnp.where(some, p * g * v / jnp.where(some, i, 1), p)
+
+        return self.cells(jax.lax.fori_loop(0, SECANT_STEPS, closer, g))
 
 
 @eqx.filter_jit

@@ -18,12 +18,16 @@ from xbar.activations import ACTIVATIONS, Phi, check_activation, function_of, na
 from xbar.checks import checked, finite_above_0, is_concrete, namespace, on_device
 from xbar.circuit import Wires
 from xbar.devices.mapping import Window, share_of_window
+from xbar.nn.array import with_last
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer
 
 # Below this share of the window the median weight is said to be lost: of the 5 digits that currents
 # have in float32, 3 are gone. Trained networks use 5 to 30 %.
 LEAST_SHARE = 1e-3
+
+# Calibration inputs that gains of cells which are not ohmic are fitted to.
+FITTED = 256
 
 
 class Software(NamedTuple):
@@ -113,14 +117,23 @@ def scales_of(inputs: list[Any], v_read: Any) -> Any:
     return v_read / xp.where(full > 0, full, 1)
 
 
-def scaled(
-    software: Software, each: list[Hardware], calibration: Any, k: Any
-) -> tuple[list[Any], list[Hardware]]:
-    """Volts per unit (layers + 1,) from `k`, from calibration inputs or from the read voltages.
+class Scales(NamedTuple):
+    """How a network is put on its hardware.
 
-    Returns:
-        k, and the layers' hardware with the ranges of its converters.
+    Args:
+        k: volts per unit at the input and after each layer, (layers + 1,) [V].
+        hardware: of each layer, converters with their ranges.
+        ideal: input and amplifier voltages of each layer in the ideal circuit, (n, ...) [V], for
+            the calibration inputs; None without.
     """
+
+    k: list[Any]
+    hardware: list[Hardware]
+    ideal: list[tuple[Any, Any]] | None
+
+
+def scaled(software: Software, each: list[Hardware], calibration: Any, k: Any) -> Scales:
+    """Scales from `k`, from calibration inputs or from the read voltages."""
     if calibration is not None and k is not None:
         raise ValueError("k: got k and calibration, needs one of them or neither")
     dtype, layers = software.weights[0].dtype, len(each)
@@ -128,16 +141,43 @@ def scaled(
         ks = checked("k", k, "finite values > 0 [V]", finite_above_0, 1)
         if ks.shape != (layers + 1,):
             raise ValueError(f"k: got {ks.size} values, needs {layers + 1}, layers + 1")
-        return list(namespace(k).asarray(ks).astype(dtype)), each
+        return Scales(list(namespace(k).asarray(ks).astype(dtype)), each, None)
     full = [hardware.v_read for hardware in (*each, each[-1])]
     xp = namespace(full)
     v_read = xp.stack([xp.asarray(v) for v in full]).astype(dtype)
     if calibration is None:
-        return list(v_read), each
+        return Scales(list(v_read), each, None)
     inputs, sums = software.activations(calibration_of(software, calibration))
     ks = list(scales_of(inputs, v_read))
-    ranges = [(ks[i] * inputs[i], ks[i + 1] * sums[i]) for i in range(layers)]
-    return ks, [hardware.calibrated(*r) for hardware, r in zip(each, ranges, strict=True)]
+    ideal = [(ks[i] * inputs[i], ks[i + 1] * sums[i]) for i in range(layers)]
+    return Scales(ks, [h.calibrated(*v) for h, v in zip(each, ideal, strict=True)], ideal)
+
+
+def with_fitted_gain(layer: Layer, v_in: Any, v_tia: Any) -> Layer:
+    """A layer of cells that are not ohmic, its amplifiers fitted to the array without wires.
+
+    R_f = sum(v_tia d) / sum(d^2) with d = i_plus - i_minus of each output; then what is left of the
+    cells' law is its shape, not its size.
+
+    Args:
+        layer: as mapped.
+        v_in: its inputs in the ideal circuit, (n, inputs) [V]; the first 256 are looked at.
+        v_tia: amplifier voltages in the ideal circuit, (n, outputs) [V].
+    """
+    r_f = _fitted(layer, jnp.asarray(v_in[:FITTED]), jnp.asarray(v_tia[:FITTED]))
+    return eqx.tree_at(lambda layer: layer.readout.r_f, layer, r_f)
+
+
+@eqx.filter_jit
+def _fitted(layer: Layer, v_in: Array, v_tia: Array) -> Float[Array, "..."]:
+    law, each = layer.array().cells, layer.readout.r_f.ndim > 0
+    u = with_last(v_in, layer.v_bias)[:, :, None]
+    i = jnp.sum(law.current(jnp.broadcast_to(u, (*u.shape[:2], law.shape[-1]))), axis=1)
+    d = i[:, 0::2] - i[:, 1::2]
+    axis = 0 if each else None
+    size = jnp.sum(d * d, axis)
+    fitted = jnp.sum(v_tia * d, axis) / jnp.where(size > 0, size, 1)
+    return jnp.where((size > 0) & (fitted > 0), fitted, layer.readout.r_f)
 
 
 def with_bias_row(w: Any, b: Any, k: Any, v_bias: Any) -> Any:

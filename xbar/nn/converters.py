@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import as_real, checked, finite_from_0, is_concrete, namespace
+from xbar.fields import described
 from xbar.nn.steps import AbstractStep, noisy, optional
 
 MOST_BITS = 32
@@ -55,8 +56,8 @@ class Range(eqx.Module):
         ValueError: a concrete number is not finite, or high is not above low.
     """
 
-    low: Float[Array, ""]
-    high: Float[Array, ""]
+    low: Float[Array, ""] = eqx.field(metadata=described("V", (), "lowest level"))
+    high: Float[Array, ""] = eqx.field(metadata=described("V", (), "highest level"))
 
     def __init__(self, v_range: Any, name: str):
         both = v_range if isinstance(v_range, tuple | list) else (-v_range, v_range)
@@ -134,10 +135,18 @@ class ADC(AbstractStep):
 
     bits: int = eqx.field(static=True)
     v_range: Range | None
-    offset: Float[Array, "..."] | None
-    gain_error: Float[Array, "..."] | None
-    noise: Float[Array, "..."] | None
-    inl: Float[Array, "..."] | None
+    offset: Float[Array, "..."] | None = eqx.field(
+        metadata=described("V", ("output",), "of the converters")
+    )
+    gain_error: Float[Array, "..."] | None = eqx.field(
+        metadata=described("1", ("output",), "relative, of the converters")
+    )
+    noise: Float[Array, "..."] | None = eqx.field(
+        metadata=described("V", ("output",), "RMS at the converters' inputs")
+    )
+    inl: Float[Array, "..."] | None = eqx.field(
+        metadata=described("lsb", ("output",), "integral nonlinearity at mid-range")
+    )
 
     def __init__(
         self,

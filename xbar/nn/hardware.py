@@ -9,7 +9,9 @@ from jaxtyping import Array, Float
 
 from xbar.checks import checked, finite_above_0, is_concrete
 from xbar.circuit import Wires
+from xbar.devices.device import Device
 from xbar.devices.mapping import Window, check_mapping
+from xbar.nn.array import Secant
 from xbar.nn.converters import ADC, DAC
 from xbar.nn.readout import Readout
 
@@ -27,14 +29,18 @@ class Hardware(eqx.Module):
     ```
 
     Args:
-        window: of the devices; None takes `Window.preset()`, 10k/1M.
+        window: of the devices; None takes the device's, or `Window.preset()`, 10k/1M.
         wires: of an array [ohm]; None for no resistance.
         mapping: "unipolar" or "balanced", as in `map_weights`.
         scale: "layer" or "column", as in `map_weights`.
         tile: (rows, cols) of cells of one array; None for arrays as large as they need to be.
         partial_sums: of several arrays, "digital" (behind their converters) or "analog".
-        cells: from mapped conductances [S] to the law that the cells obey; None for ohmic cells.
-        device: how cells are programmed and read; None for exactly what is asked.
+        cells: a function from conductances [S] to the law that the cells obey, as
+            ``lambda g: xb.cells.Sinh(g, v_0=0.25)``; mapped are the secant conductances at v_read,
+            and gains are fitted to the array without wires on the calibration inputs. None takes
+            the device's law, or ohmic cells.
+        device: of `xbar.devices`, which `xbar.nn.program` then programs; None for cells that have
+            and keep exactly what is asked.
         dac: at the rows; None for exact voltages.
         adc: behind the rails; None for none.
         open_loop_gain: of the amplifiers, (); infinite is ideal.
@@ -56,7 +62,7 @@ class Hardware(eqx.Module):
     tile: tuple[int, int] | None = eqx.field(static=True)
     partial_sums: str = eqx.field(static=True)
     cells: Callable[[Any], Any] | None = eqx.field(static=True)
-    device: Any
+    device: Device | None
     dac: DAC | None
     adc: ADC | None
     open_loop_gain: Float[Array, ""]
@@ -75,7 +81,7 @@ class Hardware(eqx.Module):
         tile: tuple[int, int] | None = None,
         partial_sums: str = "digital",
         cells: Callable[[Any], Any] | None = None,
-        device: Any = None,
+        device: Device | None = None,
         dac: DAC | None = None,
         adc: ADC | None = None,
         open_loop_gain: Any = np.inf,
@@ -89,11 +95,13 @@ class Hardware(eqx.Module):
         if partial_sums not in get_args(PartialSums):
             words = list(get_args(PartialSums))
             raise ValueError(f"partial_sums: got {partial_sums!r}, needs one of {words}")
-        self.window = of_kind("window", window, Window, Window.preset)
+        self.device = None if device is None else of_kind("device", device, Device)
+        known = None if device is None else device.window
+        self.window = of_kind("window", known if window is None else window, Window, Window.preset)
         self.wires = of_kind("wires", wires, Wires, Wires)
         self.mapping, self.scale, self.clip = mapping, scale, clip
         self.tile, self.partial_sums = _tile(tile), partial_sums
-        self.cells, self.device = cells, device
+        self.cells = cells
         self.dac = None if dac is None else of_kind("dac", dac, DAC)
         self.adc = None if adc is None else of_kind("adc", adc, ADC)
         readout = Readout(1.0, open_loop_gain, v_min, v_max)
@@ -104,6 +112,13 @@ class Hardware(eqx.Module):
         needs = "a finite value != 0 [V]"
         bias = v_read if v_bias is None else v_bias
         self.v_bias = checked("v_bias", bias, needs, lambda v: np.isfinite(v) & (v != 0), 0)
+
+    def law(self) -> Callable[[Any], Any] | None:
+        """From conductances to cells, as a module; None for ohmic ones."""
+        if self.cells is not None:
+            return Secant(self.cells, self.v_read)
+        device = self.device
+        return None if device is None or device.law is None else device.cells
 
     def readout(self, r_f: Any) -> Readout:
         """The chain behind an array with these feedback resistances [ohm]."""
@@ -129,8 +144,8 @@ class Hardware(eqx.Module):
             "arrays": "as large as the layer"
             if self.tile is None
             else f"{self.tile[0]} x {self.tile[1]} cells, {self.partial_sums} partial sums",
-            "cells": "ohmic" if self.cells is None else getattr(self.cells, "__name__", "own law"),
-            "device": "exact" if self.device is None else type(self.device).__name__,
+            "cells": "ohmic" if self.law() is None else getattr(self.cells, "__name__", "own law"),
+            "device": "exact" if self.device is None else self.device.about.name,
             "DAC": "none" if self.dac is None else f"{self.dac.bits} bits",
             "amplifiers": f"open-loop gain {gain:g}, rails {v_min:g} to {v_max:g} V",
             "ADC": "none" if self.adc is None else f"{self.adc.bits} bits",

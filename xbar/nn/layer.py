@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.activations import ACTIVATIONS, function_of
-from xbar.circuit import Crossbar, Wires
+from xbar.circuit import Crossbar, LineFaults, Wires
+from xbar.devices.device import Device
 from xbar.devices.mapping import Pairs, Window
 from xbar.fields import described
 from xbar.nn.array import Answers, Prepared, with_last
@@ -57,7 +58,11 @@ class Layer(eqx.Module):
         v_bias: voltage of the bias row, () [V].
         activation: "relu", "tanh", "sigmoid", an elementwise function, or None.
         dac: at its rows; None for exact voltages.
-        cells: from conductances to the law that the cells obey; None for ohmic cells.
+        cells: from conductances to the law that the cells obey, a module; None for ohmic cells.
+        line_faults: broken and bridged lines of the array; None for none.
+        device: how its cells are programmed, age and are read (`xbar.nn.program`); None for cells
+            that have and keep what is asked.
+        targets: conductances that were asked for, where `pairs` are programmed ones.
     """
 
     pairs: Pairs
@@ -73,7 +78,10 @@ class Layer(eqx.Module):
     v_bias: Float[Array, ""] = eqx.field(metadata=described("V", (), "voltage of the bias row"))
     activation: str | Callable[[Any], Any] | None = eqx.field(static=True)
     dac: DAC | None = None
-    cells: Callable[[Any], Any] | None = eqx.field(static=True, default=None)
+    cells: Callable[[Any], Any] | None = None
+    line_faults: LineFaults | None = None
+    device: Device | None = None
+    targets: Pairs | None = None
 
     def __check_init__(self) -> None:
         phi = self.activation
@@ -83,7 +91,7 @@ class Layer(eqx.Module):
 
     def circuit(self) -> PairArray:
         """The array as a part of its own, with the amplifiers that it sees."""
-        return PairArray(self.pairs, self.wires, self.readout, self.cells)
+        return PairArray(self.pairs, self.wires, self.readout, self.cells, self.line_faults)
 
     def array(self) -> Crossbar:
         """The circuit that is solved: (inputs + 1, 2 * outputs) cells, and amplifier inputs."""

@@ -16,7 +16,6 @@ from typing import Any, final
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -34,9 +33,11 @@ from xbar.nn.build import (
     unpack_mlp,
     warn_of_outliers,
     with_bias_row,
+    with_fitted_gain,
 )
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer, LayerVoltages, layer_index
+from xbar.nn.power import power_of
 from xbar.nn.summary import summary
 from xbar.solvers import AbstractSolver
 
@@ -45,16 +46,19 @@ Batch = Float[Array, "*n outputs"]
 
 def mapped(rows: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
     """Weights with their bias row -> a layer: conductances, and gains of the ideal circuit."""
+    if hardware.tile is not None:
+        raise ValueError(f"tile: got {hardware.tile}, needs None: a layer is one array so far")
     pairs, s = map_weights(
         rows, hardware.window, hardware.mapping, scale=hardware.scale, clip=hardware.clip
     )
     xp = namespace(s, k_in, k_out)
     readout = hardware.readout(k_out / (xp.asarray(s) * k_in))
     lines, k, v_bias = cast((hardware.wires, k_out, hardware.v_bias), rows.dtype)
-    window, dac, cells = hardware.window, hardware.dac, hardware.cells
-    layer = Layer(pairs, window, lines, readout, s, k, v_bias, phi, dac, cells)
+    window, device = hardware.window, hardware.device
+    layer = Layer(pairs, window, lines, readout, s, k, v_bias, phi, hardware.dac, hardware.law())
     eqx.filter_eval_shape(Layer.array, layer)  # raises now where the wires' shapes do not fit
-    return layer
+    own = None if device is None else device.within(window)
+    return eqx.tree_at(lambda a: a.device, layer, own, is_leaf=lambda x: x is None)
 
 
 def forward(
@@ -79,18 +83,20 @@ def forward(
     return tuple(found)
 
 
-def behind(layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch) -> Batch:
-    """Output voltages of consecutive layers; of no layers, what came in."""
-    return forward(layers, arrays, v)[-1].v_out if layers else v
+def behind(
+    layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch, key: PRNGKeyArray | None = None
+) -> Batch:
+    """Output voltages of consecutive layers as `forward` has them; of no layers, what came in."""
+    return forward(layers, arrays, v, key)[-1].v_out if layers else v
 
 
 @final
 class Network(eqx.Module):
     """A trained network on arrays. Make one with `from_weights` or `from_mlp`.
 
-    `net(x)` are the output voltages. Each array is solved once, for its transfer matrix; dense
-    products do the rest, however many inputs there are. A sweep that changes one layer can keep the
-    others' matrices: `net.transfers()`, `Layer.transfer` and `net.apply`.
+    `net(x)` are the output voltages. Each array is solved once, for its transfer matrix; products
+    do the rest, however many inputs there are (cells that are not linear are solved for each). A
+    sweep over one layer can keep the others' matrices: `net.transfers()`, `net.apply`.
 
     Everything but the activation's name is an array: networks can be batched over weights, masks,
     wires, windows and gains by `equinox.filter_vmap`, and differentiated.
@@ -162,7 +168,7 @@ class Network(eqx.Module):
         keywords |= {"v_bias": v_bias, "open_loop_gain": open_loop_gain}
         keywords |= {"v_min": v_min, "v_max": v_max}
         each = hardware_of(hardware, keywords, len(software.weights))
-        ks, each = scaled(software, each, calibration, k)
+        ks, each, ideal = scaled(software, each, calibration, k)
         rows = [
             with_bias_row(w, b, k, hardware.v_bias)
             for w, b, k, hardware in zip(software.weights, software.biases, ks, each, strict=False)
@@ -170,6 +176,9 @@ class Network(eqx.Module):
         phis = [activation] * (len(rows) - 1) + [None]
         layers = [mapped(*part) for part in zip(rows, ks, ks[1:], each, phis, strict=False)]
         warn_of_outliers(rows, layers)
+        for number, layer in enumerate(layers):
+            if layer.cells is not None and ideal is not None:
+                layers[number] = with_fitted_gain(layer, *ideal[number])
         return Network(tuple(layers), cast(ks[0], rows[0].dtype))
 
     @staticmethod
@@ -225,7 +234,11 @@ class Network(eqx.Module):
         Raises:
             ValueError: x has another shape or is not finite where concrete, or as `transfer`.
         """
-        return self.apply(self.transfers(solver=solver, throw=throw), x, key=key)
+        arrays = [layer.circuit().answers(solver, throw=throw) for layer in self.layers]
+        known = [array.t for array in arrays if isinstance(array, Prepared)]
+        if len(known) == len(arrays):
+            return self.apply(known, x, key=key)
+        return behind(self.layers, arrays, self.input_volts(self._inputs(x)), key)
 
     def transfers(
         self, *, solver: AbstractSolver | None = None, throw: bool = True
@@ -283,16 +296,10 @@ class Network(eqx.Module):
         return tuple((v, array.found[0]) for v, array in zip(volts, arrays, strict=True))
 
     def layer_voltages(
-        self,
-        x: Any,
-        *,
-        solver: AbstractSolver | None = None,
-        throw: bool = True,
-        key: PRNGKeyArray | None = None,
+        self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True
     ) -> tuple[Batch, ...]:
         """Output voltages of every layer, one (n, outputs) [V] each; arguments as for `net(x)`."""
-        found = self.voltages(self.transfers(solver=solver, throw=throw), x, key=key)
-        return tuple(v.v_out for v in found)
+        return tuple(v.v_out for v in self.voltages(self.transfers(solver=solver, throw=throw), x))
 
     def power(
         self,
@@ -302,16 +309,16 @@ class Network(eqx.Module):
         throw: bool = True,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "layers *n"]:
-        """Power that the drivers deliver into each array, p = v_in . (Y v_in), per input.
+        """Power that the drivers deliver into each array, per input.
 
-        Y (rows x rows) are the currents out of the drivers for one volt on each. All power that is
-        dissipated in cells, wires and amplifier inputs; not what the amplifiers' supplies take.
+        All power that is dissipated in cells, wires and amplifier inputs; not what the amplifiers'
+        supplies take.
 
         Args:
             x: inputs, (n, inputs) or (inputs,).
             solver: of the arrays; None for the default.
             throw: as for `net(x)`; so is `key`.
-            key: JAX key of one read.
+            key: of one read.
 
         Returns:
             (layers, n) or (layers,) [W].
@@ -319,12 +326,7 @@ class Network(eqx.Module):
         Raises:
             ValueError: as `net(x)`.
         """
-        solved = []
-        for layer in self.layers:
-            one_volt = on_device(np.eye(layer.pairs.shape[0]), layer.pairs.g_plus.dtype)
-            solved.append(layer.circuit().solve(one_volt, solver, throw=throw))
-        transfers, cells = [s.i_out for s in solved], [s.i_cell for s in solved]
-        return _power(self.voltages(transfers, x, key=key), cells)
+        return power_of(self, self._inputs(x), solver, throw, key)
 
     def input_volts(self, x: Float[Array, "*n inputs"]) -> Float[Array, "*n inputs"]:
         """Input voltages of the first array [V]."""
@@ -395,13 +397,3 @@ def _injected(
     pairs: Pairs, mask: Any, fault: AbstractFault, window: Window, key: Any, bias_row: bool
 ) -> Pairs:
     return inject(pairs, mask, fault, window, key, include_bias_row=bias_row)
-
-
-@jax.jit
-def _power(volts: tuple[LayerVoltages, ...], i_cell: list[Array]) -> Float[Array, "layers *n"]:
-    """Of row voltages, given each array's cell currents (rows, cols, rows) for one volt on each."""
-    drawn = [
-        jnp.einsum("...i,ij,...j->...", v.v_in, jnp.sum(i, axis=1), v.v_in)
-        for v, i in zip(volts, i_cell, strict=True)
-    ]
-    return jnp.stack(drawn)

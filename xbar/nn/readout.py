@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
+from xbar.fields import described
 from xbar.nn.steps import (
     AbstractAmplifier,
     AbstractSpiceStep,
@@ -43,10 +44,18 @@ class Transimpedance(AbstractAmplifier, AbstractSpiceStep):
         ValueError: a concrete r_f or gain is not above 0, or an offset or noise is not finite.
     """
 
-    r_f: Float[Array, "..."]
-    open_loop_gain: Float[Array, ""]
-    offset: Float[Array, "..."] | None
-    noise: Float[Array, "..."] | None
+    r_f: Float[Array, "..."] = eqx.field(
+        metadata=described("ohm", ("output",), "feedback of the amplifiers")
+    )
+    open_loop_gain: Float[Array, ""] = eqx.field(
+        metadata=described("1", (), "of the amplifiers; infinite is ideal")
+    )
+    offset: Float[Array, "..."] | None = eqx.field(
+        metadata=described("V", ("column",), "at the amplifiers' outputs")
+    )
+    noise: Float[Array, "..."] | None = eqx.field(
+        metadata=described("V", ("column",), "RMS at the amplifiers' outputs")
+    )
 
     def __init__(
         self, r_f: Any, open_loop_gain: Any = np.inf, offset: Any = None, noise: Any = None
@@ -137,7 +146,7 @@ class Difference(AbstractStep, AbstractSpiceStep):
         return True
 
     def remark(self, number: Number) -> str:
-        """Nothing to say."""
+        """None."""
         return ""
 
     def netlist(
@@ -170,8 +179,8 @@ class Rails(AbstractStep, AbstractSpiceStep):
         ValueError: a concrete v_max is not above v_min, or either is NaN.
     """
 
-    v_min: Float[Array, ""]
-    v_max: Float[Array, ""]
+    v_min: Float[Array, ""] = eqx.field(metadata=described("V", (), "lower rail"))
+    v_max: Float[Array, ""] = eqx.field(metadata=described("V", (), "upper rail"))
 
     def __init__(self, v_min: Any = None, v_max: Any = None):
         v_min = -np.inf if v_min is None else v_min

@@ -76,12 +76,9 @@ def pair_faults(
     *,
     memory: int = MEMORY,
 ) -> FaultMap:
-    """Loss and accuracy with both cells of each pair of a layer stuck, exactly.
+    """Loss and accuracy (rows, outputs) with both cells of each pair of a layer stuck, exactly.
 
     Arguments and errors as for `cell_faults`.
-
-    Returns:
-        (rows, outputs) each.
     """
     return _map("pair", base, layer, stuck, loss, memory)
 
@@ -89,12 +86,9 @@ def pair_faults(
 def row_faults(
     base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
 ) -> FaultMap:
-    """Loss and accuracy with all cells of each word line of a layer stuck, exactly.
+    """Loss and accuracy (rows,) with all cells of each word line of a layer stuck, exactly.
 
     Arguments and errors as for `cell_faults`.
-
-    Returns:
-        (rows,) each.
     """
     return _map("row", base, layer, stuck, loss)
 
@@ -102,12 +96,9 @@ def row_faults(
 def column_faults(
     base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
 ) -> FaultMap:
-    """Loss and accuracy with all cells of each bit line of a layer stuck, exactly.
+    """Loss and accuracy (cols,) with all cells of each bit line of a layer stuck, exactly.
 
     Arguments and errors as for `cell_faults`.
-
-    Returns:
-        (cols,) each.
     """
     return _map("column", base, layer, stuck, loss)
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from xbar.checks import is_concrete
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
-from xbar.nn import AbstractStep, Layer, Network, Prepared, Readout, Transimpedance, forward
+from xbar.nn import AbstractStep, Layer, Network, Readout, Transimpedance, forward
 from xbar.sensitivity.inputs import labelled
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.solvers import AbstractSolver
@@ -155,7 +155,7 @@ def _gradients(
     def of(chosen: list[_Elements]) -> tuple[Array, Array]:
         made = zip(net.layers, eqx.combine(chosen, fixed), strict=True)
         layers = [_with(layer, part) for layer, part in made]
-        arrays = [Prepared(layer.transfer(solver)) for layer in layers]
+        arrays = [layer.circuit().answers(solver) for layer in layers]
         v = forward(layers, arrays, net.input_volts(x))[-1].v_out
         return loss_of(loss, net)(v, labels), v
 

@@ -100,21 +100,12 @@ def greedy_cells(
     Raises:
         ValueError: count is not within 1 to the number of cells that may be chosen.
     """
-    g = np.array(conductances(network))
-    free = _free(count, len(g), among)
-    stuck = {kind: np.asarray(stuck_conductances(network, kind)) for kind in kinds}
-    cells, values, steps = [], [], []
-    for _ in range(count):
+
+    def maps(g: np.ndarray) -> Maps:
         changed = with_conductances(network, jnp.asarray(g))
-        maps = single_losses(changed, x, labels, kinds, loss)
-        kind, cell = worst_of(maps, free)
-        cells.append(cell)
-        values.append(stuck[kind][cell])
-        free[cell] = False
-        g[cell] = values[-1]
-        steps.append(g.copy())
-        done(1)
-    return _chosen(network, cells, values, np.stack(steps), x, labels, loss)
+        return single_losses(changed, x, labels, kinds, loss)
+
+    return _chosen(network, count, among, maps, x, labels, loss, done)
 
 
 def worst_of(maps: Maps, free: np.ndarray) -> tuple[str, int]:
@@ -160,16 +151,7 @@ def individually_worst(
     Raises:
         ValueError: count is not within 1 to the number of cells that may be chosen.
     """
-    g = np.array(conductances(network))
-    free, cells, values, steps = _free(count, len(g), among), [], [], []
-    for _ in range(count):
-        kind, cell = worst_of(maps, free)
-        cells.append(cell)
-        values.append(float(stuck_conductances(network, kind)[cell]))
-        free[cell] = False
-        g[cell] = values[-1]
-        steps.append(g.copy())
-    return _chosen(network, cells, values, np.stack(steps), x, labels, loss)
+    return _chosen(network, count, among, lambda _: maps, x, labels, loss, lambda _: None)
 
 
 def random_circuits(
@@ -192,29 +174,42 @@ def random_circuits(
     g = conductances(network)
     _free(faults, len(g), None)
     on, off = stuck_conductances(network, "on"), stuck_conductances(network, "off")
+    return _drawn(jax.random.split(key, circuits), faults, on, off, g)
 
+
+@jax.jit
+def _drawn(keys: Array, faults: Int[Array, ""], on: Array, off: Array, g: Array) -> Array:
     def one(key: Array) -> Array:
         place, kind = jax.random.split(key)
-        order = jax.random.permutation(place, len(g))
-        is_on = jax.random.bernoulli(kind, 0.5, g.shape)
-        hit = order < faults
-        return jnp.where(hit, jnp.where(is_on, on, off), g)
+        hit = jax.random.permutation(place, len(g)) < faults
+        return jnp.where(hit, jnp.where(jax.random.bernoulli(kind, 0.5, g.shape), on, off), g)
 
-    return jax.vmap(one)(jax.random.split(key, circuits))
+    return jax.vmap(one)(keys)
 
 
 def _chosen(
     network: Network,
-    cells: list[int],
-    values: list[Any],
-    steps: np.ndarray,
+    count: int,
+    among: np.ndarray | None,
+    maps_of: Callable[[np.ndarray], Maps],
     x: Any,
     labels: Array,
     loss: Loss,
+    done: Callable[[int], None],
 ) -> Chosen:
-    scores = solve_all(network, jnp.asarray(steps), x, labels, loss)
-    found = (np.asarray(scores.loss), np.asarray(scores.accuracy))
-    return Chosen(np.array(cells), np.array(values, float), *found)
+    """The worst cell of the maps of circuits (cells,) [S], again and again; all solved anew."""
+    g = np.array(conductances(network))
+    free, cells, steps = _free(count, len(g), among), [], []
+    for _ in range(count):
+        kind, cell = worst_of(maps_of(g), free)
+        g[cell] = stuck_conductances(network, kind)[cell]
+        free[cell] = False
+        cells.append(cell)
+        steps.append(g.copy())
+        done(1)
+    scores = solve_all(network, jnp.asarray(np.stack(steps)), x, labels, loss)
+    values = np.array(g[cells], float)
+    return Chosen(np.array(cells), values, np.asarray(scores.loss), np.asarray(scores.accuracy))
 
 
 def _free(count: int, cells: int, among: np.ndarray | None) -> np.ndarray:
