@@ -88,7 +88,7 @@ def test_every_accuracy_follows_from_the_file_alone(finished):
         g = np.stack([plus, minus], axis=-1).reshape(v.shape[1], -1)
         array = xb.Crossbar(g, xb.Wires(layer["wires/word_line"], layer["wires/bit_line"]))
         i_out = np.asarray(xb.solve(array, v.T, xb.ColumnSweep()).i_out).T
-        v = layer["readout/r_f"] * (i_out[:, 0::2] - i_out[:, 1::2])
+        v = layer["readout/steps/0/r_f"] * (i_out[:, 0::2] - i_out[:, 1::2])
         v = np.maximum(v, 0) if number == 0 else v
     expected = volts["defective"][0, :5]
     assert np.max(np.abs(v - expected)) <= 1e-9 * np.max(np.abs(expected))

@@ -23,8 +23,7 @@ from xbar.paper.following import Aged, aged, follow, frozen
 from xbar.paper.pools import Pools, accuracy_of, members, pooled_recipe
 from xbar.paper.settings import FULL, QUICK, RADIUS
 from xbar.paper.workspace import Workspace
-from xbar.run.folder import RunFolder
-from xbar.run.progress import Stages
+from xbar.run.runner import Runner
 
 KEY = jax.random.key(0)
 CONSOLE = Console(quiet=True)
@@ -33,7 +32,7 @@ CONSOLE = Console(quiet=True)
 def workspace():
     """A workspace that computes but has no folder."""
     settings = replace(FULL, steps=200, side_pool=6)
-    return Workspace(settings, RunFolder.__new__(RunFolder), CONSOLE, Stages(CONSOLE))
+    return Workspace(settings, Runner("nowhere", {}, "paper", console=CONSOLE))
 
 
 def clouds(*lead, classes=3, seed=0):

@@ -79,7 +79,7 @@ def test_folders_without_a_finished_run(run_folder, missing, message):
         (lambda run: run.network("healthy", -1), "circuit: got -1"),
         (lambda run: run.network("defective"), "nothing named 'arrays/layer_0/g_plus'"),
         (lambda run: run.corrector(), "nothing named 'correctors'"),
-        (lambda run: run.images, "nothing named 'data'"),
+        (lambda run: run.images, "nothing named 'data/images'"),
         (lambda run: run.rows(colour="red"), "rows: got 'colour', needs one of"),
         (lambda run: run.voltages([0]), "nothing named 'voltages/images'"),
     ],
@@ -91,6 +91,6 @@ def test_what_a_run_does_not_hold_is_named(run_folder, call, message):
 
 def test_a_group_that_lacks_something_is_named(run_folder):
     run = load_run(run_folder)
-    del run.read("healthy")["layers"]["1"]["readout"]["v_max"]
-    with pytest.raises(StoreError, match="healthy/layers/1/readout lacks 'v_max'"):
+    del run.read("healthy")["layers"]["1"]["readout"]["steps"]["2"]["v_max"]
+    with pytest.raises(StoreError, match="healthy/layers/1/readout/steps/2 lacks 'v_max'"):
         run.network("healthy")

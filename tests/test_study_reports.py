@@ -11,10 +11,10 @@ from xbar import plots
 from xbar.run import reports
 from xbar.run.faults import window_of
 from xbar.run.plan import AXES
-from xbar.run.report import bounds, csv_text, literal, share, with_bounds
+from xbar.run.report import bounds, literal, share, with_bounds
 from xbar.run.reports import draw, show, table_csv
 from xbar.run.runner import Runner
-from xbar.run.tables import headline, means
+from xbar.run.tables import as_csv, headline, means
 from xbar.statistics import Interval, share_bounds, t_interval
 
 # Names that spoil a formula, a page, a table, a terminal.
@@ -68,8 +68,8 @@ def test_a_table_holds_no_formula(arrays):
     assert len(rows) == 13
     cells = [cell for row in rows for cell in row]
     assert not any(cell.startswith(("=", "+", "@")) for cell in cells)
-    text = csv_text(["=a", "b"], [["-x", -1.5], ["@y", "z"]])
-    assert list(csv.reader(io.StringIO(text))) == [["'=a", "b"], ["'-x", "-1.5"], ["'@y", "z"]]
+    text = as_csv({"=a": ["-x", "@y"], "b": ["-1.5x", "z"]})
+    assert list(csv.reader(io.StringIO(text))) == [["'=a", "b"], ["'-x", "'-1.5x"], ["'@y", "z"]]
 
 
 def test_names_are_printed_as_they_are(arrays, tmp_path):

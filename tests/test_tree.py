@@ -109,12 +109,12 @@ def test_stacks_lead_with_an_axis_and_come_back_one_by_one(tmp_path):
             "0/wires/word_line": ["seed", "row", "column"],
             "0/wires/source": ["seed", "row"],
             "1/wires/source": ["seed"],
-            "0/readout/r_f": ["seed"],
+            "0/readout/steps/0/r_f": ["seed"],
         }
         for name, expected in axes.items():
             assert list(layers[name].attrs["axes"]) == expected
         assert layers["0/pairs/g_plus"].attrs["unit"] == "S"
-        assert layers["0/readout/r_f"].attrs["unit"] == "ohm"
+        assert layers["0/readout/steps/0/r_f"].attrs["unit"] == "ohm"
 
 
 @pytest.mark.parametrize("name", ["network", "linear corrector", "diagonal corrector", "array"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from math import comb
 from typing import Any, ClassVar, final
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -12,6 +13,7 @@ from jaxtyping import Bool
 from xbar.cells.base import FINITE, NOT_NEGATIVE, POSITIVE, AbstractCell, Cells, parameter
 from xbar.cells.hyperbolic import largest_argument, sinh
 from xbar.checks import as_real
+from xbar.fields import described
 
 
 @final
@@ -23,7 +25,7 @@ class Ohmic(AbstractCell):
     """
 
     needs: ClassVar[Mapping[str, str]] = {"g": NOT_NEGATIVE}
-    g: Array
+    g: Array = eqx.field(metadata=described("S", ("row", "column"), "conductance of each cell"))
 
     def __init__(self, g: Any):
         self.g = parameter("Ohmic.g", g, NOT_NEGATIVE, "S")

@@ -85,7 +85,7 @@ def forward(
 
 def behind(
     layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch, key: PRNGKeyArray | None = None
-) -> Batch:
+) -> Array:
     """Output voltages of consecutive layers as `forward` has them; of no layers, what came in."""
     return forward(layers, arrays, v, key)[-1].v_out if layers else v
 

@@ -276,7 +276,7 @@ def _next(law: AbstractCell, now: _State, du: One) -> One:
 def _start(law: AbstractCell, most: One, e: One) -> One:
     """The drive, or less where a cell would carry more than the wires let through."""
 
-    def too_much(u: One, times: float) -> Bool[Array, "rows cols"]:
+    def too_much(u: One, times: float | int) -> Bool[Array, "rows cols"]:
         return ~(jnp.abs(law.current(u)) * most <= times * jnp.abs(e)) & (e != 0)
 
     def less() -> One:

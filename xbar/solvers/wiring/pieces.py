@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from xbar.solvers.lines import WORD
 from xbar.solvers.wiring.circuit import Circuit
@@ -108,9 +108,7 @@ def _joined(
     return joined, grounded
 
 
-def _labels(
-    joined: Bool[Array, "gaps gaps"], grounded: Bool[Array, " gaps"]
-) -> Float[Array, " gaps"]:
+def _labels(joined: Bool[Array, "gaps gaps"], grounded: Bool[Array, " gaps"]) -> Array:
     """0 for what hangs on a driver, else the least number in its group, from 1."""
     count = len(grounded)
     start = jnp.where(grounded, 0, jnp.arange(count) + 1)

@@ -210,17 +210,9 @@ def by_gradients(circuit: Circuit, known: Reduced, rtol: float, limit: int) -> I
         w = start.cells
         residual = -resisted(circuit, known, squared(circuit, known, w)[0])
         currents, power = squared(circuit, known, residual)
-        n = len(power)
-        first = _Iterate(
-            w=w,
-            residual=residual,
-            direction=residual,
-            carried=currents,
-            squared=power,
-            allowed=jnp.zeros_like(power),
-            active=jnp.ones(n, bool),
-            steps=jnp.zeros(n, int),
-        )
+        none, steps = jnp.zeros_like(power), jnp.zeros(len(power), int)
+        every = jnp.ones(len(power), bool)
+        first = _Iterate(w, residual, residual, currents, power, none, every, steps)
         last, active = lax.while_loop(unconfirmed, further, (first, first.active))
         # What g' annihilates of the residual is answered by itself.
         hidden = last.residual - held(circuit, known, last.residual)[1]
