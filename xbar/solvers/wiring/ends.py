@@ -76,11 +76,11 @@ class Ends(eqx.Module):
         total = self.along(self.far.total, near.shape[-1])
         return jnp.where(total == 0, 0, (near - far) / jnp.where(total == 0, 1, total))
 
-    def sum(self, x: Cells) -> Cells:
+    def sum(self, x: Cells) -> Array:
         """Sum over each line, with an axis of 1 along it."""
         return jnp.sum(x, axis=self.axis, keepdims=True)
 
-    def across(self, x: Float[Array, "*n lines"]) -> Cells:
+    def across(self, x: Array) -> Array:
         """Numbers per line, with an axis of 1 along it."""
         return jnp.expand_dims(x, self.axis)
 

@@ -72,7 +72,7 @@ def answer(
     own = getattr(solver, "rtol", None)
     rtol = jnp.asarray(default_rtol(own, circuit.g.dtype) if rtol is None else rtol)
 
-    def solved(circuit: Circuit, state: State, sources: Unknown, rtol: Array) -> Found:
+    def solved(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> Found:
         return _scaled(circuit, state.known, sources, rtol, _method(solver, circuit, state, rtol))
 
     found = per_array(solved)(circuit, state, sources, rtol)
@@ -80,7 +80,7 @@ def answer(
         return found
     second = ColumnSweep(solver.rtol)
 
-    def directly(circuit: Circuit, state: State, sources: Unknown, rtol: Array) -> Found:
+    def directly(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> Found:
         update = direct.update_of(second, circuit, state.known)
         improve = direct.by_update(second, circuit, update)
         return _scaled(circuit, state.known, sources, rtol, improve)
@@ -92,7 +92,7 @@ def _is_direct(solver: AbstractSolver) -> bool:
     return not isinstance(solver, CG | Auto | Dense)
 
 
-def _method(solver: AbstractSolver, circuit: Circuit, state: State, rtol: Array) -> Improve:
+def _method(solver: AbstractSolver, circuit: Circuit, state: State, rtol: Any) -> Improve:
     if isinstance(state.factors, Tableau):
         return by_tableau(circuit, state.known, state.factors)
     if isinstance(state.factors, direct.Update):
@@ -103,7 +103,7 @@ def _method(solver: AbstractSolver, circuit: Circuit, state: State, rtol: Array)
 
 
 def _scaled(
-    circuit: Circuit, known: Reduced, sources: Unknown, rtol: Array, improve: Improve
+    circuit: Circuit, known: Reduced, sources: Unknown, rtol: Any, improve: Improve
 ) -> Found:
     """`refined` for sources of about 1 V, which keeps small ones clear of underflow."""
     size = jnp.zeros(len(sources.u), circuit.g.dtype)
