@@ -5,21 +5,21 @@ from contextlib import contextmanager
 
 import jax
 
-_NAMES: list[str] = []
-
-
-def _listen(event: str, _: float, **about: object) -> None:
-    if event == "/jax/core/compile/backend_compile_duration":
-        _NAMES.append(str(about.get("fun_name", "?")))
-
-
-jax.monitoring.register_event_duration_secs_listener(_listen)
-
 
 @contextmanager
 def programs() -> Iterator[list[str]]:
     """The programs compiled within, by name; those of earlier calls are forgotten first."""
+    found: list[str] = []
+    counting = True
+
+    def listen(event: str, _: float, **about: object) -> None:
+        if counting and event == "/jax/core/compile/backend_compile_duration":
+            found.append(str(about.get("fun_name", "?")))
+
+    # Anew each time: whoever clears JAX's listeners takes away those of everybody.
+    jax.monitoring.register_event_duration_secs_listener(listen)
     jax.clear_caches()
-    first, found = len(_NAMES), []
-    yield found
-    found += _NAMES[first:]
+    try:
+        yield found
+    finally:
+        counting = False

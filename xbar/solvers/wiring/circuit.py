@@ -116,7 +116,7 @@ class Circuit(eqx.Module):
         shapes = (self.shape, self.shape, (bridges,), (gaps,))
         return Unknown(*(jnp.zeros((n, *shape), self.g.dtype) for shape in shapes))
 
-    def parts(self, p: Volts) -> tuple[Volts, Volts]:
+    def parts(self, p: Volts) -> tuple[Array, Array]:
         """The gaps' voltages of word and of bit lines."""
         first = 0 if self.gaps[0] is None else self.gaps[0].count
         return p[..., :first], p[..., first:]
