@@ -35,10 +35,15 @@ def shapes(centre: jax.Array, r: float) -> dict[str, AbstractMask]:
     }
 
 
-@partial(jax.jit, static_argnames=("r", "pairs"))
 def stuck_pairs(centres: jax.Array, r: float, pairs: tuple[int, int]) -> dict[str, jax.Array]:
-    """Which pairs each shape hits around each centre, (centres, rows, columns)."""
+    """Which pairs each shape hits around each centre, (centres, rows, columns); circle first."""
+    found = _stuck_pairs(centres, r, pairs)
+    # JAX gives dictionaries back with sorted keys.
+    return {name: found[name] for name in shapes(centres[0], r)}
 
+
+@partial(jax.jit, static_argnames=("r", "pairs"))
+def _stuck_pairs(centres: jax.Array, r: float, pairs: tuple[int, int]) -> dict[str, jax.Array]:
     def around(centre: jax.Array) -> dict[str, jax.Array]:
         return {name: mask.mask(pairs) for name, mask in shapes(centre, r).items()}
 
