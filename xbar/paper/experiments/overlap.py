@@ -72,7 +72,8 @@ def _gained(
     work: Workspace, circuits: Circuits, layer: int, r: float, centres: jax.Array
 ) -> dict[str, np.ndarray]:
     """Of every training shape and the healthy circuit, (shapes + 1, seeds) each."""
-    masks = stuck_pairs(centres, r, circuits.healthy.layers[layer].pairs.g_plus.shape[1:])
+    rows, columns = circuits.healthy.layers[layer].pairs.g_plus.shape[1:]
+    masks = stuck_pairs(centres, r, (rows, columns))
     masks = [*map(np.asarray, masks.values()), np.zeros_like(masks[CIRCLE])]
     circle, volts = masks[0], []
     for mask in masks:
