@@ -225,13 +225,13 @@ def _array_rows(
         ),
     )
     rows = [
-        _row("v_word", ours.v_word, theirs.v_word, volts, ("row", "column", "input"), rtol),
-        _row("v_bit", ours.v_bit, theirs.v_bit, volts, ("row", "column", "input"), rtol),
-        _row("i_cell", ours.i_cell, theirs.i_cell, amps, ("row", "column", "input"), rtol),
-        _row("i_out", ours.i_out, theirs.i_out, amps, ("column", "input"), rtol),
+        row_of("v_word", ours.v_word, theirs.v_word, volts, ("row", "column", "input"), rtol),
+        row_of("v_bit", ours.v_bit, theirs.v_bit, volts, ("row", "column", "input"), rtol),
+        row_of("i_cell", ours.i_cell, theirs.i_cell, amps, ("row", "column", "input"), rtol),
+        row_of("i_out", ours.i_out, theirs.i_out, amps, ("column", "input"), rtol),
     ]
     if power is not None:
-        rows.append(_row("p_total", ours.p_total, power, np.abs(power), ("input",), rtol))
+        rows.append(row_of("p_total", ours.p_total, power, np.abs(power), ("input",), rtol))
     return rows
 
 
@@ -248,11 +248,11 @@ def _voltage_rows(
     for name in ("v_tia", "v_out"):
         a, b = np.asarray(getattr(ours, name)).T, np.asarray(getattr(theirs, name)).T
         largest = np.broadcast_to(np.max(np.abs(volts)), b.shape[1:])
-        rows.append(_row(f"{prefix}{name}", a, b, largest, ("output", "input"), rtol))
+        rows.append(row_of(f"{prefix}{name}", a, b, largest, ("output", "input"), rtol))
     return rows
 
 
-def _row(
+def row_of(
     name: str,
     ours: Any,
     theirs: np.ndarray,
@@ -260,6 +260,16 @@ def _row(
     axes: tuple[str, ...],
     rtol: float,
 ) -> Row:
+    """A compared quantity.
+
+    Args:
+        name: of the quantity.
+        ours: xbar's values.
+        theirs: ngspice's.
+        largest: what differences are relative to, for each input.
+        axes: names of the values' axes.
+        rtol: tolerance.
+    """
     difference = np.abs(np.asarray(ours, float).reshape(theirs.shape) - theirs)
     # Where nothing flows at all, any difference is infinitely wrong.
     with np.errstate(divide="ignore", invalid="ignore"):
