@@ -79,8 +79,11 @@ def test_what_if_refuses_what_it_does_not_treat(array, v_in):
 def test_defects_at_given_places():
     defects = [OpenWordLine([(1, 2), (3, 0)]), OpenBitLine([(0, 4)])]
     faults = draw_line_faults(defects, ROWS, COLS)
-    assert {tuple(map(int, at)) for at in np.argwhere(faults.word_open)} == {(1, 2), (3, 0)}
-    assert {tuple(map(int, at)) for at in np.argwhere(faults.bit_open)} == {(0, 4)}
+    assert {tuple(map(int, at)) for at in np.argwhere(np.asarray(faults.word_open))} == {
+        (1, 2),
+        (3, 0),
+    }
+    assert np.argwhere(bit_open).tolist() == [[0, 4]]
     with pytest.raises(ValueError, match=r"\(4, 0\)"):
         OpenWordLine([(4, 0)]).draw(ROWS, COLS)
 

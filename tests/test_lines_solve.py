@@ -170,12 +170,14 @@ SHAPES = [(2, 2), (5, 9), (12, 9), (40, 40)]
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_thousand_random_mixes(shape):
     """1,000 in all: at most 0.5 % flagged, none silently wrong by 1e-9."""
-    kinds = list(KINDS.values())
+    (rows, cols), kinds = shape, list(KINDS.values())
     flagged = 0
     for seed in range(1000 // len(SHAPES)):
         rng = np.random.default_rng(10_000 + seed)
-        case = random_case(rng, *shape, REGIMES[seed // len(kinds) % 3], kinds[seed % len(kinds)])
-        room = int(0.6 * shape[0] * shape[1]) + 1
+        case = random_case(
+            rng, rows, cols, REGIMES[seed // len(kinds) % 3], kinds[seed % len(kinds)]
+        )
+        room = int(0.6 * rows * cols) + 1
         flagged += not check_random(case, xb.Auto(), max_open=min(room, 200))
     assert flagged <= 0.005 * 1000 / len(SHAPES)
 

@@ -1,6 +1,7 @@
 """Arrays as memories: margins of reads and writes against closed forms and against each other."""
 
 from itertools import product
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ from xbar import memory
 
 SOLVER = xb.CG(rtol=1e-12)
 G_ON, G_OFF = 1e-4, 1e-6
+WRONG: Any = "quarter"
 
 
 def closed_form(rows, cols, r_pull_up):
@@ -121,6 +123,6 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="patterns: got bool"):
         memory.read_margin(2, 2, G_ON, G_OFF, v=0.2, patterns=np.zeros((2, 2), bool))
     with pytest.raises(ValueError, match="scheme: got 'quarter'"):
-        memory.write_margin(np.full((2, 2), 1e-4), v=1.0, row=0, col=0, scheme="quarter")
+        memory.write_margin(np.full((2, 2), 1e-4), v=1.0, row=0, col=0, scheme=WRONG)
     with pytest.raises(ValueError, match="row: got 2"):
         memory.write_margin(np.full((2, 2), 1e-4), v=1.0, row=2, col=0)

@@ -52,22 +52,22 @@ def draw_line_faults(
         key: JAX key, for defects that draw.
 
     Returns:
-        The faults of all of them; room for broken segments as for the sum of the defects'.
+        The faults of all of them; `max_open` is the sum of the defects'.
     """
     word: Array | None = None
     bit: Array | None = None
     bridges: list[Bridge] = []
-    rooms: list[int | None] = []
+    at_most: list[int | None] = []
     for number, defect in enumerate(defects):
         own = None if key is None else jax.random.fold_in(key, number)
         faults = defect.draw(rows, cols, own)
         word, bit = _either(word, faults.word_open), _either(bit, faults.bit_open)
         bridges += faults.bridges
         if faults.word_open is not None or faults.bit_open is not None:
-            rooms.append(faults.max_open)
-    known = [room for room in rooms if room is not None]
+            at_most.append(faults.max_open)
+    known = [count for count in at_most if count is not None]
     return LineFaults(
-        word, bit, bridges, sum(known) if len(known) == len(rooms) and rooms else None
+        word, bit, bridges, sum(known) if known and len(known) == len(at_most) else None
     )
 
 
@@ -90,8 +90,8 @@ class _Opens(eqx.Module):
             raise ValueError(f"{name}.places: got {pairs}, needs places >= 0")
         self.places = pairs
         self.rate = None if rate is None else as_real(f"{name}.rate", rate)
-        if self.rate is not None and is_concrete(rate) and not 0 <= float(rate) <= 1:
-            raise ValueError(f"{name}.rate: got {float(rate)}, needs 0 to 1")
+        if self.rate is not None and is_concrete(rate) and not 0 <= float(self.rate) <= 1:
+            raise ValueError(f"{name}.rate: got {float(self.rate)}, needs 0 to 1")
         self.max_open = max_open
 
     def mask(self, name: str, rows: int, cols: int, key: PRNGKeyArray | None) -> Array:
@@ -116,7 +116,7 @@ class OpenWordLine(AbstractLineDefect):
     Args:
         places: (row, column) of each; at column 0 the driver is cut off.
         rate: probability that a segment is broken, () ; instead of `places`.
-        max_open: room for so many where the draw is traced (`LineFaults.max_open`).
+        max_open: how many there may be where the draw is traced (`LineFaults.max_open`).
 
     Raises:
         ValueError: both or neither of places and rate, or a rate beyond 0 to 1.
@@ -140,7 +140,7 @@ class OpenBitLine(AbstractLineDefect):
     Args:
         places: (row, column) of each; in the last row the amplifier is cut off.
         rate: probability that a segment is broken, (); instead of `places`.
-        max_open: room for so many where the draw is traced (`LineFaults.max_open`).
+        max_open: how many there may be where the draw is traced (`LineFaults.max_open`).
 
     Raises:
         ValueError: both or neither of places and rate, or a rate beyond 0 to 1.
@@ -199,8 +199,9 @@ class BridgedLines(AbstractLineDefect):
             first = jax.random.randint(line, (), 0, lines - 1)
             second = first + jax.random.bernoulli(there, self.rate)
             place = jax.random.randint(along, (), 0, cols if self.kind == "word" else rows)
-            a, b = ((first, place), (second, place))
-            if self.kind == "bit":
-                a, b = a[::-1], b[::-1]
-            bridges.append(Bridge((self.kind, *a), (self.kind, *b), self.r))
+            if self.kind == "word":
+                a, b = ("word", first, place), ("word", second, place)
+            else:
+                a, b = ("bit", place, first), ("bit", place, second)
+            bridges.append(Bridge(a, b, self.r))
         return LineFaults(bridges=bridges)

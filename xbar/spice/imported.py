@@ -172,7 +172,7 @@ def built(
         segments[1, :, j] = ends[1].take(j, line, places, len(rows))[::-1]
         nodes |= {line.nodes[p]: ("bit", last - n, j) for n, p in places.items()}
     word, bit = ends[0], ends[1]
-    wires = Wires(*segments, word.near, bit.near, word.far_or_none, bit.far_or_none)
+    wires = Wires(segments[0], segments[1], word.near, bit.near, word.far_or_none, bit.far_or_none)
     bias = Bias(
         word.v_near,
         bit.v_near,

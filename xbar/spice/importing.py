@@ -22,6 +22,8 @@ from xbar.spice.parse import GROUND, Element, NetlistError, parse
 
 # As many values between wires and cells are tried, from the widest gap on.
 TRIES = 30
+# Share of crossings that have a cell, for the others to be believed.
+LEAST_FILLED = 0.5
 
 
 def read_netlist(path: Any) -> Imported:
@@ -50,13 +52,16 @@ def netlist_as_array(text: str) -> Imported:
     if not flat.resistors:
         raise NetlistError("netlist: got no resistor, needs the cells and wires of an array")
     error: NetlistError | None = None
-    for limit in _limits(flat):
+    for number, limit in enumerate(_limits(flat)):
         try:
-            return _as_array(flat, limit)
-        except NetlistError as found:
-            error = error or found
-    assert error is not None
-    raise error
+            found = _as_array(flat, limit)
+        except NetlistError as refused:
+            error = error or refused
+            continue
+        # Taking wires for cells makes a sparse crossbar of many a circuit that is none.
+        if number == 0 or len(found.cells) >= LEAST_FILLED * found.array.rows * found.array.cols:
+            return found
+    raise error or NetlistError("netlist: got no word and bit lines, needs an array's")
 
 
 def _joined(elements: list[Element]) -> Flat:

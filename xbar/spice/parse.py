@@ -110,7 +110,7 @@ def value(word: str, names: Mapping[str, float] | None = None, where: str = "val
     return float(found[1]) * SUFFIXES.get(suffix, 1.0)
 
 
-_OPERATORS: dict[type, Callable[..., float]] = {
+_OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,

@@ -97,7 +97,7 @@ def operating_points(
     """
 
     def one(law: AbstractCell, numbers: Numbers, layout: Layout, drivers: Drivers) -> Points:
-        single = Drivers(*(None if v is None else v[None] for v in drivers))
+        single = jax.tree.map(lambda v: v[None], drivers)
         return _solve_one(newton, law, circuit_of(numbers, layout), single)
 
     found = jax.vmap(per_array(one), (None, None, None, 0))(law, numbers, layout, drivers)

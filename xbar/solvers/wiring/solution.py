@@ -31,21 +31,21 @@ from xbar.solvers.wiring.newton import operating_points, secant
 from xbar.solvers.wiring.pieces import pieces_of
 
 
-class Rooms(NamedTuple):
-    """For how many broken segments of word and of bit lines there is room; static."""
+class Capacity(NamedTuple):
+    """How many broken segments of word and of bit lines there may be; static."""
 
     word: int
     bit: int
 
 
-def rooms_of(array: Crossbar) -> Rooms:
+def capacity_of(array: Crossbar) -> Capacity:
     """As many as there are where that is known, to the next power of two; else as asked for."""
     faults = array.line_faults
     if faults is None:
-        return Rooms(0, 0)
+        return Capacity(0, 0)
     every = array.rows + array.cols
 
-    def room(mask: Array | None) -> int:
+    def count(mask: Array | None) -> int:
         if mask is None:
             return 0
         if faults.max_open is not None:
@@ -54,7 +54,7 @@ def rooms_of(array: Crossbar) -> Rooms:
             return every
         return int(2 ** np.ceil(np.log2(max(4, np.count_nonzero(mask)))))
 
-    return Rooms(room(faults.word_open), room(faults.bit_open))
+    return Capacity(count(faults.word_open), count(faults.bit_open))
 
 
 def solve_wired(array: Crossbar, bias: Bias, solver: AbstractSolver, *, fill: bool) -> Solution:
@@ -62,23 +62,23 @@ def solve_wired(array: Crossbar, bias: Bias, solver: AbstractSolver, *, fill: bo
 
     Outside of `jit` the default's second try is a program of its own, which few results ask for.
     """
-    rooms = rooms_of(array)
+    capacity = capacity_of(array)
     if isinstance(solver, Auto) and array.cells.linear and is_concrete(array, bias):
-        first = _solve(array, bias, CG(solver.rtol), rooms, fill)
+        first = _solve(array, bias, CG(solver.rtol), capacity, fill)
         if bool(first.result != RESULTS.tolerance_missed):
             return first
-    return _solve(array, bias, solver, rooms, fill)
+    return _solve(array, bias, solver, capacity, fill)
 
 
-@partial(jax.jit, static_argnames=("solver", "rooms", "fill"))
+@partial(jax.jit, static_argnames=("solver", "capacity", "fill"))
 def _solve(
-    array: Crossbar, bias: Bias, solver: AbstractSolver, rooms: Rooms, fill: bool
+    array: Crossbar, bias: Bias, solver: AbstractSolver, capacity: Capacity, fill: bool
 ) -> Solution:
     far = (array.wires.source_far is not None, array.wires.sense_far is not None)
     drivers, single = bias.drivers(array.rows, array.cols, far=far)
     dtype = jnp.result_type(array.dtype, *drivers.present)
     numbers, result = numbers_of(array, dtype)
-    layout, fits = layout_of(array, bias, rooms)
+    layout, fits = layout_of(array, bias, capacity)
     drivers, finite = _drivers(drivers, bias, dtype)
     result = also(result, finite, RESULTS.invalid_input)
     result = also(result, fits, RESULTS.too_many_open)
@@ -86,7 +86,9 @@ def _solve(
     if not array.cells.linear:
         law, legal = legal_law(array.cells, dtype)
         laws = Laws(newton_of(solver), law)
-        numbers = eqx.tree_at(lambda n: n.g, numbers, secant(law, array.cells.shape, drivers))
+        numbers = eqx.tree_at(
+            lambda n: n.g, numbers, secant(law, (array.rows, array.cols), drivers)
+        )
     result = also(result, legal, RESULTS.invalid_cells)
     if array.is_plain and layout.word is None and layout.bit is None:
         parts, missed = _whole(solver, numbers, drivers, laws)
@@ -172,14 +174,14 @@ def numbers_of(array: Crossbar, dtype: jnp.dtype) -> tuple[Numbers, RESULTS]:
     return numbers, also(result, bridges_legal, RESULTS.invalid_bridges)
 
 
-def layout_of(array: Crossbar, bias: Bias, rooms: Rooms) -> tuple[Layout, Bool[Array, ""]]:
-    """Where the gaps and bridges are, and whether there is room for all gaps."""
+def layout_of(array: Crossbar, bias: Bias, capacity: Capacity) -> tuple[Layout, Bool[Array, ""]]:
+    """Where the gaps and bridges are, and whether there are no more than there may be."""
     faults, wires, shape = array.line_faults, array.wires, (array.rows, array.cols)
     word_open, bit_open = (None, None) if faults is None else (faults.word_open, faults.bit_open)
     word_far = bias.word_far_floats if wires.source_far is not None else None
     bit_far = bias.bit_far_floats if wires.sense_far is not None else None
-    word = places_of(word_open, bias.word_floats, word_far, shape, WORD, rooms.word)
-    bit = places_of(bit_open, bias.bit_floats, bit_far, shape, BIT, rooms.bit)
+    word = places_of(word_open, bias.word_floats, word_far, shape, WORD, capacity.word)
+    bit = places_of(bit_open, bias.bit_floats, bit_far, shape, BIT, capacity.bit)
     lonely = (word_open is None and word_far is None, bit_open is None and bit_far is None)
     bridges = () if faults is None else faults.bridges
     kinds = tuple((b.kind_a, b.kind_b) for b in bridges)
@@ -231,7 +233,7 @@ def _parts(
     y = [a + b for a, b in zip(circuit.nodes(*d, x.p), drives(circuit, near), strict=True)]
     v_word, v_bit = y[0] + ground[:, :, None], ground[:, :, None] - y[1]
     u = y[0] + y[1]
-    kcl = _kcl_residual(circuit.g * u if laws is None else laws.law.current(u), x.i)
+    kcl = _kcl_residual(circuit.g * u if laws is None else jnp.asarray(laws.law.current(u)), x.i)
     lost = jnp.asarray(False)
     if pieces is not None:
         lost = jnp.any(pieces.undefined)
@@ -287,7 +289,7 @@ def _whole(
         lost, rise = problem.drop.word(i_cell), problem.drop.bit(i_cell)
         checks.append((~jnp.all(found.holds), RESULTS.cells_out_of_range))
     u = word - bit - lost - rise
-    kcl = _kcl_residual(problem.g * u if laws is None else laws.law.current(u), i_cell)
+    kcl = _kcl_residual(problem.g * u if laws is None else jnp.asarray(laws.law.current(u)), i_cell)
     i_word, i_out = jnp.sum(i_cell, axis=-1), jnp.sum(i_cell, axis=-2)
     parts = _Parts(
         i_out=i_out,

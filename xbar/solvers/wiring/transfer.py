@@ -16,7 +16,14 @@ from xbar.solvers.derivatives import marked
 from xbar.solvers.wiring.adjoint import answered, prepared
 from xbar.solvers.wiring.circuit import circuit_of
 from xbar.solvers.wiring.gaps import attached
-from xbar.solvers.wiring.solution import Rooms, also, layout_of, numbers_of, rooms_of, terminals
+from xbar.solvers.wiring.solution import (
+    Capacity,
+    also,
+    capacity_of,
+    layout_of,
+    numbers_of,
+    terminals,
+)
 
 
 def transfer_wired(
@@ -27,12 +34,17 @@ def transfer_wired(
     bias = Bias(0.0) if bias is None else bias
     far = (array.wires.source_far is not None, array.wires.sense_far is not None)
     bias.drivers(array.rows, array.cols, far=far)  # raises where the shapes do not fit
-    return _transfer(array, bias, solver, rooms_of(array), follows, fill)
+    return _transfer(array, bias, solver, capacity_of(array), follows, fill)
 
 
-@partial(jax.jit, static_argnames=("solver", "rooms", "follows", "fill"))
+@partial(jax.jit, static_argnames=("solver", "capacity", "follows", "fill"))
 def _transfer(
-    array: Crossbar, bias: Bias, solver: AbstractSolver, rooms: Rooms, follows: bool, fill: bool
+    array: Crossbar,
+    bias: Bias,
+    solver: AbstractSolver,
+    capacity: Capacity,
+    follows: bool,
+    fill: bool,
 ) -> tuple[Float[Array, "cols rows"], RESULTS]:
     """1 V on each line of the shorter side.
 
@@ -40,7 +52,7 @@ def _transfer(
     """
     rows, cols, dtype = array.rows, array.cols, array.dtype
     numbers, result = numbers_of(array, dtype)
-    layout, fits = layout_of(array, bias, rooms)
+    layout, fits = layout_of(array, bias, capacity)
     result = also(result, fits, RESULTS.too_many_open)
     solver = _stricter(solver, dtype)
     state = prepared(solver, numbers, layout)
