@@ -183,7 +183,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
         jnp.sum(rows * jnp.sum(i_cell, axis=-1), axis=-1),
         kcl,
     )
-    numbers = _fill_failed(numbers, result, fill)
+    numbers = _fill_failed(numbers, result, fill | ~_possible(e, v_word, v_bit))
     single = inputs.ndim == 1
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
@@ -291,11 +291,21 @@ def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
     return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
 
 
-def _fill_failed(numbers: tuple, result: RESULTS, fill: bool) -> tuple:
+def _possible(e: Drives, v_word: Voltages, v_bit: Voltages) -> Bool[Array, ""]:
+    """Whether node voltages are such as resistors can have: none beyond twice the largest drive.
+
+    Exactly, none is beyond the drives at all. Numbers that are no answer, not even a bad one, are
+    not shown.
+    """
+    largest = jnp.max(jnp.abs(jnp.stack([v_word, v_bit])))
+    return largest <= 2 * jnp.max(jnp.abs(e))
+
+
+def _fill_failed(numbers: tuple, result: RESULTS, fill: bool | Bool[Array, ""]) -> tuple:
     """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
     failed = result != RESULTS.successful
     shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
-    unusable = failed if fill else failed & ~shown
+    unusable = failed & (fill | ~shown)
     return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
 
 
