@@ -143,9 +143,7 @@ def test_large_v_0_is_the_linear_array():
     """The difference falls as ``v_0^-2``."""
     g = jnp.asarray(np.array([[1e-3, 3e-4, 1e-4], [2e-4, 1e-3, 5e-5]]))
     linear = xb.solve(xb.Crossbar(g, WIRES), V_IN[:, 0]).i_out
-    found = jax.jit(
-        lambda v_0: xb.solve(xb.Crossbar(cells.Sinh(g, v_0), WIRES), V_IN[:, 0]).i_out
-    )
+    found = jax.jit(lambda v_0: xb.solve(xb.Crossbar(cells.Sinh(g, v_0), WIRES), V_IN[:, 0]).i_out)
     off = [float(np.max(np.abs(found(jnp.asarray(v)) - linear))) for v in (10.0, 100.0)]
     assert 90 < off[0] / off[1] < 110
 

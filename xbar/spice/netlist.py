@@ -56,14 +56,20 @@ class Values(NamedTuple):
         """Whether the cells are resistors."""
         return self.cells.linear
 
+    @property
+    def g(self) -> np.ndarray:
+        """Conductances of linear cells, (rows, cols) [S]."""
+        assert isinstance(self.cells, Ohmic)  # as `values_of` makes linear cells
+        return np.broadcast_to(np.asarray(self.cells.g), self.shape)
+
     def writer(self) -> Writer:
         """How the cells are written."""
         return writer_of(self.cells, self.shape)
 
     def current(self, u: np.ndarray) -> np.ndarray:
         """Cell currents at cell voltages (rows, cols, n)."""
-        if isinstance(self.cells, Ohmic):
-            return np.asarray(self.cells.g)[..., None] * u
+        if self.linear:
+            return self.g[..., None] * u
         return current_of(self.cells, u)
 
 

@@ -37,8 +37,9 @@ def run_array(
 
     Returns:
         A `Solution` as `xbar.solve` returns it. Output currents are those of ngspice's ammeters;
-        cell currents are those of the cells' law at its voltages, power their sum, and `kcl_residual`
-        says how well they obey Kirchhoff's laws. In float32 while JAX's 64-bit mode is off.
+        cell currents are those of the cells' law at its voltages, power their sum, and
+        `kcl_residual` says how well they obey Kirchhoff's laws. In float32 while JAX's 64-bit mode
+        is off.
 
     Raises:
         SpiceError: one of its kinds, by what went wrong.
