@@ -25,8 +25,11 @@ def rounding(values: Values, v_in: np.ndarray) -> Measured:
         v_in: driver voltages (rows, n) [V].
 
     Returns:
-        A bound for each quantity.
+        A bound for each quantity; 0 for cells that are not resistors, where nothing is forgiven.
     """
+    if not values.linear:
+        cells, cols = (*values.shape, v_in.shape[1]), (values.shape[1], v_in.shape[1])
+        return Measured(*(np.zeros(shape) for shape in (cells, cells, cells, cols)))
     drive = np.max(np.abs(v_in), axis=0)  # (n,)
     to_source = values.source[:, None] + np.cumsum(values.word_line, axis=1)
     to_sense = values.sense + np.cumsum(values.bit_line[::-1], axis=0)[::-1]

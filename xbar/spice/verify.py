@@ -7,6 +7,7 @@ import numpy as np
 
 from xbar.circuit import Crossbar, Solution
 from xbar.nn import Layer, LayerVoltages, Network
+from xbar.nn.array import Solving
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 from xbar.spice.layers import Chain, input_volts
@@ -137,9 +138,10 @@ def verify_layer(
     """
     chain, array = Chain(number, (layer,)), layer.array()
     inputs = jnp.atleast_2d(jnp.asarray(v, array.dtype))
-    volts = layer.apply(layer.transfer(solver), inputs)
+    found = Solving(layer.circuit(), solver, True, [])
+    volts = layer.voltages(found, inputs)
     readings = measure_chain(chain, np.asarray(inputs, float), ngspice=ngspice, timeout_s=timeout_s)
-    ours = solve(array, volts.v_in.T, solver)
+    (ours,) = found.found
     measured = measured_of(values_of(array), chain.nodes(0), readings)
     tolerance = RTOL["array", str(array.dtype)] if rtol is None else rtol
     drives = np.asarray(volts.v_in.T, float)
@@ -177,7 +179,7 @@ def verify_network(
     """
     chain = Chain(0, network.layers)
     inputs = np.atleast_2d(input_volts(network, x))
-    ours = network.voltages(network.transfers(solver=solver), jnp.atleast_2d(jnp.asarray(x)))
+    ours = [volts for volts, _ in network.solve(jnp.atleast_2d(jnp.asarray(x)), solver=solver)]
     readings = measure_chain(chain, inputs, ngspice=ngspice, timeout_s=timeout_s)
     tolerance = RTOL["network", str(network.k_in.dtype)] if rtol is None else rtol
     rows = []
