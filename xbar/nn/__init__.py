@@ -8,6 +8,8 @@ from xbar.nn.chip import program as program
 from xbar.nn.chip import read as read
 from xbar.nn.converters import ADC as ADC
 from xbar.nn.converters import DAC as DAC
+from xbar.nn.faults import floorplan as floorplan
+from xbar.nn.faults import with_chip_fault as with_chip_fault
 from xbar.nn.from_software import from_sklearn as from_sklearn
 from xbar.nn.from_software import from_torch as from_torch
 from xbar.nn.hardware import Hardware as Hardware
@@ -22,3 +24,5 @@ from xbar.nn.readout import Transimpedance as Transimpedance
 from xbar.nn.steps import AbstractAmplifier as AbstractAmplifier
 from xbar.nn.steps import AbstractSpiceStep as AbstractSpiceStep
 from xbar.nn.steps import AbstractStep as AbstractStep
+from xbar.nn.tiles import Tiles as Tiles
+from xbar.nn.tiles import Tiling as Tiling

@@ -21,6 +21,7 @@ from xbar.devices.mapping import Window, share_of_window
 from xbar.nn.array import with_last
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer
+from xbar.nn.tiles import Tiling
 
 # Below this share of the window the median weight is said to be lost: of the 5 digits that currents
 # have in float32, 3 are gone. Trained networks use 5 to 30 %.
@@ -150,7 +151,22 @@ def scaled(software: Software, each: list[Hardware], calibration: Any, k: Any) -
     inputs, sums = software.activations(calibration_of(software, calibration))
     ks = list(scales_of(inputs, v_read))
     ideal = [(ks[i] * inputs[i], ks[i + 1] * sums[i]) for i in range(layers)]
-    return Scales(ks, [h.calibrated(*v) for h, v in zip(each, ideal, strict=True)], ideal)
+    known = [
+        hardware.calibrated(ks[i] * inputs[i], _converted(software, i, hardware, ks[i + 1], inputs))
+        for i, hardware in enumerate(each)
+    ]
+    return Scales(ks, known, ideal)
+
+
+def _converted(software: Software, i: int, hardware: Hardware, k: Any, inputs: list[Any]) -> Any:
+    """Voltages that the ADCs of layer i see in the ideal circuit [V]; of tiles, partial sums'."""
+    a, w, b = inputs[i], software.weights[i], software.biases[i]
+    if hardware.tile is None or hardware.partial_sums != "digital":
+        return k * (a @ w + b)
+    xp, tiling = namespace(a, w, b), Tiling(*hardware.tile)
+    a = tiling.by_rows(xp.concatenate([a, xp.ones_like(a[:, :1])], 1))
+    w = tiling.by_rows(xp.concatenate([w, b[None]]).T)
+    return k * xp.einsum("nrk,crk->nrc", a, w)
 
 
 def with_fitted_gain(layer: Layer, v_in: Any, v_tia: Any) -> Layer:
@@ -170,7 +186,8 @@ def with_fitted_gain(layer: Layer, v_in: Any, v_tia: Any) -> Layer:
 
 @eqx.filter_jit
 def _fitted(layer: Layer, v_in: Array, v_tia: Array) -> Float[Array, "..."]:
-    law, each = layer.array().cells, layer.readout.r_f.ndim > 0
+    assert layer.cells is not None
+    law, each = layer.cells(layer.pairs.interleave()), layer.readout.r_f.ndim > 0
     u = with_last(v_in, layer.v_bias)[:, :, None]
     i = jnp.sum(law.current(jnp.broadcast_to(u, (*u.shape[:2], law.shape[-1]))), axis=1)
     d = i[:, 0::2] - i[:, 1::2]
