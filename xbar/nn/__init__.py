@@ -6,6 +6,11 @@ from xbar.nn.build import volts_per_unit as volts_per_unit
 from xbar.nn.chip import age as age
 from xbar.nn.chip import program as program
 from xbar.nn.chip import read as read
+from xbar.nn.conv import Conv as Conv
+from xbar.nn.conv import Conv1d as Conv1d
+from xbar.nn.conv import Conv2d as Conv2d
+from xbar.nn.convert import convert as convert
+from xbar.nn.convert import prepare as prepare
 from xbar.nn.converters import ADC as ADC
 from xbar.nn.converters import DAC as DAC
 from xbar.nn.faults import floorplan as floorplan
@@ -15,6 +20,7 @@ from xbar.nn.from_software import from_torch as from_torch
 from xbar.nn.hardware import Hardware as Hardware
 from xbar.nn.layer import Layer as Layer
 from xbar.nn.layer import LayerVoltages as LayerVoltages
+from xbar.nn.linear import Linear as Linear
 from xbar.nn.network import Network as Network
 from xbar.nn.network import forward as forward
 from xbar.nn.readout import Difference as Difference

@@ -110,12 +110,16 @@ def scales_of(inputs: list[Any], v_read: Any) -> Any:
     """K from what enters each layer and the logits at the end, as `volts_per_unit` says."""
     xp = namespace(inputs, v_read)
     sizes = [xp.abs(a) for a in inputs]
-    full = [xp.max(sizes[0])]
-    for size in sizes[1:]:
-        top = xp.percentile(size, 99.9)
-        full.append(xp.where(top > 0, top, xp.max(size)))
+    full = [xp.max(sizes[0]), *map(full_of, sizes[1:])]
     full = xp.stack(full).astype(sizes[0].dtype)
     return v_read / xp.where(full > 0, full, 1)
+
+
+def full_of(size: Any) -> Any:
+    """The size that counts as full scale: the 99.9th percentile, or the largest if that is 0."""
+    xp = namespace(size)
+    top = xp.percentile(size, 99.9)
+    return xp.where(top > 0, top, xp.max(size))
 
 
 class Scales(NamedTuple):
@@ -152,15 +156,24 @@ def scaled(software: Software, each: list[Hardware], calibration: Any, k: Any) -
     ks = list(scales_of(inputs, v_read))
     ideal = [(ks[i] * inputs[i], ks[i + 1] * sums[i]) for i in range(layers)]
     known = [
-        hardware.calibrated(ks[i] * inputs[i], _converted(software, i, hardware, ks[i + 1], inputs))
-        for i, hardware in enumerate(each)
+        hardware.calibrated(k * a, converted(a, w, b, hardware, k_out))
+        for a, w, b, hardware, k, k_out in zip(
+            inputs, software.weights, software.biases, each, ks, ks[1:], strict=False
+        )
     ]
     return Scales(ks, known, ideal)
 
 
-def _converted(software: Software, i: int, hardware: Hardware, k: Any, inputs: list[Any]) -> Any:
-    """Voltages that the ADCs of layer i see in the ideal circuit [V]; of tiles, partial sums'."""
-    a, w, b = inputs[i], software.weights[i], software.biases[i]
+def converted(a: Any, w: Any, b: Any, hardware: Hardware, k: Any) -> Any:
+    """Voltages that the ADCs of a layer see in the ideal circuit [V]; of tiles, partial sums'.
+
+    Args:
+        a: what enters the layer, (n, inputs).
+        w: weights, (inputs, outputs).
+        b: biases, (outputs,).
+        hardware: of the layer.
+        k: volts per unit at its output, () [V].
+    """
     if hardware.tile is None or hardware.partial_sums != "digital":
         return k * (a @ w + b)
     xp, tiling = namespace(a, w, b), Tiling(*hardware.tile)

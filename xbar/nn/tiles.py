@@ -327,6 +327,8 @@ def _crossbar(member: Member, law: Callable[[Any], Any] | None) -> Crossbar:
     return Crossbar(cells, member.wires)
 
 
+# Derivatives solve a tile anew: kept for all of them, what a tile takes would not fit into memory.
+@eqx.filter_checkpoint
 def _transferred(member: Member, law: Any, solver: Any, throw: bool) -> Any:
     return transfer_of(_crossbar(member, law), solver, throw=throw)
 
