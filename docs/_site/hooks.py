@@ -14,12 +14,16 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
-import nav  # beside this file
-import notebooks
+import changes  # beside this file
+import nav
 import recipes
 import reference
 
-LINK = re.compile(r"(\]\(|src=\")(?:\.\./)+((?:benchmarks|examples|notebooks|xbar|tests)[^)#\"\s]*)")
+import notebooks
+
+LINK = re.compile(
+    r"(\]\(|src=\")(?:\.\./)+((?:benchmarks|examples|notebooks|xbar|tests)[^)#\"\s]*)"
+)
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 BLOCK = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 INLINE = re.compile(r"(?<![\w$\\])\$([^$\n]+?)\$(?![\w$])")
@@ -33,9 +37,9 @@ def on_config(config):
 
 def on_files(files, config):
     """Add the pages that are made here, and the files that pages link to."""
-    made = {**reference.pages(ROOT), **recipes.pages(ROOT), **notebooks.pages(ROOT)}
-    for uri, content in made.items():
-        files.append(File.generated(config, uri, content=content))
+    for made in (reference, recipes, notebooks, changes):
+        for uri, content in made.pages(ROOT).items():
+            files.append(File.generated(config, uri, content=content))
     texts = {f.src_uri: f.content_string for f in files.documentation_pages()}
     found, todo = set(), list(texts.items())
     while todo:

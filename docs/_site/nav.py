@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import notebooks
 import recipes
 import reference
+
+import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
@@ -29,9 +30,11 @@ GROUPS = {
         "Worst cases": "worst_case.md",
     },
     "Studies": {
+        "The demo": "demo.md",
         "Sweeps": "studies.md",
         "The command line": "command_line.md",
-        "The published study": "paper.md",
+        "The published study": "study.md",
+        "How that study is done": "paper.md",
     },
     "Judge for yourself": {
         "Benchmarks": "benchmarks.md",
@@ -48,7 +51,10 @@ def tree(docs):
     shown = [{"xbar": "index.md"}]
     known = {"index.md"}
     for title, pages in GROUPS.items():
-        there = [{name: page} for name, page in pages.items() if (docs / page).is_file()]
+        made = {"changes.md"}
+        there = [
+            {name: page} for name, page in pages.items() if page in made or (docs / page).is_file()
+        ]
         known |= set(pages.values())
         if title == "Studies":
             shown.append({"Recipes": [*recipes.tree(ROOT), *notebooks.tree(ROOT)]})

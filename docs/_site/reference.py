@@ -26,9 +26,9 @@ MODULES = {
 def init_of(root, module):
     """The file that lists a module's public names, or None."""
     folder = root.joinpath(*module.split("."))
-    for name in ("__init__.pyi", "__init__.py"):
-        if (folder / name).is_file():
-            return folder / name
+    for path in (folder / "__init__.pyi", folder / "__init__.py", folder.with_suffix(".py")):
+        if path.is_file():
+            return path
     return None
 
 
@@ -36,6 +36,9 @@ def public(root, module):
     """Public names of a module, each with the dotted path of its definition."""
     names = {}
     for node in ast.parse(init_of(root, module).read_text(encoding="utf-8")).body:
+        own = init_of(root, module).stem == module.rpartition(".")[2]  # a module without a folder
+        if own and isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":
+            names[node.name] = f"{module}.{node.name}"
         if not isinstance(node, ast.ImportFrom):
             continue
         for alias in node.names:

@@ -24,6 +24,11 @@ from xbar.sensitivity.gradient_maps import LayerGradient as LayerGradient
 from xbar.sensitivity.gradient_maps import gradients as gradients
 from xbar.sensitivity.losses import margin as margin
 from xbar.sensitivity.one_layer import OneLayer as OneLayer
+from xbar.sensitivity.ranked import RankedFault as RankedFault
+from xbar.sensitivity.ranked import ranked as ranked
+from xbar.sensitivity.requirement import Yield as Yield
+from xbar.sensitivity.requirement import chip_yield as chip_yield
+from xbar.sensitivity.requirement import largest_fault_rate as largest_fault_rate
 from xbar.sensitivity.response import Response as Response
 from xbar.sensitivity.response import response as response
 from xbar.sensitivity.smooth_masks import membership as membership
