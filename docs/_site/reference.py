@@ -5,6 +5,7 @@ A name that the top has too is described there alone.
 """
 
 import ast
+import tomllib
 from pathlib import Path
 
 # Packages whose names are public, with their title; docs/public.md says so in words.
@@ -88,10 +89,14 @@ def page(root, module, names):
     head = f"# `{module}`\n\n{about}\n\n"
     if module == "xbar":
         head += "Imported as `import xbar as xb` throughout.\n\n"
-    return head + "".join(
-        f"## `{short}.{name}` {{ #{module}.{name} }}\n\n::: {where}\n\n"
-        for name, where in names.items()
-    )
+    table = root / "docs" / "_site" / "examples.toml"
+    shown = tomllib.loads(table.read_text(encoding="utf-8")).get(module, {})
+    parts = [head]
+    for name, where in names.items():
+        parts.append(f"## `{short}.{name}` {{ #{module}.{name} }}\n\n::: {where}\n\n")
+        if name in shown:
+            parts.append(f"```python\n{shown[name].strip()}\n```\n\n")
+    return "".join(parts)
 
 
 def uri(module):
