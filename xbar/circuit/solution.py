@@ -53,11 +53,14 @@ class Terminals(eqx.Module):
         word_far: out of those at their far ends, the same; None where there are none.
         bit_far: out of the drivers at the bit lines' far (top) ends (cols,) or (cols, n); None
             where there are none.
+        bridge: through each bridge, from its node a to its node b, (bridges,) or (bridges, n); None
+            where there are none.
     """
 
     word: Float[Array, "rows *n"]
     word_far: Float[Array, "rows *n"] | None
     bit_far: Float[Array, "cols *n"] | None
+    bridge: Float[Array, "bridges *n"] | None = None
 
 
 class Solution(eqx.Module):

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from xbar.batch import batch_map
 from xbar.fields import described
-from xbar.learn.mlp import MLP, check_fit, fit
+from xbar.learn.mlp import MLP, check_fit, check_labels, fit
 from xbar.learn.mlp import accuracy as accuracy
 
 # Defaults, chosen by accuracy on held-out samples of the corrector part, never on the test part.
@@ -270,13 +270,7 @@ def train_correctors(
     Raises:
         ValueError: the shapes do not fit, a label or an option is out of range.
     """
-    if voltages.ndim != 3:
-        raise ValueError(
-            f"voltages: got shape {voltages.shape}, needs (circuits, n, outputs); for one circuit "
-            "use voltages[None]"
-        )
-    if len(keys) != len(voltages):
-        raise ValueError(f"keys: got {len(keys)}, needs one per circuit, {len(voltages)}")
+    check_training(voltages, labels, keys)
     outputs = voltages.shape[-1]
     check_fit(voltages.shape, labels, steps, batch_size)
     head = hidden if hidden is None or hidden == "diagonal" else tuple(hidden)
@@ -289,6 +283,18 @@ def train_correctors(
         "weight_decay": weight_decay,
     }
     return _train(voltages, labels, keys, head, activation, chunk, options)
+
+
+def check_training(voltages: Array, labels: Array, keys: Array) -> None:
+    """Raise one sentence unless there are voltages, labels and a key for each circuit."""
+    if voltages.ndim != 3:
+        raise ValueError(
+            f"voltages: got shape {voltages.shape}, needs (circuits, n, outputs); for one circuit "
+            "use voltages[None]"
+        )
+    if len(keys) != len(voltages):
+        raise ValueError(f"keys: got {len(keys)}, needs one per circuit, {len(voltages)}")
+    check_labels(voltages.shape, labels)
 
 
 @eqx.filter_jit

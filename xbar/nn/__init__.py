@@ -8,6 +8,8 @@ from xbar.nn.chip import program as program
 from xbar.nn.chip import read as read
 from xbar.nn.converters import ADC as ADC
 from xbar.nn.converters import DAC as DAC
+from xbar.nn.corrected import CorrectedVoltages as CorrectedVoltages
+from xbar.nn.corrected import corrected as corrected
 from xbar.nn.from_software import from_sklearn as from_sklearn
 from xbar.nn.from_software import from_torch as from_torch
 from xbar.nn.hardware import Hardware as Hardware

@@ -38,6 +38,7 @@ from xbar.nn.build import (
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer, LayerVoltages, layer_index
 from xbar.nn.power import power_of
+from xbar.nn.stuck import unknown, with_stuck
 from xbar.nn.summary import summary
 from xbar.solvers import AbstractSolver
 
@@ -378,7 +379,11 @@ class Network(eqx.Module):
         old = self.layers[layer]
         window = old.window if window is None else window
         pairs = _injected(old.pairs, mask, fault, window, key, include_bias_row)
-        return eqx.tree_at(lambda net: net.layers[layer].pairs, self, pairs)
+        new = eqx.tree_at(lambda layer: layer.pairs, old, pairs)
+        if old.cells is not None:
+            hit = _injected(unknown(old.pairs), mask, fault, window, key, include_bias_row)
+            new = with_stuck(new, hit)
+        return eqx.tree_at(lambda net: net.layers[layer], self, new)
 
     def __repr__(self) -> str:
         return summary(self)

@@ -22,6 +22,9 @@ from xbar.sensitivity.fault_sets import sets_of as sets_of
 from xbar.sensitivity.gradient_maps import Gradients as Gradients
 from xbar.sensitivity.gradient_maps import LayerGradient as LayerGradient
 from xbar.sensitivity.gradient_maps import gradients as gradients
+from xbar.sensitivity.line_faults import OpenSegments as OpenSegments
+from xbar.sensitivity.line_faults import every_bridge as every_bridge
+from xbar.sensitivity.line_faults import every_open_segment as every_open_segment
 from xbar.sensitivity.losses import margin as margin
 from xbar.sensitivity.one_layer import OneLayer as OneLayer
 from xbar.sensitivity.ranked import RankedFault as RankedFault
