@@ -2,6 +2,11 @@
 
 from . import cells as cells
 from . import devices as devices
+from . import io as io
+from . import nn as nn
+from . import plots as plots
+from . import sensitivity as sensitivity
+from . import spice as spice
 from .analysis import LineDelay as LineDelay
 from .analysis import Power as Power
 from .analysis import elmore_delay as elmore_delay

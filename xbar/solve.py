@@ -27,6 +27,11 @@ def solve(
     Exact for every legal array: zero resistances, open cells, any voltage drop. Differentiable to
     any order with respect to conductances, wires and inputs; works under `jit` and `vmap`.
 
+    ```python
+    sol = xb.solve(xb.Crossbar(g, xb.Wires(1.0, 1.0)), v_in)  # g in siemens, v_in in volt
+    print(sol.i_out, sol.v_word, sol.p_total)
+    ```
+
     Args:
         array: the circuit.
         v_in: driver voltages (rows,) or (rows, n) [V]; or a `Bias`, for voltages at the bit lines
@@ -75,6 +80,11 @@ def transfer(
     throw: bool = True,
 ) -> Float[Array, "cols rows"]:
     """Transfer matrix T of an array: ``i_out = T @ v_in`` for every input.
+
+    ```python
+    t = xb.transfer(array)  # (cols, rows) siemens
+    i_out = t @ v_in
+    ```
 
     Args:
         array: the circuit.

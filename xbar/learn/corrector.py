@@ -130,6 +130,11 @@ class DiagonalHead(eqx.Module):
 class Corrector(eqx.Module):
     """A corrector with its normalisation; make one with `Corrector.init`, train it below.
 
+    ```python
+    correctors = xb.train_correctors(volts[None], labels[None], key[None], steps=10)
+    logits = jax.tree.map(lambda leaf: leaf[0], correctors)(volts)
+    ```
+
     Args:
         mean: of each output's training voltages, (outputs,) [V]; may lead with further axes.
         std: what the voltages are divided by, (outputs,) [V], above 0.
@@ -240,6 +245,11 @@ def train_correctors(
 
     Each is normalised to its own circuit and trained as `xbar.learn.mlp.fit` does, on its own
     labels and from its own key; one circuit alone gives the same corrector.
+
+    ```python
+    # One corrector for each circuit; here there is one.
+    correctors = xb.train_correctors(volts[None], labels[None], key[None], hidden=(8,), steps=10)
+    ```
 
     Args:
         voltages: output voltages of labelled inputs, (circuits, n, outputs) [V]; a circuit with a

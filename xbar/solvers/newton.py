@@ -79,6 +79,11 @@ class Newton(AbstractSolver):
     The default solver takes it by itself where the cells ask for it, and a linear solver that is
     named becomes its inner one. For linear cells it is that inner solver.
 
+    ```python
+    curved = xb.Crossbar(xb.cells.Sinh(g, v_0=0.25), wires)
+    sol = xb.solve(curved, v_in, solver=xb.Newton(solver=xb.CG()))
+    ```
+
     Args:
         solver: the linear solver of each step; None for `CG`.
         rtol: bound on the error of every current, relative to the largest, and of every voltage;
