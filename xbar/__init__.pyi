@@ -2,6 +2,11 @@
 
 from . import cells as cells
 from . import devices as devices
+from . import io as io
+from . import nn as nn
+from . import plots as plots
+from . import sensitivity as sensitivity
+from . import spice as spice
 from .analysis import LineDelay as LineDelay
 from .analysis import Power as Power
 from .analysis import elmore_delay as elmore_delay
@@ -43,6 +48,7 @@ from .nn import DAC as DAC
 from .nn import Hardware as Hardware
 from .nn import Network as Network
 from .nn import Readout as Readout
+from .nn import convert as convert
 from .solve import solve as solve
 from .solve import transfer as transfer
 from .solvers import CG as CG

@@ -252,6 +252,11 @@ def values_of(array: Crossbar) -> Values:
         raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
     if not is_concrete(array):
         raise TypeError("array: got traced values, needs known ones; call this outside jit")
+    if not array.is_plain:
+        raise ValueError(
+            "array: got drivers at far ends, or line faults, needs none here; "
+            "xbar.spice.array_netlist and xbar.spice.verify_array take them"
+        )
     shape = array.cells.shape
     if len(shape) != 2:
         raise ValueError(f"Crossbar.g: got shape {shape}, needs (rows, cols)")
