@@ -86,7 +86,7 @@ def circuit(sol: Any, which: int = 0, *, values: bool | None = None) -> Figure:
             f"sol: got {rows}x{cols} cells, needs at most {MOST}x{MOST} to be drawn; "
             "xbar.plots.drop and xbar.plots.power show larger arrays"
         )
-    values = max(rows, cols) <= 8 if values is None else values
+    values = bool(max(rows, cols) <= 8 if values is None else values)
     figure = Figure(figsize=_size(rows, cols), layout="constrained")
     axes = figure.subplots()
     branches = _branches(one)
