@@ -108,10 +108,7 @@ class Array(eqx.Module):
         self, solver: AbstractSolver | None = None, *, throw: bool = True
     ) -> Float[jax.Array, "columns rows"]:
         """Transfer matrix [S], as `xbar.transfer`; only linear cells have one."""
-        array = self.crossbar()
-        if array.is_plain or not array.cells.linear:
-            return transfer(array, solver, throw=throw)
-        return solve(array, one_volt(self.pairs), solver, throw=throw).i_out
+        return transfer(self.crossbar(), solver, throw=throw)
 
     def prepare(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> "Prepared":
         """The array with its transfer matrix found: the same currents, for the price of a product.
