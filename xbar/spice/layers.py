@@ -159,7 +159,7 @@ def input_volts(network: Network, x: Any) -> np.ndarray:
 
 def bare(layer: Layer) -> Crossbar:
     """The layer's array without its amplifiers' input resistance."""
-    return Crossbar(layer.pairs.interleave(), layer.wires)
+    return Crossbar(layer.pairs.interleave(), layer.wires, layer.line_faults)
 
 
 def _layer_lines(chain: Chain, index: int, faults: Any) -> Lines:
