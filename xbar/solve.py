@@ -9,15 +9,14 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
-from xbar.cells import AbstractCell
-from xbar.cells.base import first_illegal, is_legal
+from xbar.cells.base import first_illegal
 from xbar.checks import as_real, is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
-from xbar.solvers import AbstractSolver, Auto, Newton
+from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.base import Drives, Problem, Voltages, problem_of
 from xbar.solvers.derivatives import Cells, cells, marked, matrix
-from xbar.solvers.nonlinear import operating_points
-from xbar.solvers.wiring import rooms_of, solve_wired
+from xbar.solvers.nonlinear import legal_law, newton_of, operating_points
+from xbar.solvers.wiring import solve_wired, transfer_wired
 
 
 def solve(
@@ -28,9 +27,15 @@ def solve(
     Exact for every legal array: zero resistances, open cells, any voltage drop. Differentiable to
     any order with respect to conductances, wires and inputs; works under `jit` and `vmap`.
 
+    ```python
+    sol = xb.solve(xb.Crossbar(g, xb.Wires(1.0, 1.0)), v_in)  # g in siemens, v_in in volt
+    print(sol.i_out, sol.v_word, sol.p_total)
+    ```
+
     Args:
         array: the circuit.
-        v_in: driver voltages (rows,) or (rows, n) [V].
+        v_in: driver voltages (rows,) or (rows, n) [V]; or a `Bias`, for voltages at the bit lines
+            and at far ends and for lines that float.
         solver: how to solve; `Auto()` by default, or `Newton()` where the cells are not linear. A
             linear solver given for those is the one that Newton's method uses.
         throw: raise where the result is not `RESULTS.successful`. Inside `jit` and `vmap`, where
@@ -49,7 +54,7 @@ def solve(
     array, solver = _check_circuit(array, solver)
     if isinstance(v_in, Bias) or not array.is_plain:
         bias = v_in if isinstance(v_in, Bias) else Bias(_inputs(array, v_in))
-        solution = solve_wired(array, bias, solver, rooms_of(array), fill=throw)
+        solution = solve_wired(array, bias, solver, fill=throw)
     else:
         v_in = _inputs(array, v_in)
         solution = _solve(array, v_in, solver, fill=throw)
@@ -68,12 +73,24 @@ def _inputs(array: Crossbar, v_in: Any) -> Array:
 
 
 def transfer(
-    array: Crossbar, solver: AbstractSolver | None = None, *, throw: bool = True
+    array: Crossbar,
+    bias: Bias | AbstractSolver | None = None,
+    solver: AbstractSolver | None = None,
+    *,
+    throw: bool = True,
 ) -> Float[Array, "cols rows"]:
     """Transfer matrix T of an array: ``i_out = T @ v_in`` for every input.
 
+    ```python
+    t = xb.transfer(array)  # (cols, rows) siemens
+    i_out = t @ v_in
+    ```
+
     Args:
         array: the circuit.
+        bias: which lines float; its voltages are not looked at. Drivers at the word lines' far ends
+            follow their near ends, unless the bias gives them voltages of their own, which count
+            as held. None (default) for no floating line. A solver may stand in its place.
         solver: how to solve; `Auto()` by default.
         throw: as for `solve`; without it a T that missed its tolerance is returned unmarked, but
             its derivatives are NaN.
@@ -84,6 +101,8 @@ def transfer(
     Raises:
         TypeError, ValueError, RuntimeError: as `solve`.
     """
+    if isinstance(bias, AbstractSolver):
+        bias, solver = None, bias
     array, solver = _check_circuit(array, solver)
     if not array.cells.linear:
         raise ValueError(
@@ -91,7 +110,12 @@ def transfer(
             "every input; needs linear cells: use xbar.solve(array, v_in), or the array at one "
             "operating point, xbar.linearise(array, v_in)"
         )
-    found, result = _transfer(array, solver, fill=throw)
+    if bias is not None and not isinstance(bias, Bias):
+        raise TypeError(f"bias: got {type(bias).__name__}, needs xbar.Bias or None")
+    if bias is not None or not array.is_plain:
+        found, result = transfer_wired(array, bias, solver, fill=throw)
+    else:
+        found, result = _transfer(array, solver, fill=throw)
     if throw:
         _raise_failed(result, array, None)
     return found
@@ -112,13 +136,6 @@ def _check_circuit(
             "solve a batch of arrays with jax.vmap"
         )
     return array, solver
-
-
-def _newton(solver: AbstractSolver) -> Newton:
-    """The solver for cells that are not linear: a linear one that is named works inside."""
-    if isinstance(solver, Newton):
-        return solver
-    return Newton(rtol=solver.rtol) if isinstance(solver, Auto) else Newton(solver)
 
 
 def _raise_failed(result: RESULTS, array: Crossbar, v_in: Array | Bias | None) -> None:
@@ -183,7 +200,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
         jnp.sum(rows * jnp.sum(i_cell, axis=-1), axis=-1),
         kcl,
     )
-    numbers = _fill_failed(numbers, result, fill)
+    numbers = _fill_failed(numbers, result, fill | ~_possible(e, v_word, v_bit))
     single = inputs.ndim == 1
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
@@ -212,9 +229,9 @@ def _found(array: Crossbar, problem: Problem, solver: AbstractSolver, e: Drives)
         found = cells(solver, problem, e)
         checks = [(found.ok, RESULTS.tolerance_missed)]
         return _Found(found, lambda u: problem.g * u, checks, (found.steps, None))
-    law, legal = _legal_law(array, e.dtype)
+    law, legal = legal_law(array.cells, e.dtype)
     full = jnp.broadcast_to(e, (len(e), *problem.g.shape))
-    found = operating_points(_newton(solver), law, problem.wires, full)
+    found = operating_points(newton_of(solver), law, problem.wires, full)
     i_cell = found.i_cell
     drops = problem.drop.word(i_cell), problem.drop.bit(i_cell)
     checks = [
@@ -265,20 +282,6 @@ def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
     return problem, _also(result, wires_legal, RESULTS.invalid_wires)
 
 
-def _legal_law(array: Crossbar, dtype: jnp.dtype) -> tuple[AbstractCell, Bool[Array, ""]]:
-    """The cells' law in one precision, with ones in place of illegal parameters."""
-    right = is_legal(array.cells)
-
-    def cast(x: Any) -> Any:
-        real = jnp.issubdtype(jnp.result_type(x), jnp.floating)
-        if not real:
-            return x
-        x = jnp.asarray(x, dtype)
-        return marked(x, ~right, jnp.where(right, x, 1))
-
-    return jax.tree.map(cast, array.cells), right
-
-
 def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple[Problem, RESULTS]:
     if not array.cells.linear:  # no conductances: zeros stand for them
         array = Crossbar(jnp.zeros(array.cells.shape, dtype), array.wires)
@@ -291,11 +294,21 @@ def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
     return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
 
 
-def _fill_failed(numbers: tuple, result: RESULTS, fill: bool) -> tuple:
+def _possible(e: Drives, v_word: Voltages, v_bit: Voltages) -> Bool[Array, ""]:
+    """Whether node voltages are such as resistors can have: none beyond twice the largest drive.
+
+    Exactly, none is beyond the drives at all. Numbers that are no answer, not even a bad one, are
+    not shown.
+    """
+    largest = jnp.max(jnp.abs(jnp.stack([v_word, v_bit])))
+    return largest <= 2 * jnp.max(jnp.abs(e))
+
+
+def _fill_failed(numbers: tuple, result: RESULTS, fill: bool | Bool[Array, ""]) -> tuple:
     """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
     failed = result != RESULTS.successful
     shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
-    unusable = failed if fill else failed & ~shown
+    unusable = failed & (fill | ~shown)
     return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
 
 

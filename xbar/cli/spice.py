@@ -8,8 +8,10 @@ import typer
 from xbar.cli.options import Cache, path, start, whole
 
 if TYPE_CHECKING:
+    from xbar.circuit import Solution
     from xbar.nn import Layer, Network
     from xbar.spice import Report
+    from xbar.spice.importing import Imported
 
 spice = typer.Typer(
     rich_markup_mode=None,
@@ -130,6 +132,56 @@ def verify(
     _show(report, chosen.title)
     if not report.agrees:
         raise typer.Exit(1)
+
+
+@spice.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="Netlist of a crossbar.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="HDF5 file to write the array and its bias to.")
+    ] = None,
+) -> None:
+    """Read a netlist of resistors and sources as an array, and solve it."""
+    import jax
+
+    from xbar.run.errors import UsageError
+    from xbar.solve import solve
+    from xbar.spice.importing import read_netlist
+    from xbar.spice.parse import NetlistError
+
+    jax.config.update("jax_enable_x64", True)
+    try:
+        found = read_netlist(file)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
+    except NetlistError as error:
+        raise UsageError(f"{file}: {error}") from error
+    try:
+        solution = solve(found.array, found.bias)
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"{file}: {error}") from error
+    if out is not None:
+        from xbar.io.store import write_results
+        from xbar.io.tree import encode
+
+        whole = {"array": encode(found.array), "bias": encode(found.bias)}
+        write_results(out, {"circuit": whole}, {"netlist": str(file)})
+    _tell(found, solution)
+
+
+def _tell(found: "Imported", solution: "Solution") -> None:
+    """What the netlist is, and what flows out of its bit lines."""
+    import numpy as np
+
+    rows, cols = found.array.g.shape
+    ohms = {name: np.ravel(leaf) for name, leaf in found.array.wires.leaves.items()}
+    wires = ", ".join(f"{name} {r.min():g} to {r.max():g}" for name, r in ohms.items())
+    typer.echo(f"an array of {rows} x {cols} cells, {len(found.cells)} of them not open")
+    typer.echo(f"wires [ohm]: {wires}")
+    by_place = {place: name for name, place in found.nodes.items()}
+    for j, current in enumerate(np.asarray(solution.i_out)):
+        ends = [by_place[place] for place in by_place if place[0] == "bit" and place[2] == j]
+        typer.echo(f"column {j} ({ends[-1] if ends else 'no cell'}): {current:.6e} A")
 
 
 def _choose(

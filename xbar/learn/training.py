@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
@@ -85,8 +84,7 @@ def _train(
     optimiser: optax.GradientTransformation | None,
     remember: bool,
 ) -> tuple[Any, Array]:
-    if optimiser is None:
-        optimiser = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
+    descent = optimiser or optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
     params, static = eqx.partition(model, eqx.is_inexact_array)
 
     def judged(params: PyTree, x: Array, y: Array, key: PRNGKeyArray) -> Array:
@@ -98,12 +96,12 @@ def _train(
         draw, own = jax.random.split(jax.random.fold_in(key, number))
         rows = jax.random.choice(draw, len(x), (size,), replace=False)
         value, gradient = slope(carry[0], x[rows], y[rows], own)
-        updates, state = optimiser.update(gradient, carry[1], carry[0])
+        updates, state = descent.update(gradient, carry[1], carry[0])
         moved = optax.apply_updates(carry[0], updates), state
         sound = jnp.isfinite(value) & jnp.isfinite(optax.global_norm(gradient))
         keep = jax.tree.map(lambda new, old: jnp.where(sound, new, old), moved, carry)
         return keep, jnp.where(sound, value, jnp.nan)
 
-    start = params, optimiser.init(params)
-    (params, _), losses = jax.lax.scan(step, start, np.arange(steps))
+    start = params, descent.init(params)
+    (params, _), losses = jax.lax.scan(step, start, jnp.arange(steps))
     return eqx.combine(params, static), losses

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from xbar.cells.families import as_module
 from xbar.checks import on_device
 from xbar.circuit import Crossbar, LineFaults, Solution, Wires
 from xbar.devices.mapping import Pairs
@@ -252,7 +253,7 @@ class Secant(eqx.Module):
         v_read: the voltage, () [V].
     """
 
-    cells: Callable[[Any], Any] = eqx.field(static=True)
+    cells: Callable[[Any], Any] = eqx.field(converter=as_module)
     v_read: Float[jax.Array, ""]
 
     def __call__(self, g: Float[jax.Array, "rows cols"]) -> Any:

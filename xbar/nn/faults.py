@@ -12,6 +12,7 @@ from xbar.devices import AbstractFault, inject
 from xbar.devices.faults import hit_pairs
 from xbar.devices.mapping import Pairs, Window
 from xbar.nn.layer import Layer, layer_index
+from xbar.nn.stuck import unknown, with_stuck
 from xbar.nn.tiles import Tiles, Tiling
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ def fault_in_layer(
     old = net.layers[layer]
     if tile is not None:
         mask, include_bias_row = _of_tile(old, mask, tile), True
-    pairs = _injected(
-        old.pairs, mask, fault, old.window if window is None else window, key, include_bias_row
-    )
-    return eqx.tree_at(lambda net: net.layers[layer].pairs, net, pairs)
+    how = mask, fault, old.window if window is None else window, key, include_bias_row
+    new = eqx.tree_at(lambda layer: layer.pairs, old, _injected(old.pairs, *how))
+    if old.cells is not None:
+        new = with_stuck(new, _injected(unknown(old.pairs), *how))
+    return eqx.tree_at(lambda net: net.layers[layer], net, new)
 
 
 def floorplan(net: "Network") -> tuple[Place, ...]:

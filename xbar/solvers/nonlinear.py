@@ -17,16 +17,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from xbar.cells import AbstractCell
+from xbar.cells.base import is_legal
 from xbar.circuit import Wires
+from xbar.solvers.auto import Auto
 from xbar.solvers.base import AbstractSolver, Voltages, problem_of
-from xbar.solvers.derivatives import linear_response
+from xbar.solvers.derivatives import linear_response, marked
 from xbar.solvers.lines import drop_of
 from xbar.solvers.newton import Found, Newton
 
 Pair = Float[Array, "2 n rows cols"]
+
+
+def newton_of(solver: AbstractSolver) -> Newton:
+    """The solver for cells that are not linear: a linear one that is named works inside."""
+    if isinstance(solver, Newton):
+        return solver
+    return Newton(rtol=solver.rtol) if isinstance(solver, Auto) else Newton(solver)
+
+
+def legal_law(law: AbstractCell, dtype: Any) -> tuple[AbstractCell, Bool[Array, ""]]:
+    """A law in one precision, with ones in place of illegal parameters."""
+    right = is_legal(law)
+
+    def cast(x: Any) -> Any:
+        real = jnp.issubdtype(jnp.result_type(x), jnp.floating)
+        if not real:
+            return x
+        x = jnp.asarray(x, dtype)
+        return marked(x, ~right, jnp.where(right, x, 1))
+
+    return jax.tree.map(cast, law), right
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from xbar.circuit.bias import Drivers
 from xbar.solvers.base import AbstractSolver
 from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, Unknown, circuit_of
-from xbar.solvers.wiring.methods import answer, factor
+from xbar.solvers.wiring.methods import State, answer, factor
 from xbar.solvers.wiring.pieces import Pieces
 from xbar.solvers.wiring.projected import Found
 
@@ -59,24 +59,28 @@ def unknowns(
     solver: AbstractSolver, numbers: Numbers, layout: Layout, drivers: Drivers
 ) -> tuple[Found, Pieces | None]:
     """Solve for the drivers' voltages, with exact derivatives; and say which pieces float."""
-    # What the solver prepares is a constant of the derivative rules, shared by all of them.
-    state = factor(solver, circuit_of(lax.stop_gradient(numbers), layout))
-    found = _unknowns(solver, lax.stop_gradient(state), layout, numbers, drivers)
-    return found, state.known.pieces
+    state = prepared(solver, numbers, layout)
+    return answered(solver, state, layout, numbers, drivers), state.known.pieces
+
+
+def prepared(solver: AbstractSolver, numbers: Numbers, layout: Layout) -> State:
+    """What the solver prepares: a constant of the derivative rules, shared by all of them."""
+    return lax.stop_gradient(factor(solver, circuit_of(lax.stop_gradient(numbers), layout)))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _unknowns(
+def answered(
     solver: AbstractSolver, state: Any, layout: Layout, numbers: Numbers, drivers: Drivers
 ) -> Found:
+    """The unknowns, by what was `prepared`."""
     circuit = circuit_of(numbers, layout)
     return answer(solver, state, circuit, sources_of(circuit, drivers))
 
 
-@_unknowns.defjvp
-def _unknowns_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple[Found, Found]:
+@answered.defjvp
+def _answered_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple[Found, Found]:
     state, layout, numbers, drivers = primals
-    found = _unknowns(solver, state, layout, numbers, drivers)
+    found = answered(solver, state, layout, numbers, drivers)
 
     def balance(numbers: Numbers, drivers: Drivers) -> Unknown:
         circuit = circuit_of(numbers, layout)
@@ -84,12 +88,12 @@ def _unknowns_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tu
         return Unknown(*(source - law for source, law in pairs))
 
     _, left = jax.jvp(balance, (numbers, drivers), (tangents[2], tangents[3]))
-    dx = _linear_response(solver, state, circuit_of(numbers, layout), left)
+    dx = linear_response(solver, state, circuit_of(numbers, layout), left)
     none = np.zeros(found.ok.shape, jax.dtypes.float0)
     return found, Found(dx, none, none, none)  # type: ignore[arg-type]
 
 
-def _linear_response(
+def linear_response(
     solver: AbstractSolver, state: Any, circuit: Circuit, sources: Unknown
 ) -> Unknown:
     """The unknowns as a linear map of the sources that JAX can transpose and differentiate.

@@ -54,7 +54,7 @@ def changes(circuit: Circuit) -> int:
 
 
 def fits(circuit: Circuit) -> bool:
-    """Whether there is room for the answers to all of them."""
+    """Whether the answers to all of them fit in memory."""
     return 2 * changes(circuit) * circuit.g.size * circuit.g.dtype.itemsize <= MAX_BYTES
 
 

@@ -37,8 +37,8 @@ class Places(NamedTuple):
 
     line: Int[Array, " gaps"]
     start: Int[Array, " gaps"]  # node behind the gap, counted from the near end
-    used: Bool[Array, " gaps"]  # False for room that is not needed
-    fits: Bool[Array, ""]  # whether there is room for all
+    used: Bool[Array, " gaps"]  # False for entries beyond the gaps that there are
+    fits: Bool[Array, ""]  # whether these are all that there are
     mask: Bool[Array, "rows cols"]  # nodes right behind a gap
     far: Bool[Array, " lines"] | None  # far driver disconnected
 
@@ -83,7 +83,7 @@ def places_of(
     far: Bool[Array, " lines"] | None,
     shape: tuple[int, int],
     axis: int,
-    room: int,
+    most: int,
 ) -> Places | None:
     """The gaps of all lines along an axis; None where there can be none.
 
@@ -93,7 +93,7 @@ def places_of(
         far: lines without their far driver; None for none, or where there are none.
         shape: of the array.
         axis: WORD or BIT.
-        room: for so many broken segments.
+        most: how many broken segments there may be.
     """
     if broken is None and near is None and far is None:
         return None
@@ -105,11 +105,11 @@ def places_of(
         mask = mask.at[:, 0].set(near)
     if broken is not None:
         mask = mask | oriented(broken, axis)
-        room = min(room + (0 if near is None else lines), lines * size)
-        found = jnp.nonzero(mask.ravel(), size=room, fill_value=lines * size)[0]
+        most = min(most + (0 if near is None else lines), lines * size)
+        found = jnp.nonzero(mask.ravel(), size=most, fill_value=lines * size)[0]
         used, found = found < lines * size, jnp.minimum(found, lines * size - 1)
         parts.append((found // size, found % size, used))
-        fits = jnp.sum(mask) <= room
+        fits = jnp.sum(mask) <= most
     elif near is not None:
         parts.append((every, jnp.zeros_like(every), near))
     if far is not None:

@@ -61,31 +61,38 @@ def factor(solver: AbstractSolver, circuit: Circuit) -> State:
     return per_array(factored)(circuit)
 
 
-def answer(solver: AbstractSolver, state: State, circuit: Circuit, sources: Unknown) -> Found:
-    """The unknowns for n sources."""
-    rtol = default_rtol(getattr(solver, "rtol", None), circuit.g.dtype)
+def answer(
+    solver: AbstractSolver,
+    state: State,
+    circuit: Circuit,
+    sources: Unknown,
+    rtol: float | Array | None = None,
+) -> Found:
+    """The unknowns for n sources; to `rtol` if it is given, else to the solver's."""
+    own = getattr(solver, "rtol", None)
+    rtol = jnp.asarray(default_rtol(own, circuit.g.dtype) if rtol is None else rtol)
 
-    def solved(circuit: Circuit, state: State, sources: Unknown) -> Found:
+    def solved(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> Found:
         return _scaled(circuit, state.known, sources, rtol, _method(solver, circuit, state, rtol))
 
-    found = per_array(solved)(circuit, state, sources)
+    found = per_array(solved)(circuit, state, sources, rtol)
     if not isinstance(solver, Auto) or not direct.fits(circuit):
         return found
     second = ColumnSweep(solver.rtol)
 
-    def directly(circuit: Circuit, state: State, sources: Unknown) -> Found:
+    def directly(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> Found:
         update = direct.update_of(second, circuit, state.known)
         improve = direct.by_update(second, circuit, update)
         return _scaled(circuit, state.known, sources, rtol, improve)
 
-    return repaired(jnp.all(found.ok), found, directly, circuit, state, sources)
+    return repaired(jnp.all(found.ok), found, directly, circuit, state, sources, rtol)
 
 
 def _is_direct(solver: AbstractSolver) -> bool:
     return not isinstance(solver, CG | Auto | Dense)
 
 
-def _method(solver: AbstractSolver, circuit: Circuit, state: State, rtol: float) -> Improve:
+def _method(solver: AbstractSolver, circuit: Circuit, state: State, rtol: Any) -> Improve:
     if isinstance(state.factors, Tableau):
         return by_tableau(circuit, state.known, state.factors)
     if isinstance(state.factors, direct.Update):
@@ -96,7 +103,7 @@ def _method(solver: AbstractSolver, circuit: Circuit, state: State, rtol: float)
 
 
 def _scaled(
-    circuit: Circuit, known: Reduced, sources: Unknown, rtol: float, improve: Improve
+    circuit: Circuit, known: Reduced, sources: Unknown, rtol: Any, improve: Improve
 ) -> Found:
     """`refined` for sources of about 1 V, which keeps small ones clear of underflow."""
     size = jnp.zeros(len(sources.u), circuit.g.dtype)

@@ -67,7 +67,7 @@ class Found(NamedTuple):
 
 
 def refined(
-    circuit: Circuit, known: Reduced, sources: Unknown, rtol: float, improve: Improve
+    circuit: Circuit, known: Reduced, sources: Unknown, rtol: float | Array, improve: Improve
 ) -> Found:
     """Passes until every input is right, or no more are worth it.
 
@@ -157,7 +157,7 @@ class _Iterate(NamedTuple):
     steps: Int[Array, " n"]
 
 
-def by_gradients(circuit: Circuit, known: Reduced, rtol: float, limit: int) -> Improve:
+def by_gradients(circuit: Circuit, known: Reduced, rtol: float | Array, limit: int) -> Improve:
     """Conjugate gradients as a pass.
 
     Args:

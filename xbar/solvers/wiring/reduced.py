@@ -241,7 +241,7 @@ class Errors(NamedTuple):
     bound: Float[Array, "2 n"]
     largest: Float[Array, "2 n"]
 
-    def within(self, known: Reduced, rtol: float) -> Bool[Array, " n"]:
+    def within(self, known: Reduced, rtol: float | Array) -> Bool[Array, " n"]:
         """Whether currents and voltages are right to `rtol`.
 
         Where no current flows, because every part hangs on one driver, the currents are what the
@@ -254,7 +254,7 @@ class Errors(NamedTuple):
         none = jnp.maximum(self.bound, self.largest) <= rounding
         return jnp.all((self.bound <= rtol * self.largest) | none, axis=0)
 
-    def allowed(self, known: Reduced, rtol: float) -> Float[Array, " n"]:
+    def allowed(self, known: Reduced, rtol: float | Array) -> Float[Array, " n"]:
         """The squared residual at which the bounds are `rtol`."""
         unit = jnp.stack([known.busiest, known.r_node])[:, None]
         squares = (rtol * self.largest) ** 2 / jnp.where(unit > 0, unit, 1)

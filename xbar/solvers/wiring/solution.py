@@ -3,40 +3,49 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
+from xbar.cells import AbstractCell
 from xbar.checks import is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.circuit.bias import Drivers
 from xbar.circuit.solution import Terminals
+from xbar.solvers import nonlinear
+from xbar.solvers.auto import Auto
 from xbar.solvers.base import AbstractSolver, problem_of
+from xbar.solvers.cg import CG
 from xbar.solvers.derivatives import cells, marked
 from xbar.solvers.lines import BIT, WORD, Cells
+from xbar.solvers.newton import Newton
+from xbar.solvers.nonlinear import legal_law, newton_of
 from xbar.solvers.wiring.adjoint import drives, unknowns
 from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, circuit_of, nodes_of
 from xbar.solvers.wiring.ends import Ends
 from xbar.solvers.wiring.gaps import Attached, attached, places_of
+from xbar.solvers.wiring.newton import operating_points, secant
+from xbar.solvers.wiring.pieces import pieces_of
 
 
-class Rooms(NamedTuple):
-    """For how many broken segments of word and of bit lines there is room; static."""
+class Capacity(NamedTuple):
+    """How many broken segments of word and of bit lines there may be; static."""
 
     word: int
     bit: int
 
 
-def rooms_of(array: Crossbar) -> Rooms:
+def capacity_of(array: Crossbar) -> Capacity:
     """As many as there are where that is known, to the next power of two; else as asked for."""
     faults = array.line_faults
     if faults is None:
-        return Rooms(0, 0)
+        return Capacity(0, 0)
     every = array.rows + array.cols
 
-    def room(mask: Array | None) -> int:
+    def count(mask: Array | None) -> int:
         if mask is None:
             return 0
         if faults.max_open is not None:
@@ -45,37 +54,67 @@ def rooms_of(array: Crossbar) -> Rooms:
             return every
         return int(2 ** np.ceil(np.log2(max(4, np.count_nonzero(mask)))))
 
-    return Rooms(room(faults.word_open), room(faults.bit_open))
+    return Capacity(count(faults.word_open), count(faults.bit_open))
 
 
-@partial(jax.jit, static_argnames=("solver", "rooms", "fill"))
-def solve_wired(
-    array: Crossbar, bias: Bias, solver: AbstractSolver, rooms: Rooms, fill: bool
+def solve_wired(array: Crossbar, bias: Bias, solver: AbstractSolver, *, fill: bool) -> Solution:
+    """As `xbar.solve`, for a bias and any lines.
+
+    Outside of `jit` the default's second try is a program of its own, which few results ask for.
+    """
+    capacity = capacity_of(array)
+    if isinstance(solver, Auto) and array.cells.linear and is_concrete(array, bias):
+        first = _solve(array, bias, CG(solver.rtol), capacity, fill)
+        if bool(first.result != RESULTS.tolerance_missed):
+            return first
+    return _solve(array, bias, solver, capacity, fill)
+
+
+@partial(jax.jit, static_argnames=("solver", "capacity", "fill"))
+def _solve(
+    array: Crossbar, bias: Bias, solver: AbstractSolver, capacity: Capacity, fill: bool
 ) -> Solution:
-    """As `xbar.solve`, for a bias and any lines."""
     far = (array.wires.source_far is not None, array.wires.sense_far is not None)
     drivers, single = bias.drivers(array.rows, array.cols, far=far)
     dtype = jnp.result_type(array.dtype, *drivers.present)
-    numbers, result = _numbers(array, dtype)
-    layout, fits = _layout(array, bias, rooms)
+    numbers, result = numbers_of(array, dtype)
+    layout, fits = layout_of(array, bias, capacity)
     drivers, finite = _drivers(drivers, bias, dtype)
-    result = _also(result, finite, RESULTS.invalid_input)
-    result = _also(result, fits, RESULTS.too_many_open)
+    result = also(result, finite, RESULTS.invalid_input)
+    result = also(result, fits, RESULTS.too_many_open)
+    laws, legal = None, jnp.asarray(True)
+    if not array.cells.linear:
+        law, legal = legal_law(array.cells, dtype)
+        laws = Laws(newton_of(solver), law)
+        numbers = eqx.tree_at(
+            lambda n: n.g, numbers, secant(law, (array.rows, array.cols), drivers)
+        )
+    result = also(result, legal, RESULTS.invalid_cells)
     if array.is_plain and layout.word is None and layout.bit is None:
-        parts, missed = _whole(solver, numbers, drivers)
+        parts, missed = _whole(solver, numbers, drivers, laws)
     else:
-        parts, missed = _parts(solver, numbers, layout, drivers)
+        parts, missed = _parts(solver, numbers, layout, drivers, laws)
     for bad, why in missed:
-        result = _also(result, ~bad, why)
+        result = also(result, ~bad, why)
     parts = _filled(parts, result, fill)
 
     def by_input(x: Any) -> Any:
         return None if x is None else (x[0] if single else jnp.moveaxis(x, 0, -1))
 
     i_out, v_word, v_bit, i_cell, p_total, word, word_far, bit_far = map(by_input, parts[:8])
-    steps = by_input(parts.steps)
-    ends = Terminals(word, word_far, bit_far)
-    return Solution(i_out, v_word, v_bit, i_cell, p_total, result, parts.kcl, steps, terminals=ends)
+    ends = Terminals(word, word_far, bit_far, by_input(parts.i_bridge))
+    return Solution(
+        i_out,
+        v_word,
+        v_bit,
+        i_cell,
+        p_total,
+        result,
+        parts.kcl,
+        by_input(parts.steps),
+        inner_steps=by_input(parts.inner_steps),
+        terminals=ends,
+    )
 
 
 class _Parts(NamedTuple):
@@ -89,11 +128,20 @@ class _Parts(NamedTuple):
     i_word: Array
     i_word_far: Array | None
     i_bit_far: Array | None
+    i_bridge: Array | None
     kcl: Array
     steps: Array
+    inner_steps: Array | None
 
 
-def _numbers(array: Crossbar, dtype: jnp.dtype) -> tuple[Numbers, RESULTS]:
+class Laws(NamedTuple):
+    """Cells that are not linear, and their solver."""
+
+    newton: Newton
+    law: AbstractCell
+
+
+def numbers_of(array: Crossbar, dtype: jnp.dtype) -> tuple[Numbers, RESULTS]:
     """The array in one precision, with harmless zeros in place of illegal values."""
 
     def legal(x: Array) -> Bool[Array, ""]:
@@ -107,27 +155,33 @@ def _numbers(array: Crossbar, dtype: jnp.dtype) -> tuple[Numbers, RESULTS]:
         for _, i, j in bridge.ends
     ]
     bridges_legal = legal(r_bridge) & jnp.all(jnp.asarray(in_array, bool))
-    g_legal = legal(array.g)
+    # Cells that are not linear have no conductances: `_laws` stands for them.
+    g = array.g if array.cells.linear else jnp.zeros(array.cells.shape, dtype)
+    g_legal = legal(g)
     wires_legal = jnp.all(jnp.stack([legal(x) for x in array.wires.leaves.values()]))
-    wires = jax.tree.map(lambda x: jnp.where(wires_legal, x.astype(dtype), 0), array.wires)
+
+    def harmless(x: Array, ok: Bool[Array, ""]) -> Array:
+        x = x.astype(dtype)
+        return marked(x, ~ok, jnp.where(ok, x, 0))
+
     numbers = Numbers(
-        jnp.where(g_legal, array.g.astype(dtype), 0),
-        wires,
-        jnp.where(bridges_legal, r_bridge, 0),
+        harmless(g, g_legal),
+        jax.tree.map(lambda x: harmless(x, wires_legal), array.wires),
+        harmless(r_bridge, bridges_legal),
     )
     result = RESULTS.where(g_legal, RESULTS.successful, RESULTS.invalid_conductance)
-    result = _also(result, wires_legal, RESULTS.invalid_wires)
-    return numbers, _also(result, bridges_legal, RESULTS.invalid_bridges)
+    result = also(result, wires_legal, RESULTS.invalid_wires)
+    return numbers, also(result, bridges_legal, RESULTS.invalid_bridges)
 
 
-def _layout(array: Crossbar, bias: Bias, rooms: Rooms) -> tuple[Layout, Bool[Array, ""]]:
-    """Where the gaps and bridges are, and whether there is room for all gaps."""
+def layout_of(array: Crossbar, bias: Bias, capacity: Capacity) -> tuple[Layout, Bool[Array, ""]]:
+    """Where the gaps and bridges are, and whether there are no more than there may be."""
     faults, wires, shape = array.line_faults, array.wires, (array.rows, array.cols)
     word_open, bit_open = (None, None) if faults is None else (faults.word_open, faults.bit_open)
     word_far = bias.word_far_floats if wires.source_far is not None else None
     bit_far = bias.bit_far_floats if wires.sense_far is not None else None
-    word = places_of(word_open, bias.word_floats, word_far, shape, WORD, rooms.word)
-    bit = places_of(bit_open, bias.bit_floats, bit_far, shape, BIT, rooms.bit)
+    word = places_of(word_open, bias.word_floats, word_far, shape, WORD, capacity.word)
+    bit = places_of(bit_open, bias.bit_floats, bit_far, shape, BIT, capacity.bit)
     lonely = (word_open is None and word_far is None, bit_open is None and bit_far is None)
     bridges = () if faults is None else faults.bridges
     kinds = tuple((b.kind_a, b.kind_b) for b in bridges)
@@ -144,13 +198,22 @@ def _drivers(drivers: Drivers, bias: Bias, dtype: jnp.dtype) -> tuple[Drivers, B
         for v, mask in zip(drivers, masks, strict=True)
     ]
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(v)) for v in volts if v is not None]))
-    kept: list[Any] = [None if v is None else jnp.where(finite, v, 0) for v in volts]
+    kept: list[Any] = [
+        None if v is None else marked(v, ~finite, jnp.where(finite, v, 0)) for v in volts
+    ]
     return Drivers(*kept), finite
 
 
+Checks = list[tuple[Bool[Array, ""], RESULTS]]  # what may be wrong, and the result then
+
+
 def _parts(
-    solver: AbstractSolver, numbers: Numbers, layout: Layout, drivers: Drivers
-) -> tuple[_Parts, list[tuple[Bool[Array, ""], RESULTS]]]:
+    solver: AbstractSolver,
+    numbers: Numbers,
+    layout: Layout,
+    drivers: Drivers,
+    laws: Laws | None,
+) -> tuple[_Parts, Checks]:
     """Everything that a solution holds, and what may be wrong with it."""
     circuit = circuit_of(numbers, layout)
     sides = [attached(layout.kind(ends.axis), ends, circuit.shape) for ends in circuit.ends]
@@ -158,69 +221,91 @@ def _parts(
     ground = _ground(circuit, layout, drivers)
     above: list[Any] = [None if v is None else v - ground for v in drivers]
     near = Drivers(*above)
-    found, pieces = unknowns(solver, numbers, layout, near)
+    if laws is None:
+        found, pieces = unknowns(solver, numbers, layout, near)
+        out_of_range, inner = jnp.asarray(False), None
+    else:
+        found = operating_points(laws.newton, laws.law, numbers, layout, near)
+        pieces = pieces_of(circuit) if circuit.counts[1] else None
+        out_of_range, inner = ~jnp.all(found.holds), found.inner_steps
     x = found.x
     d = circuit.drawn(x.i, x.t)
     y = [a + b for a, b in zip(circuit.nodes(*d, x.p), drives(circuit, near), strict=True)]
     v_word, v_bit = y[0] + ground[:, :, None], ground[:, :, None] - y[1]
-    kcl = _kcl_residual(circuit.g * (y[0] + y[1]), x.i)
+    u = y[0] + y[1]
+    kcl = _kcl_residual(circuit.g * u if laws is None else jnp.asarray(laws.law.current(u)), x.i)
     lost = jnp.asarray(False)
     if pieces is not None:
         lost = jnp.any(pieces.undefined)
         v_word = jnp.where(pieces.word, jnp.nan, v_word)
         v_bit = jnp.where(pieces.bit, jnp.nan, v_bit)
     ends = [
-        _terminals(ends, side, d[k], *_pair(near, k))
+        terminals(ends, side, d[k], *_pair(near, k))
         for k, (ends, side) in enumerate(zip(circuit.ends, sides, strict=True))
     ]
     (word, word_far), (out, bit_far) = ends
     bit_far = None if bit_far is None else -bit_far
-    carried = (word, -out, word_far, bit_far)
     power = [
         jnp.sum(v * i, axis=-1)
-        for v, i in zip(drivers, carried, strict=True)
+        for v, i in zip(drivers, (word, -out, word_far, bit_far), strict=True)
         if v is not None and i is not None
     ]
-    joined = jnp.any(found.joined) | _joined_ends(circuit, sides, near)
     parts = _Parts(
-        out, v_word, v_bit, x.i, sum(power[1:], power[0]), word, word_far, bit_far, kcl, found.steps
+        i_out=out,
+        v_word=v_word,
+        v_bit=v_bit,
+        i_cell=x.i,
+        p_total=sum(power[1:], power[0]),
+        i_word=word,
+        i_word_far=word_far,
+        i_bit_far=bit_far,
+        i_bridge=x.t if circuit.counts[0] else None,
+        kcl=kcl,
+        steps=jnp.asarray(found.steps),
+        inner_steps=inner,
     )
-    wrong = [
+    joined = jnp.any(found.joined) | _joined_ends(circuit, sides, near)
+    return parts, [
         (joined, RESULTS.sources_joined),
+        (out_of_range, RESULTS.cells_out_of_range),
         (~jnp.all(found.ok), RESULTS.tolerance_missed),
         (lost, RESULTS.floating),
     ]
-    return parts, wrong
 
 
 def _whole(
-    solver: AbstractSolver, numbers: Numbers, drivers: Drivers
-) -> tuple[_Parts, list[tuple[Bool[Array, ""], RESULTS]]]:
+    solver: AbstractSolver, numbers: Numbers, drivers: Drivers, laws: Laws | None
+) -> tuple[_Parts, Checks]:
     """As `_parts`, for whole lines with their near drivers alone: any solver for plain arrays."""
     problem = problem_of(numbers.g, numbers.wires)
     word, bit = drivers.word[:, :, None], drivers.bit[:, None, :]
-    found = cells(solver, problem, word - bit)
-    i_cell = found.i_cell
-    lost, rise = found.word, found.bit
-    kcl = _kcl_residual(problem.g * (word - bit - lost - rise), i_cell)
+    checks: Checks = [(~solver.accepts(problem), RESULTS.wires_not_zero)]
+    if laws is None:
+        found, inner = cells(solver, problem, word - bit), None
+        i_cell, lost, rise = found.i_cell, found.word, found.bit
+    else:
+        found = nonlinear.operating_points(laws.newton, laws.law, numbers.wires, word - bit)
+        i_cell, inner = found.i_cell, found.inner_steps
+        lost, rise = problem.drop.word(i_cell), problem.drop.bit(i_cell)
+        checks.append((~jnp.all(found.holds), RESULTS.cells_out_of_range))
+    u = word - bit - lost - rise
+    kcl = _kcl_residual(problem.g * u if laws is None else jnp.asarray(laws.law.current(u)), i_cell)
     i_word, i_out = jnp.sum(i_cell, axis=-1), jnp.sum(i_cell, axis=-2)
-    power = jnp.sum(drivers.word * i_word, axis=-1) - jnp.sum(drivers.bit * i_out, axis=-1)
     parts = _Parts(
-        i_out,
-        word - lost,
-        bit + rise,
-        i_cell,
-        power,
-        i_word,
-        None,
-        None,
-        kcl,
-        jnp.asarray(found.steps),
+        i_out=i_out,
+        v_word=word - lost,
+        v_bit=bit + rise,
+        i_cell=i_cell,
+        p_total=jnp.sum(drivers.word * i_word, -1) - jnp.sum(drivers.bit * i_out, -1),
+        i_word=i_word,
+        i_word_far=None,
+        i_bit_far=None,
+        i_bridge=None,
+        kcl=kcl,
+        steps=jnp.asarray(found.steps),
+        inner_steps=inner,
     )
-    return parts, [
-        (~solver.accepts(problem), RESULTS.wires_not_zero),
-        (~jnp.all(found.ok), RESULTS.tolerance_missed),
-    ]
+    return parts, [*checks, (~jnp.all(found.ok), RESULTS.tolerance_missed)]
 
 
 def _pair(drivers: Drivers, side: int) -> tuple[Array, Array | None]:
@@ -252,7 +337,7 @@ def _ground(circuit: Circuit, layout: Layout, drivers: Drivers) -> Float[Array, 
     return lax.stop_gradient(jnp.concatenate(volts, axis=-1)[:, first, None])
 
 
-def _terminals(
+def terminals(
     ends: Ends, side: Attached, d: Cells, near: Array, far: Array | None
 ) -> tuple[Array, Array | None]:
     """Currents out of the near and the far drivers of one kind of line, (n, lines) [A]."""
@@ -287,7 +372,7 @@ def _kcl_residual(from_nodes: Array, i_cell: Array) -> Float[Array, ""]:
     return lax.stop_gradient(jnp.max(ratio))
 
 
-def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
+def also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
     """Keep the first failure; a success also has to be `ok`."""
     return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
 
@@ -295,8 +380,8 @@ def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
 def _filled(parts: _Parts, result: RESULTS, fill: bool) -> _Parts:
     """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
     failed = (result != RESULTS.successful) & (result != RESULTS.floating)
-    unusable = failed if fill else failed & (result != RESULTS.tolerance_missed)
-    filled = jax.tree.map(
-        lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), parts._replace(steps=None)
-    )
-    return filled._replace(steps=parts.steps)
+    shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
+    unusable = failed if fill else failed & ~shown
+    numbers = parts._replace(steps=None, inner_steps=None)  # type: ignore[arg-type]
+    filled = jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
+    return filled._replace(steps=parts.steps, inner_steps=parts.inner_steps)

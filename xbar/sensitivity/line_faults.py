@@ -1,0 +1,174 @@
+"""What every single broken segment or bridge of an array would do, exactly, from what is known.
+
+A broken segment is a series source in it that takes the value at which its current is 0. With `n`
+the cells that the source drives (those beyond the segment, seen from the line's driver), `c` the
+segment's current as it was, and u, l and K as in `xbar.sensitivity.response`,
+
+    i_out' = i_out - o c / Y       o = n^T g l        Y = n^T (g - g K g) n
+
+where `o` is what 1 V of the source sends to the outputs and `Y` what it draws itself: a change of
+rank one. Likewise a bridge of resistance R takes the current ``t = w / (R + Z)``, with `w` the
+voltage across it as it was and `Z` the resistance that the array has between its two nodes, and
+changes the outputs by t times what 1 A through it would.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Float
+
+from xbar.checks import as_real
+from xbar.circuit import Bridge, Crossbar, LineFaults
+from xbar.sensitivity.response import Response, response
+from xbar.solve import legal_problem, solve
+from xbar.solvers import AbstractSolver, Auto
+from xbar.solvers.base import Problem
+from xbar.solvers.lines import BIT, WORD, running_sum
+
+
+class OpenSegments(NamedTuple):
+    """Output currents with each single segment broken.
+
+    Args:
+        word: with the segment left of cell (i, j) broken, (rows, cols, outputs) or with n last [A].
+        bit: with the segment below cell (i, j) broken, the same.
+    """
+
+    word: Float[Array, "rows cols outputs *n"]
+    bit: Float[Array, "rows cols outputs *n"]
+
+
+def every_open_segment(
+    array: Crossbar, v_in: Any, *, known: Response | None = None
+) -> OpenSegments:
+    """Output currents of an array with each one of its segments broken, one at a time.
+
+    Costs about as much as five transfer matrices, however many segments there are.
+
+    Args:
+        array: the circuit, with near drivers alone and no line faults.
+        v_in: driver voltages (rows,) or (rows, n) [V].
+        known: `response(array)`, where it is found already.
+
+    Returns:
+        The currents; NaN where the array's response failed inside `jit`.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `response`, or inputs that do not fit.
+    """
+    v = as_real("v_in", v_in)
+    if v.ndim not in (1, 2) or v.shape[0] != array.rows:
+        raise ValueError(f"v_in: got shape {v.shape}, needs (rows,) or (rows, n) of {array.rows}")
+    known = response(array) if known is None else known
+    found = _every_open_segment(known, v.reshape(len(v), -1))
+    return OpenSegments(*(x[..., 0] for x in found)) if v.ndim == 1 else found
+
+
+@jax.jit
+def _every_open_segment(known: Response, v: Float[Array, "rows n"]) -> OpenSegments:
+    g = known.g
+    i_cell = g * jnp.einsum("kn,kij->nij", v, known.u)
+    sent = g * known.l  # to each output, for 1 V in series with each cell
+    i_out = known.t @ v
+    out = []
+    for axis in (WORD, BIT):
+        # Beyond a segment: to the right of it, or above it.
+        reverse = axis == WORD
+        c = running_sum(i_cell, axis, reverse=reverse)
+        o = running_sum(sent, axis, reverse=reverse)
+        y = _drawn(known, axis)
+        # Where nothing conducts beyond it, nothing flows through it.
+        share = jnp.where(y > 0, c / jnp.where(y > 0, y, 1), 0)
+        out.append(i_out - jnp.einsum("oij,nij->ijon", o, share))
+    return OpenSegments(*out)
+
+
+def _drawn(known: Response, axis: int) -> Float[Array, "rows cols"]:
+    """`Y` of every segment: sums over the cells beyond it, among those of its line."""
+    g = known.g if axis == WORD else known.g.T
+    k = known.k_rows if axis == WORD else known.k_cols
+    own = jnp.eye(g.shape[1], dtype=g.dtype) * g[:, :, None] - g[:, :, None] * k * g[:, None, :]
+    reverse = axis == WORD
+    among = running_sum(running_sum(own, WORD, reverse=reverse), BIT, reverse=reverse)
+    y = jnp.diagonal(among, axis1=1, axis2=2)
+    return y if axis == WORD else y.T
+
+
+def every_bridge(
+    array: Crossbar,
+    v_in: Any,
+    bridges: Sequence[Bridge],
+    *,
+    solver: AbstractSolver | None = None,
+) -> Float[Array, "bridges outputs *n"]:
+    """Output currents of an array with each one of some bridges, one at a time.
+
+    Costs one solution of the array for each bridge, from one factorization.
+
+    Args:
+        array: the circuit, with near drivers alone and no line faults.
+        v_in: driver voltages (rows,) or (rows, n) [V].
+        bridges: any number of them, between nodes of any kinds.
+        solver: of the array; `Auto()` by default.
+
+    Returns:
+        The currents into the amplifiers [A]; NaN for a bridge of 0 ohm between two drivers.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `xbar.solve`, or no bridge, or one that does not
+            fit the array.
+    """
+    bridges = tuple(bridges)
+    if not bridges:
+        raise ValueError("bridges: got none, needs at least one")
+    LineFaults(bridges=bridges).check(array.rows, array.cols)
+    before = solve(array, v_in, solver)
+    v_word, v_bit, i_out = (
+        x[..., None] if jnp.ndim(v_in) == 1 else x
+        for x in (before.v_word, before.v_bit, before.i_out)
+    )
+    places = jnp.array([[[kind == "bit", i, j] for kind, i, j in b.ends] for b in bridges], int)
+    ohms = jnp.stack([b.r for b in bridges]).astype(i_out.dtype)
+    problem, _ = legal_problem(array, i_out.dtype)
+    solver = Auto() if solver is None else solver
+    found = _every_bridge(solver, problem, v_word, v_bit, i_out, places, ohms)
+    return found[..., 0] if jnp.ndim(v_in) == 1 else found
+
+
+@partial(jax.jit, static_argnums=0)
+def _every_bridge(
+    solver: AbstractSolver,
+    problem: Problem,
+    v_word: Array,
+    v_bit: Array,
+    i_out: Array,
+    places: Array,
+    ohms: Array,
+) -> Array:
+    state = solver.factor(problem)
+    shape, dtype = problem.g.shape, problem.g.dtype
+
+    def one(inputs: tuple[Array, Array]) -> Array:
+        nodes, r = inputs
+        word, bit = jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)
+        volts = jnp.zeros_like(i_out[0])
+        for (is_bit, i, j), sign in zip(nodes, (1.0, -1.0), strict=True):
+            # Drawn from word-line nodes, given to bit-line nodes.
+            word = word.at[i, j].add(jnp.where(is_bit, 0, sign))
+            bit = bit.at[i, j].add(jnp.where(is_bit, -sign, 0))
+            volts = volts + sign * jnp.where(is_bit, v_bit[i, j], v_word[i, j])
+        lost = problem.drop.word(word), problem.drop.bit(bit)
+        u = solver.cell_voltages(state, problem, -(lost[0] + lost[1])[None]).u[0]
+        i_cell = problem.g * u
+        # Voltage that 1 A through the bridge takes from across it.
+        own = jnp.sum(word * lost[0]) + jnp.sum(bit * lost[1])
+        z = own + jnp.sum(i_cell * (lost[0] + lost[1]))
+        t = volts / (r + z)
+        sent = jnp.sum(i_cell, axis=0) + jnp.sum(bit, axis=0)
+        return i_out + sent[:, None] * t
+
+    return lax.map(one, (places, ohms))
