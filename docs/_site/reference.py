@@ -11,6 +11,7 @@ from pathlib import Path
 # Packages whose names are public, with their title; docs/public.md says so in words.
 MODULES = {
     "xbar": "xbar",
+    "xbar.circuit": "Circuit",
     "xbar.cells": "Cells",
     "xbar.devices": "Devices",
     "xbar.nn": "Networks",
