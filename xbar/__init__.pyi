@@ -50,6 +50,7 @@ from .nn import DAC as DAC
 from .nn import Hardware as Hardware
 from .nn import Network as Network
 from .nn import Readout as Readout
+from .nn import convert as convert
 from .solve import solve as solve
 from .solve import transfer as transfer
 from .solvers import CG as CG

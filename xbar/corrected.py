@@ -122,7 +122,8 @@ def _fields(linear: Crossbar, solver: AbstractSolver | None, throw: bool) -> tup
         found = solve(array, jnp.eye(array.rows, dtype=array.dtype), solver, throw=throw)
         return jnp.moveaxis(found.v_word - found.v_bit, -1, 0)
 
-    rows, columns = cell_voltages(linear), reflected(cell_voltages(turned))[::-1]
+    rows = cell_voltages(linear)
+    columns = jnp.asarray(reflected(cell_voltages(turned)))[::-1]
     return rows.reshape(linear.rows, -1), columns.reshape(linear.cols, -1)
 
 
@@ -130,7 +131,7 @@ def _fields(linear: Crossbar, solver: AbstractSolver | None, throw: bool) -> tup
 def _corrected(law: AbstractCell, g: Array, rows: Array, columns: Array, v: Array) -> Any:
     """Output currents (cols, n), and the largest correction of each input."""
 
-    def one_block(v: Array) -> tuple[Array, Array]:
+    def one_block(v: Any) -> tuple[Array, Array]:
         u = product(v, rows)
         cells = u.reshape(-1, *g.shape)
         q = (law.current(cells) - g * cells).reshape(u.shape)

@@ -5,7 +5,7 @@ these the parameters are arrays, which may be traced, batched and differentiated
 """
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, cast, final
 
 import equinox as eqx
 from jax import Array
@@ -86,7 +86,8 @@ class _Function(eqx.Module):
         return self.function(g)
 
     @property
-    def __name__(self) -> str:
+    def name(self) -> str:
+        """Of the function, for people."""
         return getattr(self.function, "__name__", "own law")
 
 
@@ -103,4 +104,4 @@ def as_module(family: Any) -> Any:
             f"cells: got {type(family).__name__}, needs a function from conductances to a law of "
             "xbar.cells, or None"
         )
-    return _Function(family)
+    return _Function(cast(Callable[[Any], AbstractCell], family))

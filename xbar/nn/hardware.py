@@ -168,7 +168,7 @@ def of_kind(name: str, value: Any, kind: type, default: Callable[[], Any] | None
 
 
 def _name_of(cells: Any) -> str:
-    return "own law" if cells is None else getattr(cells, "__name__", type(cells).__name__)
+    return "own law" if cells is None else getattr(cells, "name", type(cells).__name__)
 
 
 def described(r: Any) -> str:

@@ -45,7 +45,7 @@ def with_stuck(layer: Layer, injected: Pairs) -> Layer:
         injected: the fault injected into `unknown` pairs.
     """
     stuck = jnp.isfinite(injected.interleave())
-    cells = layer.cells
+    cells: Any = layer.cells
     if isinstance(cells, Mixed):
         cells, stuck = cells.cells, stuck | cells.stuck
     new = Mixed(cells, stuck)

@@ -160,7 +160,11 @@ def input_volts(network: Network, x: Any) -> np.ndarray:
 
 
 def bare(layer: Layer) -> Crossbar:
-    """The layer's array without its amplifiers' input resistance."""
+    """The layer's array without its amplifiers' input resistance.
+
+    Raises:
+        ValueError: the layer is in tiles, each of which is an array of its own (`array_netlist`).
+    """
     return Crossbar(layer.array().cells, layer.wires, layer.line_faults)
 
 

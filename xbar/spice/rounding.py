@@ -21,7 +21,7 @@ def rounding(values: Values, v_in: np.ndarray) -> Measured:
     """Errors that float64 may leave in voltages and currents found by nodal analysis.
 
     Args:
-        values: the array.
+        values: the array, of linear cells.
         v_in: driver voltages (rows, n) [V].
 
     Returns:

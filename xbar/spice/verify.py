@@ -103,7 +103,8 @@ def verify_array(
     measured, power, version = measure_array(array, v_in, ngspice=ngspice, timeout_s=timeout_s)
     tolerance = RTOL["array", str(ours.i_out.dtype)] if rtol is None else rtol
     volts = np.asarray(v_in, float).reshape(array.rows, -1)
-    may_differ = rounding(values_of(array), volts)
+    values = values_of(array)
+    may_differ = rounding(values, volts) if values.linear else None
     return Report(_array_rows(ours, measured, power, tolerance, volts, may_differ), version)
 
 
@@ -145,7 +146,8 @@ def verify_layer(
     measured = measured_of(values_of(array), chain.nodes(0), readings)
     tolerance = RTOL["array", str(array.dtype)] if rtol is None else rtol
     drives = np.asarray(volts.v_in.T, float)
-    may_differ = rounding(values_of(array), drives)
+    values = values_of(array)
+    may_differ = rounding(values, drives) if values.linear else None
     rows = _array_rows(ours, measured, None, tolerance, drives, may_differ)
     theirs = voltages_of(chain, 0, readings)
     return Report(rows + _voltage_rows("", volts, theirs, 10 * tolerance), readings.version)
