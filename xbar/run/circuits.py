@@ -66,8 +66,8 @@ def _solve_healthy(
     circuits: Arrays,
     images: Array,
     mapping: str,
-    gain: float | None,
-    rail: float | None,
+    gain: float | int | None,
+    rail: float | int | None,
     tile: tuple[int, int] | None,
     how: Batching,
 ) -> Arrays:
@@ -97,8 +97,8 @@ def map_network(
     base: Array,
     mapping: str,
     *,
-    gain: float | None,
-    rail: float | None,
+    gain: float | int | None,
+    rail: float | int | None,
     tile: tuple[int, int] | None = None,
 ) -> Network:
     """A software network on arrays, as every study maps it.
