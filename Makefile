@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would collide
-.PHONY: help venv demo test test-slow test-low lint format notebooks bench bench-gpu clean
+.PHONY: help venv demo test test-slow test-low lint format notebooks docs release bench bench-gpu clean
 
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -44,6 +44,19 @@ notebooks: .venv/notebooks.stamp ## run every notebook, leaving the files as the
 	if [ -e "$$1" ]; then PATH="$$PWD/$(BIN):$$PATH" $(BIN)/jupyter-execute "$$@"; \
 	else echo "notebooks/ has no notebook yet"; fi
 
+docs: .venv/docs.stamp ## build the documentation site into site/, strictly
+	@NO_MKDOCS_2_WARNING=1 PATH="$$PWD/$(BIN):$$PATH" $(BIN)/mkdocs build --quiet
+	@echo "site/index.html"
+
+# The wheel goes into an environment of its own, outside of the checkout, and answers there.
+release: .venv/release.stamp ## build wheel and sdist into dist/, check and install them afresh
+	@rm -rf dist .venv/fresh
+	@$(BIN)/python -m build --quiet
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/python -m venv .venv/fresh
+	@.venv/fresh/bin/python -m pip install --quiet dist/*.whl
+	@cd .venv/fresh && bin/xbar --version && bin/python "$(CURDIR)/tests/data/client.py"
+
 test-low: .venv/low.stamp ## run the test suite against the lower bounds of pyproject.toml
 	@.venv/low/bin/python $(PYTEST)
 
@@ -58,7 +71,7 @@ bench-gpu: .venv/gpu.stamp ## measure speed on one NVIDIA GPU, xbar alone
 venv: .venv/base.stamp ## make .venv with xbar in it
 
 clean: ## remove the environment, caches and build products (not runs/)
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist site
 
 # A stamp is touched after its install has ended, so that an interrupted one is done again.
 .venv/made.stamp:
@@ -83,7 +96,7 @@ clean: ## remove the environment, caches and build products (not runs/)
 	@$(BIN)/uv pip install --quiet --python .venv/low/bin/python --resolution lowest-direct --editable '.[test]'
 	@touch $@
 
-# test, lint, notebooks, gpu: the extra of that name on top
+# test, lint, notebooks, docs, release, gpu: the extra of that name on top
 .venv/%.stamp: .venv/base.stamp
 	@echo "Installing what '$*' needs into .venv ..."
 	@$(BIN)/python -m pip install --quiet --editable '.[$*]'

@@ -1,4 +1,4 @@
-"""What a script writes into README.md between two lines that mark the place."""
+"""What a script writes into a page between two lines that mark the place."""
 
 import shutil
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Write the claims of a finished `xbar paper` into README.md, and keep its tables and figures.
+"""Write the claims of a finished `xbar paper` into docs/study.md, and keep its tables and figures.
 
-    python benchmarks/paper_table.py runs/paper README.md
-    python benchmarks/paper_table.py runs/paper README.md --keep benchmarks/paper
-    python benchmarks/paper_table.py benchmarks/paper README.md --again
+    python benchmarks/paper_table.py runs/paper docs/study.md
+    python benchmarks/paper_table.py runs/paper docs/study.md --keep benchmarks/paper
+    python benchmarks/paper_table.py benchmarks/paper docs/study.md --again
 
 The claims go between the lines `<!-- paper table -->` and `<!-- end of paper table -->`, one figure
 beside them. `--keep` copies the CSV tables, figures and summary.json. `--again` judges kept tables
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from marked import marked, put  # beside this script
 
-FIGURE = Path("benchmarks/figures/paper.png")
+FIGURE = Path("figures/paper.png")
 SHOWN = ("overlap_shared.png", "severity_loss.png")  # of the run's figures, the first there is
 MOST_BYTES = 4_000_000  # of what is kept
 
@@ -70,7 +70,7 @@ def again(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a finished xbar paper, or of kept tables")
-    parser.add_argument("readme", type=Path, help="README.md; the figure goes below its folder")
+    parser.add_argument("readme", type=Path, help="the page; the figure goes below its folder")
     parser.add_argument("--keep", type=Path, help="folder for tables and figures; replaced")
     parser.add_argument("--again", action="store_true", help="judge kept tables anew first")
     given = parser.parse_args()

@@ -91,8 +91,12 @@ def test_no_circuit_is_silently_wrong_and_few_are_flagged(dtype, rows, cols, cou
     names, found, stacked = drawn(rows, cols, count, dtype)
     result = judged(solved(None)(*stacked), found)
     assert silently_wrong(result, names, TOLERANCE[dtype]) == []
-    flagged = np.mean(result[:, 0] == 0)
-    assert flagged <= (0 if dtype is np.float64 else 0.05)
+    flagged = result[:, 0] == 0
+    # In float32, refining stalls where 33 cells of 1 S share a line of megohms.
+    most = 0 if dtype is np.float64 else 0.05 if rows * cols < 1000 else 0.1
+    assert np.mean(flagged) <= most
+    # What is shown in spite of its mark is of the order of the drives.
+    assert not np.any(result[flagged, 2] > 101)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -105,6 +109,89 @@ def test_transfer_matrices_are_right_wherever_numbers_come_out(dtype):
             right = fuzz.right_answer(c._replace(v_in=np.eye(len(c.v_in))[row])).i_out
             largest = np.abs(right).max()
             assert np.abs(matrix[:, row] - right).max() <= TOLERANCE[dtype] * largest
+
+
+@functools.cache
+def differentiated():
+    """Of a weighted sum of output currents: its derivative by every number's logarithm."""
+
+    def weighted(parts, weights):
+        g, word_line, bit_line, source, sense, v_in = parts
+        array = xb.Crossbar(g, xb.Wires(word_line, bit_line, source, sense))
+        return xb.solve(array, v_in, throw=False).i_out @ weights
+
+    def one(parts, weights, directions):
+        slopes = jax.grad(weighted)(parts, weights)
+        terms = [s * p for s, p in zip(slopes, parts, strict=True)]
+        change = sum(jnp.sum(t * d) for t, d in zip(terms, directions, strict=True))
+        return change, jnp.max(jnp.stack([jnp.max(jnp.abs(t)) for t in terms]))
+
+    return jax.jit(jax.vmap(one))
+
+
+def change_of(c, weights, directions, step=1e-6):
+    """The same by the oracle, from two circuits a step apart on either side."""
+    parts = (c.g, c.word_line, c.bit_line, c.source, c.sense, c.v_in)
+
+    def at(h):
+        moved = (fuzz.EXACT(1) + fuzz.EXACT(h) * d.astype(fuzz.EXACT) for d in directions)
+        return (
+            fuzz.right_answer(
+                c._replace(
+                    **dict(
+                        zip(
+                            ("g", "word_line", "bit_line", "source", "sense", "v_in"),
+                            (p * m for p, m in zip(parts, moved, strict=True)),
+                            strict=True,
+                        )
+                    )
+                )
+            ).i_out
+            @ weights
+        )
+
+    return float((at(step) - at(-step)) / (2 * fuzz.EXACT(step)))
+
+
+# Of the largest derivative by a logarithm or the largest output current: what the docs say. The
+# oracle's own
+# differences cost up to 1e-10.
+DERIVATIVES = {np.float64: 1e-8, np.float32: 1e-3}
+
+
+def derivative_errors(found, stacked, dtype):
+    """Per circuit; NaN where the derivative is NaN."""
+    rng = np.random.default_rng(8)
+    weights = rng.uniform(-1, 1, (len(found), found[0].g.shape[1])).astype(dtype)
+    directions = [rng.uniform(-1, 1, part.shape).astype(dtype) for part in stacked]
+    got, largest = map(np.asarray, differentiated()(tuple(stacked), weights, tuple(directions)))
+    errors = []
+    for k, c in enumerate(found):
+        right = change_of(c, weights[k], [d[k] for d in directions])
+        scale = max(float(np.abs(fuzz.right_answer(c).i_out).max()), float(largest[k]))
+        left = abs(float(got[k]) - right)
+        errors.append(left if left == 0 else left / scale)
+    return np.array(errors)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_no_derivative_is_silently_wrong(dtype):
+    _, found, stacked = drawn(4, 6, 3, dtype)
+    errors = derivative_errors(found, stacked, dtype)
+    assert np.mean(np.isnan(errors)) <= (0 if dtype is np.float64 else 0.05)
+    assert np.nanmax(errors) <= DERIVATIVES[dtype]
+
+
+def test_a_derivative_that_is_off_is_seen(monkeypatch):
+    """The check itself, on an oracle whose weights differ by 1e-6."""
+    right = change_of
+
+    def off(c, weights, directions):
+        return right(c, weights * (1 + 1e-6), directions)
+
+    monkeypatch.setitem(globals(), "change_of", off)
+    _, found, stacked = drawn(4, 6, 3, np.float64)
+    assert np.nanmax(derivative_errors(found, stacked, np.float64)) > DERIVATIVES[np.float64]
 
 
 def test_a_solution_with_a_wrong_node_voltage_is_seen():

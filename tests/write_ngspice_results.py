@@ -6,11 +6,21 @@ To be run again when the exporter's text changes on purpose; the tests compare h
 """
 
 import json
+from functools import partial
 
 import jax
 import numpy as np
 from circuits import random_circuit
-from spice_cases import COMMITTED, array_of, netlist_of, network_of, sha256, small_network
+from spice_cases import (
+    COMMITTED,
+    LAWS,
+    array_of,
+    netlist_of,
+    network_of,
+    random_law,
+    sha256,
+    small_network,
+)
 
 from xbar.spice import find_ngspice, run_array, run_network
 
@@ -26,6 +36,15 @@ def array_case(seed: int, rows: int, cols: int, regime: str, wires: str) -> dict
         "g": np.where(rng.random((rows, cols)) < 0.1, 0, circuit.g).tolist(),
         "wires": {name: (scale * getattr(circuit, name)).tolist() for name in names},
         "v_in": np.stack([circuit.v_in, rng.uniform(-1, 1, rows)], axis=1).tolist(),
+    }
+
+
+def law_case(kind: str, seed: int, ohms: float) -> dict:
+    rng = np.random.default_rng(seed)
+    return {
+        "law": random_law(kind, rng, (4, 5)),
+        "wires": {"word_line": ohms, "bit_line": ohms, "source": 2 * ohms, "sense": ohms},
+        "v_in": rng.uniform(-1, 1, (4, 2)).tolist(),
     }
 
 
@@ -58,6 +77,10 @@ CASES = {
     "array_mild": lambda: array_case(1, 6, 5, "mild", "given"),
     "array_severe": lambda: array_case(2, 5, 7, "severe", "given"),
     "array_zero_wires": lambda: array_case(3, 6, 5, "mild", "zero"),
+    **{
+        f"array_law_{number}": partial(law_case, kind, 10 + number, (5.0, 100.0)[number % 2])
+        for number, kind in enumerate(LAWS)
+    },
     "network_relu_ideal": lambda: network_case("relu"),
     "network_tanh_gain_rails": lambda: network_case(
         "tanh", open_loop_gain=1e3, v_min=-0.15, v_max=0.1

@@ -2,6 +2,11 @@
 
 from . import cells as cells
 from . import devices as devices
+from . import io as io
+from . import nn as nn
+from . import plots as plots
+from . import sensitivity as sensitivity
+from . import spice as spice
 from .analysis import LineDelay as LineDelay
 from .analysis import Power as Power
 from .analysis import elmore_delay as elmore_delay
@@ -17,6 +22,8 @@ from .circuit import LineFaults as LineFaults
 from .circuit import Solution as Solution
 from .circuit import Wires as Wires
 from .compile_cache import keep_compiled as keep_compiled
+from .corrected import CorrectedCurrents as CorrectedCurrents
+from .corrected import corrected_currents as corrected_currents
 from .devices import Checkerboard as Checkerboard
 from .devices import Circle as Circle
 from .devices import Columns as Columns
@@ -32,6 +39,7 @@ from .devices import random_mask as random_mask
 from .devices.mapping import Pairs as Pairs
 from .devices.mapping import Window as Window
 from .devices.mapping import map_weights as map_weights
+from .gated import solve_gated as solve_gated
 from .learn.corrector import Corrector as Corrector
 from .learn.corrector import train_correctors as train_correctors
 from .linearised import linearise as linearise
@@ -40,6 +48,7 @@ from .nn import DAC as DAC
 from .nn import Hardware as Hardware
 from .nn import Network as Network
 from .nn import Readout as Readout
+from .nn import convert as convert
 from .solve import solve as solve
 from .solve import transfer as transfer
 from .solvers import CG as CG

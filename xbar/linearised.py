@@ -18,6 +18,11 @@ def linearise(
     Its conductances are the slopes of the cells' law at the voltages that `v_in` brings about, so
     that its transfer matrix T gives small changes, ``d i_out = T @ d v_in``.
 
+    ```python
+    curved = xb.Crossbar(xb.cells.Sinh(g, v_0=0.25), wires)
+    t = xb.transfer(xb.linearise(curved, v_in))  # small signals about this input
+    ```
+
     Args:
         array: the circuit.
         v_in: driver voltages (rows,) [V].

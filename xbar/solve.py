@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,11 @@ def solve(
 
     Exact for every legal array: zero resistances, open cells, any voltage drop. Differentiable to
     any order with respect to conductances, wires and inputs; works under `jit` and `vmap`.
+
+    ```python
+    sol = xb.solve(xb.Crossbar(g, xb.Wires(1.0, 1.0)), v_in)  # g in siemens, v_in in volt
+    print(sol.i_out, sol.v_word, sol.p_total)
+    ```
 
     Args:
         array: the circuit.
@@ -76,6 +81,11 @@ def transfer(
 ) -> Float[Array, "cols rows"]:
     """Transfer matrix T of an array: ``i_out = T @ v_in`` for every input.
 
+    ```python
+    t = xb.transfer(array)  # (cols, rows) siemens
+    i_out = t @ v_in
+    ```
+
     Args:
         array: the circuit.
         bias: which lines float; its voltages are not looked at. Drivers at the word lines' far ends
@@ -91,8 +101,8 @@ def transfer(
     Raises:
         TypeError, ValueError, RuntimeError: as `solve`.
     """
-    if isinstance(bias, AbstractSolver):
-        bias, solver = None, bias
+    if bias is not None and not isinstance(bias, Bias):  # a solver, as it may stand second, too
+        bias, solver = None, cast(AbstractSolver, bias)
     array, solver = _check_circuit(array, solver)
     if not array.cells.linear:
         raise ValueError(
@@ -100,8 +110,6 @@ def transfer(
             "every input; needs linear cells: use xbar.solve(array, v_in), or the array at one "
             "operating point, xbar.linearise(array, v_in)"
         )
-    if bias is not None and not isinstance(bias, Bias):
-        raise TypeError(f"bias: got {type(bias).__name__}, needs xbar.Bias or None")
     if bias is not None or not array.is_plain:
         found, result = transfer_wired(array, bias, solver, fill=throw)
     else:
@@ -190,7 +198,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
         jnp.sum(rows * jnp.sum(i_cell, axis=-1), axis=-1),
         kcl,
     )
-    numbers = _fill_failed(numbers, result, fill)
+    numbers = _fill_failed(numbers, result, fill | ~_possible(e, v_word, v_bit))
     single = inputs.ndim == 1
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
@@ -284,11 +292,21 @@ def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
     return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
 
 
-def _fill_failed(numbers: tuple, result: RESULTS, fill: bool) -> tuple:
+def _possible(e: Drives, v_word: Voltages, v_bit: Voltages) -> Bool[Array, ""]:
+    """Whether node voltages are of the order of the drives, as those of any bad answer are.
+
+    Exactly, none is beyond the drives at all. Numbers that are no answer, not even a bad one, are
+    not shown.
+    """
+    largest = jnp.max(jnp.abs(jnp.stack([v_word, v_bit])))
+    return largest <= 100 * jnp.max(jnp.abs(e))
+
+
+def _fill_failed(numbers: tuple, result: RESULTS, fill: bool | Bool[Array, ""]) -> tuple:
     """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
     failed = result != RESULTS.successful
     shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
-    unusable = failed if fill else failed & ~shown
+    unusable = failed & (fill | ~shown)
     return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
 
 

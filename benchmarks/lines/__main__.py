@@ -43,14 +43,21 @@ def main(names: list[str]) -> None:
     for name in names or list(PARTS):
         rows = [row for row in rows if row["part"] != name]
         for what, figure, unit in PARTS[name]():
-            rows.append(dict(zip(COLUMNS, (name, what, figure, unit, description()), strict=True)))
+            values = (name, what, figure, unit, machine())
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
             print(name, what, figure, unit, flush=True)
     rows.sort(key=lambda row: list(PARTS).index(row["part"]))
     with file.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        writer.writerows([row[name] for name in COLUMNS] for row in rows)
     (RESULTS / "lines.md").write_text(table(rows), encoding="utf-8")
+
+
+def machine() -> str:
+    """Processor, cores and load."""
+    about = description()
+    return f"{about['machine']}, {about['cores']} cores, load {about['load']}, jax {about['jax']}"
 
 
 def table(rows: list[dict[str, str]]) -> str:
@@ -64,8 +71,8 @@ def table(rows: list[dict[str, str]]) -> str:
 def cases() -> Iterator[Row]:
     """The tests' circuits against nodal analysis."""
     sys.path.insert(0, str(TESTS))
-    from line_cases import differences, exact
-    from test_lines_solve import CASES, SOLVER
+    from line_cases import differences, exact  # pyright: ignore[reportMissingImports]
+    from test_lines_solve import CASES, SOLVER  # pyright: ignore[reportMissingImports]
 
     for name, case in CASES.items():
         array = case.array(max_open=4) if case.word_open is not None else case.array()

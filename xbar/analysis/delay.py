@@ -38,6 +38,11 @@ PerCell = Float[Array, "rows cols"]
 class LineDelay(NamedTuple):
     """Elmore delays of an array's lines [s].
 
+    ```python
+    delays = xb.elmore_delay(array, c_word=1e-15)
+    print(delays.word.shape)  # (rows, cols) [s]
+    ```
+
     Args:
         word: from each row's driver to the word-line node of each cell, (rows, cols).
         bit: from the bit-line node of each cell to the amplifier, (rows, cols).
@@ -98,6 +103,10 @@ def output_delay(
 
     The first moment of the step response, exact: cells conduct, and their capacitance couples the
     lines. Differentiable, under `jit` and `vmap`.
+
+    ```python
+    xb.output_delay(array, v_in, c_word=1e-15, c_bit=1e-15)  # farad per segment
+    ```
 
     Args:
         array: the circuit.

@@ -24,6 +24,11 @@ from xbar.solvers.lines import BIT, WORD, running_sum
 class Power(eqx.Module):
     """Power taken by every element, [W]; `n` is there where the inputs were (rows, n).
 
+    ```python
+    parts = xb.power(array, xb.solve(array, v_in))
+    print(parts.cells.sum(), parts.word_lines.sum())  # watt
+    ```
+
     Attributes:
         cells: (rows, cols) or (rows, cols, n).
         word_lines: by the segment left of each cell, same shape.

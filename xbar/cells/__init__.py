@@ -7,6 +7,9 @@ subclass of `AbstractCell` with one method, `current(u)`.
 from xbar.cells.base import AbstractCell as AbstractCell
 from xbar.cells.compound import Series as Series
 from xbar.cells.compound import Where as Where
+from xbar.cells.families import SelectorCells as SelectorCells
+from xbar.cells.families import SinhCells as SinhCells
+from xbar.cells.families import TransistorCells as TransistorCells
 from xbar.cells.laws import Ohmic as Ohmic
 from xbar.cells.laws import Polynomial as Polynomial
 from xbar.cells.laws import Selector as Selector

@@ -41,6 +41,10 @@ _CELLS = ("row", "column")
 class Wires(eqx.Module):
     """Resistances of the lines around an array [ohm]; all default to zero.
 
+    ```python
+    wires = xb.Wires(word_line=1.0, bit_line=2.5, source=50.0, sense=10.0)  # ohm
+    ```
+
     Args:
         word_line: segment to the left of each cell; a scalar, (rows, 1), (1, cols) or (rows, cols).
         bit_line: segment below each cell; the same shapes.

@@ -82,6 +82,12 @@ def _node(name: str, node: Any) -> tuple[str, Array, Array]:
 class LineFaults(eqx.Module):
     """Broken segments and bridges of an array's lines.
 
+    ```python
+    broken = np.zeros((array.rows, array.cols), bool)
+    broken[1, 2] = True  # the segment left of cell (1, 2)
+    faulty = xb.Crossbar(g, wires, line_faults=xb.LineFaults(word_open=broken))
+    ```
+
     Args:
         word_open: booleans (rows, cols), True where the segment to the left of the cell is broken
             (at column 0: the line's driver is cut off). None for no such fault.

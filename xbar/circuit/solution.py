@@ -7,7 +7,14 @@ from jaxtyping import Float, Int
 
 
 class RESULTS(eqx.Enumeration):
-    """How a solve ended; each member's text is the sentence that an error shows."""
+    """How a solve ended; each member's text is the sentence that an error shows.
+
+    ```python
+    sol = xb.solve(array, v_in, throw=False)
+    if sol.result != xb.RESULTS.successful:
+        print(xb.RESULTS[sol.result])
+    ```
+    """
 
     successful = "Currents and node voltages are within the solver's tolerance."
     invalid_conductance = "Conductances must be finite and >= 0 [S]."
@@ -58,6 +65,11 @@ class Terminals(eqx.Module):
 
 class Solution(eqx.Module):
     """Node voltages and currents of one array; `n` is there where the inputs were (rows, n).
+
+    ```python
+    sol = xb.solve(array, v_in)
+    print(sol.i_out, sol.p_total, sol.result == xb.RESULTS.successful)
+    ```
 
     Attributes:
         i_out: current of each column into its amplifier's virtual ground (cols,) or (cols, n) [A].

@@ -49,6 +49,10 @@ class Window(eqx.Module):
     `Window.from_resistances` and `Window.preset` make one from resistances and by name. Both
     numbers may be traced and batched; concrete ones are checked.
 
+    ```python
+    window = xb.Window.from_resistances(r_on=10e3, r_off=1e6)
+    ```
+
     Args:
         g_min: conductance of the off state, () [S]; 0 is allowed.
         g_max: conductance of the on state, () [S]; above g_min.
@@ -129,6 +133,10 @@ class Window(eqx.Module):
 @final
 class Pairs(eqx.Module):
     """The differential pairs of one array; a weight is proportional to g_plus - g_minus.
+
+    ```python
+    pairs = xb.Pairs(g_plus=np.full((5, 3), 1e-4), g_minus=np.full((5, 3), 1e-6))  # siemens
+    ```
 
     Args:
         g_plus: conductances of the plus cells, (rows, cols) [S].

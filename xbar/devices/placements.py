@@ -49,6 +49,10 @@ def random_mask(name: str, key: PRNGKeyArray, coverage: Any = None) -> AbstractM
     Key and coverage may be traced: draw a batch with
     `equinox.filter_vmap(lambda key: random_mask("ring", key, 0.1))(keys)`.
 
+    ```python
+    mask = xb.random_mask("ring", jax.random.key(0), coverage=0.2)
+    ```
+
     Args:
         name: a key of `PLACEMENTS`.
         key: JAX key.

@@ -20,6 +20,10 @@ EDGE = 1e-6
 class Circle(AbstractMask):
     """Pairs within a radius of a point; the edge is inside.
 
+    ```python
+    hit = xb.Circle(centre=(0.5, 0.5), radius=0.3).mask((8, 8))  # booleans
+    ```
+
     Args:
         centre: (y, x), (2,) [array side].
         radius: () [array side]; 0.2 in the study.
@@ -43,6 +47,10 @@ class Circle(AbstractMask):
 @final
 class Ring(AbstractMask):
     """Pairs between two radii around a point; both edges are inside.
+
+    ```python
+    hit = xb.Ring(centre=(0.5, 0.5), inner=0.2, outer=0.4).mask((8, 8))
+    ```
 
     Args:
         centre: (y, x), (2,) [array side].
@@ -96,6 +104,10 @@ class Rows(AbstractBand):
 
     A width of n/rows hits n rows wherever the band lies inside the array.
 
+    ```python
+    hit = xb.Rows(0.9, 0.1).mask((8, 8))  # a band near the bottom
+    ```
+
     Args:
         centre: middle of the band, () [array height].
         width: height of the band, () [array height].
@@ -110,6 +122,10 @@ class Rows(AbstractBand):
 @final
 class Columns(AbstractBand):
     """A band of columns of the weight matrix (two bit lines each); as `Rows`.
+
+    ```python
+    hit = xb.Columns(0.5, 0.2).mask((8, 8))  # a band about the middle
+    ```
 
     Args:
         centre: middle of the band, () [array width].
@@ -183,6 +199,10 @@ class Checkerboard(AbstractMask):
 
     A square is half a period wide. With period p and phase (a, b), pair (y, x) is hit where
     frac(y/p + a) < 1/2 and frac(x/p + b) < 1/2 are both true or both false.
+
+    ```python
+    every_other = xb.Checkerboard(period=0.25).mask((8, 8))  # booleans
+    ```
 
     Args:
         period: of the board, a number or (y, x) [array side, or cells].
@@ -262,6 +282,10 @@ class Scattered(AbstractMask):
 
     The same key hits nested sets of pairs for growing rates. (For cells instead of pairs, see
     `StuckCells`.)
+
+    ```python
+    hit = xb.Scattered(0.1, jax.random.key(0)).mask((8, 8))  # a tenth of the pairs
+    ```
 
     Args:
         rate: probability, () in 0..1.

@@ -68,6 +68,10 @@ class AbstractStuck(AbstractFault):
 class StuckPair(AbstractStuck):
     """Both cells of a pair stuck at the same value, so that the weight is 0 where wires are ideal.
 
+    ```python
+    broken = net.with_fault(0, xb.Circle((0.5, 0.5), 0.3), xb.StuckPair("on"))
+    ```
+
     Args:
         value: "on" (default), "off", "random", "uniform" or a conductance [S]; drawn once per pair.
 
@@ -81,6 +85,10 @@ class StuckPair(AbstractStuck):
 @final
 class StuckPlus(AbstractStuck):
     """The plus cell of a pair stuck, the minus cell as programmed.
+
+    ```python
+    broken = net.with_fault(0, xb.Rows(0.5, 0.2), xb.StuckPlus(1 / 5e3))  # siemens
+    ```
 
     Args:
         value: "on" (default), "off", "random", "uniform" or a conductance [S].
@@ -96,6 +104,10 @@ class StuckPlus(AbstractStuck):
 class StuckMinus(AbstractStuck):
     """The minus cell of a pair stuck, the plus cell as programmed.
 
+    ```python
+    broken = net.with_fault(0, xb.Rows(0.5, 0.2), xb.StuckMinus("off"))
+    ```
+
     Args:
         value: "on" (default), "off", "random", "uniform" or a conductance [S].
 
@@ -109,6 +121,10 @@ class StuckMinus(AbstractStuck):
 @final
 class StuckUnequal(AbstractFault):
     """The two cells of a pair stuck at values drawn independently of each other.
+
+    ```python
+    broken = net.with_fault(0, xb.Rows(0.5, 0.2), xb.StuckUnequal("uniform"), key)
+    ```
 
     Args:
         drawn: "random" (default) draws on or off with equal chance, "uniform" evenly in the window.
@@ -152,6 +168,10 @@ class StuckCells(AbstractFault):
 
     Use it with `Everywhere()` for faults scattered over the array. `StuckCells.published` has the
     rates of the literature.
+
+    ```python
+    chip = net.with_fault(0, xb.devices.Everywhere(), xb.StuckCells(0.01, 0.03), key)
+    ```
 
     Args:
         rate_on: probability that a cell is stuck-on, ().

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from xbar.batch import batch_map
 from xbar.fields import described
-from xbar.learn.mlp import MLP, check_fit, fit
+from xbar.learn.mlp import MLP, check_fit, check_labels, fit
 from xbar.learn.mlp import accuracy as accuracy
 
 # Defaults, chosen by accuracy on held-out samples of the corrector part, never on the test part.
@@ -130,6 +130,11 @@ class DiagonalHead(eqx.Module):
 class Corrector(eqx.Module):
     """A corrector with its normalisation; make one with `Corrector.init`, train it below.
 
+    ```python
+    correctors = xb.train_correctors(volts[None], labels[None], key[None], steps=10)
+    logits = jax.tree.map(lambda leaf: leaf[0], correctors)(volts)
+    ```
+
     Args:
         mean: of each output's training voltages, (outputs,) [V]; may lead with further axes.
         std: what the voltages are divided by, (outputs,) [V], above 0.
@@ -241,6 +246,11 @@ def train_correctors(
     Each is normalised to its own circuit and trained as `xbar.learn.mlp.fit` does, on its own
     labels and from its own key; one circuit alone gives the same corrector.
 
+    ```python
+    # One corrector for each circuit; here there is one.
+    correctors = xb.train_correctors(volts[None], labels[None], key[None], hidden=(8,), steps=10)
+    ```
+
     Args:
         voltages: output voltages of labelled inputs, (circuits, n, outputs) [V]; a circuit with a
             NaN gives a corrector of NaN and leaves the others alone.
@@ -260,13 +270,7 @@ def train_correctors(
     Raises:
         ValueError: the shapes do not fit, a label or an option is out of range.
     """
-    if voltages.ndim != 3:
-        raise ValueError(
-            f"voltages: got shape {voltages.shape}, needs (circuits, n, outputs); for one circuit "
-            "use voltages[None]"
-        )
-    if len(keys) != len(voltages):
-        raise ValueError(f"keys: got {len(keys)}, needs one per circuit, {len(voltages)}")
+    check_training(voltages, labels, keys)
     outputs = voltages.shape[-1]
     check_fit(voltages.shape, labels, steps, batch_size)
     head = hidden if hidden is None or hidden == "diagonal" else tuple(hidden)
@@ -279,6 +283,18 @@ def train_correctors(
         "weight_decay": weight_decay,
     }
     return _train(voltages, labels, keys, head, activation, chunk, options)
+
+
+def check_training(voltages: Array, labels: Array, keys: Array) -> None:
+    """Raise one sentence unless there are voltages, labels and a key for each circuit."""
+    if voltages.ndim != 3:
+        raise ValueError(
+            f"voltages: got shape {voltages.shape}, needs (circuits, n, outputs); for one circuit "
+            "use voltages[None]"
+        )
+    if len(keys) != len(voltages):
+        raise ValueError(f"keys: got {len(keys)}, needs one per circuit, {len(voltages)}")
+    check_labels(voltages.shape, labels)
 
 
 @eqx.filter_jit

@@ -322,6 +322,15 @@ def _check_activation(activation: str) -> None:
 
 def check_fit(logits: tuple[int, ...], labels: Array, steps: int, batch_size: int | None) -> None:
     """Raise one sentence unless the labels and options can train a model with these logits."""
+    check_labels(logits, labels)
+    if steps < 1:
+        raise ValueError(f"steps: got {steps}, needs at least 1")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size: got {batch_size}, needs at least 1, or None for all")
+
+
+def check_labels(logits: tuple[int, ...], labels: Array) -> None:
+    """Raise one sentence unless the labels can train a model with these logits."""
     *samples, outputs = logits
     if labels.shape != tuple(samples) or 0 in samples:
         raise ValueError(
@@ -336,7 +345,3 @@ def check_fit(logits: tuple[int, ...], labels: Array, steps: int, batch_size: in
             raise ValueError(
                 f"labels: got {least} to {largest}, needs 0 to {outputs - 1}, one per output"
             )
-    if steps < 1:
-        raise ValueError(f"steps: got {steps}, needs at least 1")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size: got {batch_size}, needs at least 1, or None for all")

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from xbar.cells.families import as_module
 from xbar.checks import on_device
 from xbar.circuit import Crossbar, LineFaults, Solution, Wires
 from xbar.devices.mapping import Pairs
@@ -26,7 +27,7 @@ from xbar.solvers import AbstractSolver
 SECANT_STEPS = 16
 
 Volts = Float[jax.Array, "*n driven"]  # all rows, or all but the last
-Currents = Float[jax.Array, "*n columns"]
+Currents = Float[jax.Array, "*i columns"]  # by rows of tiles, where there are any
 
 
 @runtime_checkable
@@ -108,7 +109,7 @@ class Array(eqx.Module):
         self, solver: AbstractSolver | None = None, *, throw: bool = True
     ) -> Float[jax.Array, "columns rows"]:
         """Transfer matrix [S], as `xbar.transfer`; only linear cells have one."""
-        return transfer(self.crossbar(), solver, throw=throw)
+        return transfer_of(self.crossbar(), solver, throw=throw)
 
     def prepare(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> "Prepared":
         """The array with its transfer matrix found: the same currents, for the price of a product.
@@ -118,11 +119,39 @@ class Array(eqx.Module):
         """
         return Prepared(self.transfer(solver, throw=throw))
 
+    def prepared(self, t: Float[jax.Array, "columns rows"]) -> "Prepared":
+        """What answers with a transfer matrix of this array."""
+        return Prepared(t)
+
+    @property
+    def linear(self) -> bool:
+        """Whether the cells are, so that a transfer matrix says all."""
+        return self.cells is None or self.crossbar().cells.linear
+
     def answers(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> Answers:
         """What is fastest for many inputs: prepared where the cells are linear, else solved."""
-        if self.cells is None or self.crossbar().cells.linear:
-            return self.prepare(solver, throw=throw)
-        return Solving(self, solver, throw, [])
+        return (
+            self.prepare(solver, throw=throw) if self.linear else Solving(self, solver, throw, [])
+        )
+
+    def gathered(self, solution: Solution) -> Currents:
+        """Column currents (n, columns) [A] of a solution."""
+        return solution.i_out.T
+
+    def admittance(
+        self, solver: AbstractSolver | None = None, *, throw: bool = True
+    ) -> "Admittance":
+        """Currents into amplifiers and out of drivers for one volt on each row in turn."""
+        found = self.solve(
+            one_volt(self.pairs.shape[0], self.pairs.g_plus.dtype), solver, throw=throw
+        )
+        far = found.i_word_far
+        drawn = found.i_word if far is None else found.i_word + far
+        return Admittance(found.i_out, drawn[None])
+
+    def split(self, v: Volts) -> Float[jax.Array, "*n arrays rows"]:
+        """Row voltages by arrays: all of them, (..., 1, rows)."""
+        return v[..., None, :]
 
 
 @final
@@ -131,29 +160,47 @@ class Prepared(eqx.Module):
 
     Args:
         t: (columns, rows) [S].
+        tile_rows: word lines of a tile, where currents are wanted by rows of tiles, (..., R,
+            columns); None sums them.
     """
 
     t: Float[jax.Array, "columns rows"]
+    tile_rows: int | None = eqx.field(static=True, default=None)
 
     def currents(self, v: Volts, last: Float[jax.Array, ""] | None = None) -> Currents:
         """Column currents of row voltages, as `Array.currents`; any leading axes."""
+        if self.tile_rows is not None:
+            v, t = (_parts(x, self.tile_rows) for x in (with_last(v, last), self.t))
+            return jnp.einsum("...rk,crk->...rc", v, t)
         if last is None:
             return v @ self.t.T
         # The last row's share is the same for every input: no row voltages are put together.
         return v @ self.t[:, :-1].T + last.astype(v.dtype) * self.t[:, -1]
 
 
+class Admittance(NamedTuple):
+    """How linear arrays answer one volt on each row in turn.
+
+    Args:
+        t: transfer matrix, (columns, rows) [S].
+        y: currents out of the drivers of each row of tiles, (R, tile rows, tile rows) [S].
+    """
+
+    t: Float[jax.Array, "columns rows"]
+    y: Float[jax.Array, "arrays rows rows"]
+
+
 class Solving(NamedTuple):
     """An array that solves what it is asked, and keeps the solutions.
 
     Args:
-        array: the array.
+        array: the array, or `xbar.nn.tiles.Tiles`.
         solver: as for `xbar.solve`; so is `throw`.
         throw: raise where the array cannot be solved.
         found: a list that the solutions are appended to.
     """
 
-    array: Array
+    array: Any
     solver: AbstractSolver | None
     throw: bool
     found: list[Solution]
@@ -162,7 +209,24 @@ class Solving(NamedTuple):
         """Column currents of row voltages, as `Array.currents`."""
         v = with_last(v, last)
         self.found.append(self.array.solve(v, self.solver, throw=self.throw))
-        return self.found[-1].i_out.T
+        return self.array.gathered(self.found[-1])
+
+
+def transfer_of(
+    array: Crossbar, solver: AbstractSolver | None = None, *, throw: bool = True
+) -> Float[jax.Array, "columns rows"]:
+    """Transfer matrix of linear cells with any drivers and line faults; as `xbar.transfer`."""
+    if array.is_plain or not array.cells.linear:
+        return transfer(array, solver, throw=throw)
+    return solve(array, one_volt(array.rows, array.dtype), solver, throw=throw).i_out
+
+
+def _parts(x: Float[jax.Array, "*n rows"], size: int) -> Float[jax.Array, "*n parts size"]:
+    """The last axis in parts of one size, zeros in what the last has too much."""
+    left = -x.shape[-1] % size
+    if left:
+        x = jnp.concatenate([x, jnp.zeros((*x.shape[:-1], left), x.dtype)], -1)
+    return x.reshape(*x.shape[:-1], -1, size)
 
 
 def with_last(v: Volts, last: Float[jax.Array, ""] | None) -> Float[jax.Array, "*n rows"]:
@@ -172,9 +236,9 @@ def with_last(v: Volts, last: Float[jax.Array, ""] | None) -> Float[jax.Array, "
     return jnp.concatenate([v, jnp.broadcast_to(last.astype(v.dtype), (*v.shape[:-1], 1))], -1)
 
 
-def one_volt(pairs: Pairs) -> Float[jax.Array, "rows rows"]:
+def one_volt(rows: int, dtype: Any) -> Float[jax.Array, "rows rows"]:
     """Inputs of 1 V on each row in turn."""
-    return on_device(np.eye(pairs.shape[0]), pairs.g_plus.dtype)
+    return on_device(np.eye(rows), dtype)
 
 
 @final
@@ -189,7 +253,7 @@ class Secant(eqx.Module):
         v_read: the voltage, () [V].
     """
 
-    cells: Callable[[Any], Any] = eqx.field(static=True)
+    cells: Callable[[Any], Any] = eqx.field(converter=as_module)
     v_read: Float[jax.Array, ""]
 
     def __call__(self, g: Float[jax.Array, "rows cols"]) -> Any:

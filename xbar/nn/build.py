@@ -21,6 +21,7 @@ from xbar.devices.mapping import Window, share_of_window
 from xbar.nn.array import with_last
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer
+from xbar.nn.tiles import Tiling
 
 # Below this share of the window the median weight is said to be lost: of the 5 digits that currents
 # have in float32, 3 are gone. Trained networks use 5 to 30 %.
@@ -109,12 +110,16 @@ def scales_of(inputs: list[Any], v_read: Any) -> Any:
     """K from what enters each layer and the logits at the end, as `volts_per_unit` says."""
     xp = namespace(inputs, v_read)
     sizes = [xp.abs(a) for a in inputs]
-    full = [xp.max(sizes[0])]
-    for size in sizes[1:]:
-        top = xp.percentile(size, 99.9)
-        full.append(xp.where(top > 0, top, xp.max(size)))
+    full = [xp.max(sizes[0]), *map(full_of, sizes[1:])]
     full = xp.stack(full).astype(sizes[0].dtype)
     return v_read / xp.where(full > 0, full, 1)
+
+
+def full_of(size: Any) -> Any:
+    """The size that counts as full scale: the 99.9th percentile, or the largest if that is 0."""
+    xp = namespace(size)
+    top = xp.percentile(size, 99.9)
+    return xp.where(top > 0, top, xp.max(size))
 
 
 class Scales(NamedTuple):
@@ -150,7 +155,31 @@ def scaled(software: Software, each: list[Hardware], calibration: Any, k: Any) -
     inputs, sums = software.activations(calibration_of(software, calibration))
     ks = list(scales_of(inputs, v_read))
     ideal = [(ks[i] * inputs[i], ks[i + 1] * sums[i]) for i in range(layers)]
-    return Scales(ks, [h.calibrated(*v) for h, v in zip(each, ideal, strict=True)], ideal)
+    known = [
+        hardware.calibrated(k * a, converted(a, w, b, hardware, k_out))
+        for a, w, b, hardware, k, k_out in zip(
+            inputs, software.weights, software.biases, each, ks, ks[1:], strict=False
+        )
+    ]
+    return Scales(ks, known, ideal)
+
+
+def converted(a: Any, w: Any, b: Any, hardware: Hardware, k: Any) -> Any:
+    """Voltages that the ADCs of a layer see in the ideal circuit [V]; of tiles, partial sums'.
+
+    Args:
+        a: what enters the layer, (n, inputs).
+        w: weights, (inputs, outputs).
+        b: biases, (outputs,).
+        hardware: of the layer.
+        k: volts per unit at its output, () [V].
+    """
+    if hardware.tile is None or hardware.partial_sums != "digital":
+        return k * (a @ w + b)
+    xp, tiling = namespace(a, w, b), Tiling(*hardware.tile)
+    a = tiling.by_rows(xp.concatenate([a, xp.ones_like(a[:, :1])], 1))
+    w = tiling.by_rows(xp.concatenate([w, b[None]]).T)
+    return k * xp.einsum("nrk,crk->nrc", a, w)
 
 
 def with_fitted_gain(layer: Layer, v_in: Any, v_tia: Any) -> Layer:
@@ -170,7 +199,8 @@ def with_fitted_gain(layer: Layer, v_in: Any, v_tia: Any) -> Layer:
 
 @eqx.filter_jit
 def _fitted(layer: Layer, v_in: Array, v_tia: Array) -> Float[Array, "..."]:
-    law, each = layer.array().cells, layer.readout.r_f.ndim > 0
+    assert layer.cells is not None
+    law, each = layer.cells(layer.pairs.interleave()), layer.readout.r_f.ndim > 0
     u = with_last(v_in, layer.v_bias)[:, :, None]
     i = jnp.sum(law.current(jnp.broadcast_to(u, (*u.shape[:2], law.shape[-1]))), axis=1)
     d = i[:, 0::2] - i[:, 1::2]

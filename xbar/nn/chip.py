@@ -8,7 +8,8 @@ volts = xb.nn.read(later, key, 3600.0)(x)  # what one read sees then
 ```
 
 The same key is one chip at every time; layer n takes `fold_in(key, n)`. Layers without a device
-stay as they are.
+stay as they are. Models from `convert` are programmed by the same calls; they remember the key, and
+draw their chip from it wherever they are called, so that gradients reach the software weights.
 """
 
 from collections.abc import Callable
@@ -20,15 +21,16 @@ from jaxtyping import PRNGKeyArray
 
 from xbar.devices.device import Device
 from xbar.devices.mapping import Pairs
+from xbar.nn.convert import with_chip
 from xbar.nn.layer import Layer
 from xbar.nn.network import Network
 
 
-def program(net: Network, key: PRNGKeyArray, *, cycle: Any = 0) -> Network:
+def program(net: Any, key: PRNGKeyArray, *, cycle: Any = 0) -> Any:
     """The network with its cells programmed; they were at their targets.
 
     Args:
-        net: as mapped.
+        net: as mapped, or any model from `convert`.
         key: JAX key of the chip.
         cycle: number of the programming, an integer ().
 
@@ -38,6 +40,8 @@ def program(net: Network, key: PRNGKeyArray, *, cycle: Any = 0) -> Network:
     Raises:
         ValueError: a concrete target outside the range that a device holds for.
     """
+    if not isinstance(net, Network):
+        return with_chip(net, key, cycle=cycle)
 
     def programmed(layer: Layer, device: Device, own: PRNGKeyArray) -> Pairs:
         return device.program(targets_of(layer), own, cycle=cycle)
@@ -45,7 +49,7 @@ def program(net: Network, key: PRNGKeyArray, *, cycle: Any = 0) -> Network:
     return _each(net, key, programmed)
 
 
-def age(net: Network, key: PRNGKeyArray, seconds: Any) -> Network:
+def age(net: Any, key: PRNGKeyArray, seconds: Any) -> Any:
     """The network at a time since its cells were programmed.
 
     Args:
@@ -59,6 +63,8 @@ def age(net: Network, key: PRNGKeyArray, seconds: Any) -> Network:
     Raises:
         ValueError: a concrete time that a device does not hold for.
     """
+    if not isinstance(net, Network):
+        return with_chip(net, key, seconds=seconds)
 
     def aged(layer: Layer, device: Device, own: PRNGKeyArray) -> Pairs:
         return device.age(layer.pairs, own, seconds, targets_of(layer))
@@ -66,7 +72,7 @@ def age(net: Network, key: PRNGKeyArray, seconds: Any) -> Network:
     return _each(net, key, aged)
 
 
-def read(net: Network, key: PRNGKeyArray, seconds: Any = 1.0, read: Any = 0) -> Network:
+def read(net: Any, key: PRNGKeyArray, seconds: Any = 1.0, read: Any = 0) -> Any:
     """The network as one read sees it.
 
     Args:
@@ -81,6 +87,8 @@ def read(net: Network, key: PRNGKeyArray, seconds: Any = 1.0, read: Any = 0) -> 
     Raises:
         ValueError: as `age`.
     """
+    if not isinstance(net, Network):
+        return with_chip(net, key, seconds=seconds, read=read)
 
     def seen(layer: Layer, device: Device, own: PRNGKeyArray) -> Pairs:
         return device.read(layer.pairs, own, seconds, read, targets_of(layer))

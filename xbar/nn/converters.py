@@ -121,6 +121,10 @@ class ADC(AbstractStep):
     It converts (1 + gain_error) v + offset + noise, bent by its integral nonlinearity, a bow of
     `inl` lsb at mid-range and 0 at the ends.
 
+    ```python
+    adc = xb.ADC(bits=8, v_range=(-0.5, 0.5))  # volt
+    ```
+
     Args:
         bits: 1 to 32.
         v_range: (low, high), or V for (-V, V) [V]; None to calibrate it.

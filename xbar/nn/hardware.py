@@ -7,6 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from xbar.cells.families import as_module
 from xbar.checks import checked, finite_above_0, is_concrete
 from xbar.circuit import Wires
 from xbar.devices.device import Device
@@ -35,10 +36,10 @@ class Hardware(eqx.Module):
         scale: "layer" or "column", as in `map_weights`.
         tile: (rows, cols) of cells of one array; None for arrays as large as they need to be.
         partial_sums: of several arrays, "digital" (behind their converters) or "analog".
-        cells: a function from conductances [S] to the law that the cells obey, as
-            ``lambda g: xb.cells.Sinh(g, v_0=0.25)``; mapped are the secant conductances at v_read,
-            and gains are fitted to the array without wires on the calibration inputs. None takes
-            the device's law, or ohmic cells.
+        cells: from conductances [S] to the law that the cells obey: `xb.cells.SinhCells(0.25)` or
+            another of those, or a function, as ``lambda g: xb.cells.Sinh(g, v_0=0.25)``; mapped
+            are the secant conductances at v_read, and gains are fitted to the array without wires
+            on the calibration inputs. None takes the device's law, or ohmic cells.
         device: of `xbar.devices`, which `xbar.nn.program` then programs; None for cells that have
             and keep exactly what is asked.
         dac: at the rows; None for exact voltages.
@@ -61,7 +62,7 @@ class Hardware(eqx.Module):
     scale: str = eqx.field(static=True)
     tile: tuple[int, int] | None = eqx.field(static=True)
     partial_sums: str = eqx.field(static=True)
-    cells: Callable[[Any], Any] | None = eqx.field(static=True)
+    cells: Callable[[Any], Any] | None
     device: Device | None
     dac: DAC | None
     adc: ADC | None
@@ -101,7 +102,7 @@ class Hardware(eqx.Module):
         self.wires = of_kind("wires", wires, Wires, Wires)
         self.mapping, self.scale, self.clip = mapping, scale, clip
         self.tile, self.partial_sums = _tile(tile), partial_sums
-        self.cells = cells
+        self.cells = as_module(cells)
         self.dac = None if dac is None else of_kind("dac", dac, DAC)
         self.adc = None if adc is None else of_kind("adc", adc, ADC)
         readout = Readout(1.0, open_loop_gain, v_min, v_max)
@@ -144,7 +145,7 @@ class Hardware(eqx.Module):
             "arrays": "as large as the layer"
             if self.tile is None
             else f"{self.tile[0]} x {self.tile[1]} cells, {self.partial_sums} partial sums",
-            "cells": "ohmic" if self.law() is None else getattr(self.cells, "__name__", "own law"),
+            "cells": "ohmic" if self.law() is None else _name_of(self.cells),
             "device": "exact" if self.device is None else self.device.about.name,
             "DAC": "none" if self.dac is None else f"{self.dac.bits} bits",
             "amplifiers": f"open-loop gain {gain:g}, rails {v_min:g} to {v_max:g} V",
@@ -164,6 +165,10 @@ def of_kind(name: str, value: Any, kind: type, default: Callable[[], Any] | None
     if not isinstance(value, kind):
         raise TypeError(f"{name}: got {type(value).__name__}, needs a {kind.__name__}")
     return value
+
+
+def _name_of(cells: Any) -> str:
+    return "own law" if cells is None else getattr(cells, "name", type(cells).__name__)
 
 
 def described(r: Any) -> str:

@@ -7,8 +7,10 @@ Layer l is one array of differential pairs, its last row the bias:
     v_tia = R_f (i_plus - i_minus)              the readout (gain, rails, ADC: see `Readout`)
     v_out = k_{l+1} phi(v_tia / k_{l+1})        no phi after the last array
 
-With R_f = k_{l+1} / (s_l k_l) and ideal wires, v_out = k_{l+1} a_{l+1}: the circuit is the software
-network times a known scale. The gains are always those of the ideal circuit, never recalibrated.
+In tiles (`xbar.nn.tiles`), i = T v holds for each, and what each row of tiles has behind its
+readout is added before the activation. With R_f = k_{l+1} / (s_l k_l) and ideal wires,
+v_out = k_{l+1} a_{l+1}: the circuit is the software network times a known scale. The gains are
+always those of the ideal circuit, never recalibrated.
 """
 
 from collections.abc import Callable
@@ -23,10 +25,11 @@ from xbar.circuit import Crossbar, LineFaults, Wires
 from xbar.devices.device import Device
 from xbar.devices.mapping import Pairs, Window
 from xbar.fields import described
-from xbar.nn.array import Answers, Prepared, with_last
+from xbar.nn.array import Answers, with_last
 from xbar.nn.array import Array as PairArray
 from xbar.nn.converters import DAC
 from xbar.nn.readout import Readout
+from xbar.nn.tiles import Tiles, Tiling
 from xbar.solvers import AbstractSolver
 
 
@@ -46,7 +49,7 @@ class LayerVoltages(NamedTuple):
 
 @final
 class Layer(eqx.Module):
-    """One array with its readout and activation.
+    """One array, or tiles of one shape, with their readout and activation.
 
     Args:
         pairs: its differential pairs, bias row last, (inputs + 1, outputs) [S].
@@ -63,6 +66,8 @@ class Layer(eqx.Module):
         device: how its cells are programmed, age and are read (`xbar.nn.program`); None for cells
             that have and keep what is asked.
         targets: conductances that were asked for, where `pairs` are programmed ones.
+        tiling: how the cells are cut into arrays of one shape, which `wires` are then of; None for
+            one array as large as it needs to be.
     """
 
     pairs: Pairs
@@ -82,25 +87,41 @@ class Layer(eqx.Module):
     line_faults: LineFaults | None = None
     device: Device | None = None
     targets: Pairs | None = None
+    tiling: Tiling | None = None
 
     def __check_init__(self) -> None:
+        if self.tiling is not None and self.line_faults is not None:
+            raise ValueError("Layer.line_faults: got some beside tiles, needs a layer of one array")
         phi = self.activation
         if isinstance(phi, str) and phi not in ACTIVATIONS:
             needs = f"None, a function or one of {list(ACTIVATIONS)}"
             raise ValueError(f"Layer.activation: got {phi!r}, needs {needs}")
 
-    def circuit(self) -> PairArray:
-        """The array as a part of its own, with the amplifiers that it sees."""
+    def circuit(self) -> PairArray | Tiles:
+        """The array or its tiles as a part of its own, with the amplifiers that it sees."""
+        if self.tiling is not None:
+            return Tiles(self.pairs, self.wires, self.readout, self.tiling, self.cells)
         return PairArray(self.pairs, self.wires, self.readout, self.cells, self.line_faults)
 
     def array(self) -> Crossbar:
-        """The circuit that is solved: (inputs + 1, 2 * outputs) cells, and amplifier inputs."""
-        return self.circuit().crossbar()
+        """The circuit that is solved: (inputs + 1, 2 * outputs) cells, and amplifier inputs.
+
+        Raises:
+            ValueError: there are several.
+        """
+        circuit = self.circuit()
+        if isinstance(circuit, Tiles):
+            rows, columns = circuit.grid
+            raise ValueError(
+                f"layer: got {rows} x {columns} tiles, needs one array; take one of them, "
+                "layer.circuit()[row, column].crossbar()"
+            )
+        return circuit.crossbar()
 
     def transfer(
         self, solver: AbstractSolver | None = None, *, throw: bool = True
     ) -> Float[Array, "two_outputs inputs_1"]:
-        """Transfer matrix of the array, as `xbar.transfer`."""
+        """Transfer matrix of the array or of all tiles in their places, as `xbar.transfer`."""
         return self.circuit().transfer(solver, throw=throw)
 
     def apply(
@@ -110,7 +131,7 @@ class Layer(eqx.Module):
         key: PRNGKeyArray | None = None,
     ) -> LayerVoltages:
         """The layer's voltages for input voltages v, given its transfer matrix."""
-        return self.voltages(Prepared(t), v, key)
+        return self.voltages(self.circuit().prepared(t), v, key)
 
     def voltages(
         self, array: Answers, v: Float[Array, "*n inputs"], key: PRNGKeyArray | None = None
@@ -157,7 +178,7 @@ class Layer(eqx.Module):
         return eqx.tree_at(lambda layer: layer.readout, self, rest)
 
     def read(
-        self, i_out: Float[Array, "*n columns"], key: PRNGKeyArray | None = None
+        self, i_out: Float[Array, "*i columns"], key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, "*n outputs"], Float[Array, "*n outputs"]]:
         """Amplifier and output voltages [V] of column currents [A]."""
         return _read(self, i_out, key)
@@ -167,6 +188,8 @@ class Layer(eqx.Module):
 def _read(layer: Layer, i_out: Array, key: PRNGKeyArray | None) -> tuple[Array, Array]:
     """Amplifier and output voltages of column currents."""
     v_tia = layer.readout.volts(i_out, key)
+    if layer.tiling is not None and layer.tiling.partial_sums == "digital":
+        v_tia = v_tia.sum(-2)
     return v_tia, layer.activate(v_tia)
 
 

@@ -22,10 +22,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from xbar.activations import Phi
 from xbar.checks import cast, checked, namespace, on_device
 from xbar.circuit import Solution, Wires
-from xbar.devices import AbstractFault, inject
-from xbar.devices.mapping import Pairs, Window, map_weights
+from xbar.devices import AbstractFault
+from xbar.devices.mapping import Window
 from xbar.fields import described
-from xbar.nn.array import Answers, Prepared, Solving
+from xbar.nn.array import Answers, Solving
 from xbar.nn.build import (
     hardware_of,
     scaled,
@@ -35,30 +35,16 @@ from xbar.nn.build import (
     with_bias_row,
     with_fitted_gain,
 )
+from xbar.nn.faults import fault_in_layer
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer, LayerVoltages, layer_index
+from xbar.nn.mapped import mapped
 from xbar.nn.power import power_of
 from xbar.nn.summary import summary
+from xbar.nn.tiles import transfers_of
 from xbar.solvers import AbstractSolver
 
 Batch = Float[Array, "*n outputs"]
-
-
-def mapped(rows: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
-    """Weights with their bias row -> a layer: conductances, and gains of the ideal circuit."""
-    if hardware.tile is not None:
-        raise ValueError(f"tile: got {hardware.tile}, needs None: a layer is one array so far")
-    pairs, s = map_weights(
-        rows, hardware.window, hardware.mapping, scale=hardware.scale, clip=hardware.clip
-    )
-    xp = namespace(s, k_in, k_out)
-    readout = hardware.readout(k_out / (xp.asarray(s) * k_in))
-    lines, k, v_bias = cast((hardware.wires, k_out, hardware.v_bias), rows.dtype)
-    window, device = hardware.window, hardware.device
-    layer = Layer(pairs, window, lines, readout, s, k, v_bias, phi, hardware.dac, hardware.law())
-    eqx.filter_eval_shape(Layer.array, layer)  # raises now where the wires' shapes do not fit
-    own = None if device is None else device.within(window)
-    return eqx.tree_at(lambda a: a.device, layer, own, is_leaf=lambda x: x is None)
 
 
 def forward(
@@ -234,17 +220,18 @@ class Network(eqx.Module):
         Raises:
             ValueError: x has another shape or is not finite where concrete, or as `transfer`.
         """
-        arrays = [layer.circuit().answers(solver, throw=throw) for layer in self.layers]
-        known = [array.t for array in arrays if isinstance(array, Prepared)]
-        if len(known) == len(arrays):
-            return self.apply(known, x, key=key)
+        circuits = [layer.circuit() for layer in self.layers]
+        if all(circuit.linear for circuit in circuits):
+            return self.apply(transfers_of(circuits, solver, throw=throw), x, key=key)
+        arrays = [circuit.answers(solver, throw=throw) for circuit in circuits]
         return behind(self.layers, arrays, self.input_volts(self._inputs(x)), key)
 
     def transfers(
         self, *, solver: AbstractSolver | None = None, throw: bool = True
     ) -> tuple[Array, ...]:
         """Each array's transfer matrix, (2 * outputs, inputs + 1) [S]; for `apply`."""
-        return tuple(layer.transfer(solver, throw=throw) for layer in self.layers)
+        circuits = [layer.circuit() for layer in self.layers]
+        return tuple(transfers_of(circuits, solver, throw=throw))
 
     def apply(
         self, transfers: Sequence[Array], x: Any, *, key: PRNGKeyArray | None = None
@@ -272,8 +259,9 @@ class Network(eqx.Module):
             (..., outputs of the last layer) [V].
         """
         layer = layer_index(layer, len(self.layers))
-        arrays = [Prepared(t) for t in transfers[layer + 1 :]]
-        return behind(self.layers[layer + 1 :], arrays, self.layers[layer].activate(v_tia))
+        later, known = self.layers[layer + 1 :], transfers[layer + 1 :]
+        arrays = [part.circuit().prepared(t) for part, t in zip(later, known, strict=True)]
+        return behind(later, arrays, self.layers[layer].activate(v_tia))
 
     def solve(
         self,
@@ -354,6 +342,7 @@ class Network(eqx.Module):
         *,
         window: Window | None = None,
         include_bias_row: bool = True,
+        tile: tuple[int, int] | None = None,
     ) -> "Network":
         """The network with a fault in one layer; its gains stay as they were.
 
@@ -364,6 +353,8 @@ class Network(eqx.Module):
             key: JAX key, for faults that draw.
             window: of the stuck values; None takes the layer's.
             include_bias_row: whether a mask's geometry includes the bias row.
+            tile: row and column of the one tile that the mask is over, all its rows and pairs;
+                None for a mask over the layer.
 
         Returns:
             A new network.
@@ -372,13 +363,8 @@ class Network(eqx.Module):
             TypeError: the fault is none.
             ValueError: no such layer, or as `inject`.
         """
-        layer = layer_index(layer, len(self.layers))
-        if not isinstance(fault, AbstractFault):
-            raise TypeError(f"fault: got {fault!r}, needs a fault such as StuckPair('on')")
-        old = self.layers[layer]
-        window = old.window if window is None else window
-        pairs = _injected(old.pairs, mask, fault, window, key, include_bias_row)
-        return eqx.tree_at(lambda net: net.layers[layer].pairs, self, pairs)
+        options = {"window": window, "include_bias_row": include_bias_row, "tile": tile}
+        return fault_in_layer(self, layer, mask, fault, key, **options)
 
     def __repr__(self) -> str:
         return summary(self)
@@ -388,12 +374,5 @@ class Network(eqx.Module):
 def _voltages(
     net: Network, transfers: tuple[Array, ...], x: Array, key: PRNGKeyArray | None
 ) -> tuple[LayerVoltages, ...]:
-    arrays = [Prepared(t) for t in transfers]
+    arrays = [layer.circuit().prepared(t) for layer, t in zip(net.layers, transfers, strict=True)]
     return forward(net.layers, arrays, net.input_volts(x), key)
-
-
-@eqx.filter_jit
-def _injected(
-    pairs: Pairs, mask: Any, fault: AbstractFault, window: Window, key: Any, bias_row: bool
-) -> Pairs:
-    return inject(pairs, mask, fault, window, key, include_bias_row=bias_row)

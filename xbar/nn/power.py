@@ -10,12 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.circuit import Solution
-from xbar.nn.array import one_volt
 from xbar.solvers import AbstractSolver
 
 if TYPE_CHECKING:
-    from xbar.nn.layer import LayerVoltages
     from xbar.nn.network import Network
 
 
@@ -28,21 +25,19 @@ def power_of(
 ) -> Float[Array, "layers *n"]:
     """As `Network.power`, of checked inputs."""
     circuits = [layer.circuit() for layer in net.layers]
-    if not all(circuit.cells is None or circuit.crossbar().cells.linear for circuit in circuits):
+    if not all(circuit.linear for circuit in circuits):
         found = net.solve(x, solver=solver, throw=throw, key=key)
-        return jnp.stack([solution.p_total for _, solution in found])
-    solved = [circuit.solve(one_volt(circuit.pairs), solver, throw=throw) for circuit in circuits]
-    volts = net.voltages([solution.i_out for solution in solved], x, key=key)
-    return _by_admittance(volts, solved)
+        # Of a layer in tiles, each tile's: they lead.
+        powers = [solution.p_total for _, solution in found]
+        return jnp.stack([p if p.ndim < x.ndim else p.sum(0) for p in powers])
+    solved = [circuit.admittance(solver, throw=throw) for circuit in circuits]
+    volts = net.voltages([each.t for each in solved], x, key=key)
+    rows = [circuit.split(v.v_in) for circuit, v in zip(circuits, volts, strict=True)]
+    return _by_admittance(rows, [each.y for each in solved])
 
 
 @jax.jit
-def _by_admittance(
-    volts: "tuple[LayerVoltages, ...]", solved: list[Solution]
-) -> Float[Array, "layers *n"]:
-    def one(v: Array, found: Solution) -> Array:
-        far = found.i_word_far
-        drawn = found.i_word if far is None else found.i_word + far
-        return jnp.einsum("...i,ij,...j->...", v, drawn, v)
-
-    return jnp.stack([one(v.v_in, found) for v, found in zip(volts, solved, strict=True)])
+def _by_admittance(rows: list[Array], drawn: list[Array]) -> Float[Array, "layers *n"]:
+    return jnp.stack(
+        [jnp.einsum("...ri,rij,...rj->...", v, y, v) for v, y in zip(rows, drawn, strict=True)]
+    )

@@ -33,6 +33,10 @@ def _layer(number: int, layer: "Layer") -> str:
         f"    readout: {', '.join(_step(step) for step in layer.readout.steps)}",
         f"    output: {_phi(layer.activation)}, {float(layer.k):.4g} V per unit",
     ]
+    if layer.tiling is not None:
+        high, wide = layer.tiling.grid(layer.pairs.shape)
+        size = f"{layer.tiling.rows} x {layer.tiling.cols} cells"
+        lines.insert(1, f"    {high} x {wide} tiles of {size}, {layer.tiling.partial_sums} sums")
     if layer.dac is not None:
         lines.insert(1, f"    rows: {_step(layer.dac)}")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
-"""Stored results -> figures. Never simulates, knows no circuit.
+"""Results -> figures. Never simulates.
 
-Every function takes plain arrays and returns a Matplotlib figure; `save` writes it.
+Every function takes plain arrays, or a solution, and returns a Matplotlib figure; `save` writes it.
+`circuit`, `array`, `drop` and `power` show one array, the others what runs have stored.
 """
 
 from xbar.plots.accuracy import accuracy_figure as accuracy_figure
@@ -8,6 +9,10 @@ from xbar.plots.accuracy import confusion_figure as confusion_figure
 from xbar.plots.arrays import arrays_figure as arrays_figure
 from xbar.plots.arrays import drop_figure as drop_figure
 from xbar.plots.arrays import power_figure as power_figure
+from xbar.plots.circuit import array as array
+from xbar.plots.circuit import circuit as circuit
+from xbar.plots.circuit import drop as drop
+from xbar.plots.circuit import power as power
 from xbar.plots.faults import fault_maps_figure as fault_maps_figure
 from xbar.plots.faults import lines_figure as lines_figure
 from xbar.plots.outputs import outputs_figure as outputs_figure

@@ -103,7 +103,7 @@ def drop(v_rows: Any, v_cells: Any) -> np.ndarray:
 
 
 def power_figure(power: Mapping[str, Any]) -> Figure:
-    """Power into each array, a dot for every image, a bar for their mean.
+    """Power into each array, a dot for every image, a line for their mean.
 
     Args:
         power: of the circuits by name, (layers, images) [W].
@@ -119,7 +119,8 @@ def power_figure(power: Mapping[str, Any]) -> Figure:
         micro, colour = 1e6 * np.asarray(watts), COLOURS.get(name, "black")
         layers = len(micro)
         at = np.arange(layers) + (place - (len(power) - 1) / 2) * width
-        axes.bar(at, micro.mean(1), width, color=colour, alpha=0.35, label=name)
+        # No bars: a logarithmic axis has no zero for them to stand on.
+        axes.hlines(micro.mean(1), at - width / 2, at + width / 2, color=colour, label=name)
         jitter = np.linspace(-0.35, 0.35, micro.shape[1]) * width
         axes.plot(at[:, None] + jitter, micro, "o", color=colour, markersize=1.6, alpha=0.6)
     axes.set_yscale("log")

@@ -17,7 +17,7 @@ from xbar.circuit import LineFaults, Wires
 from xbar.devices import inject, random_mask
 from xbar.devices.mapping import Pairs, Window
 from xbar.learn.mlp import MLP
-from xbar.nn import Network
+from xbar.nn import Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
 from xbar.run.devices import Batching, in_blocks, one_by_one
 from xbar.run.faults import make_fault, stuck_value, window_of
@@ -58,17 +58,18 @@ def solve_healthy(
         "labelled": parts["labelled"],
     }
     asked = plan.study.circuit
-    static = (str(rows["mapping"][0]), asked.gain, asked.rail)
+    static = (str(rows["mapping"][0]), asked.gain, asked.rail, asked.tile)
     return _solve_healthy(circuits, given.images, *static, how)
 
 
-@partial(jax.jit, static_argnames=("mapping", "gain", "rail", "how"))
+@partial(jax.jit, static_argnames=("mapping", "gain", "rail", "tile", "how"))
 def _solve_healthy(
     circuits: Arrays,
     images: Array,
     mapping: str,
-    gain: float | None,
-    rail: float | None,
+    gain: float | int | None,
+    rail: float | int | None,
+    tile: tuple[int, int] | None,
     how: Batching,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
@@ -80,6 +81,7 @@ def _solve_healthy(
             mapping,
             gain=gain,
             rail=rail,
+            tile=tile,
         )
         transfers = network.transfers()
         volts = network.apply(transfers, images[row["labelled"]])
@@ -96,8 +98,9 @@ def map_network(
     base: Array,
     mapping: str,
     *,
-    gain: float | None,
-    rail: float | None,
+    gain: float | int | None,
+    rail: float | int | None,
+    tile: tuple[int, int] | None = None,
 ) -> Network:
     """A software network on arrays, as every study maps it.
 
@@ -109,6 +112,7 @@ def map_network(
         mapping: "unipolar" or "balanced".
         gain: open-loop gain of the amplifiers; None is ideal.
         rail: they clip at -rail and +rail [V]; None is never.
+        tile: (rows, columns) of cells of one array; None for arrays as large as the layers.
 
     Returns:
         The network, healthy.
@@ -117,13 +121,16 @@ def map_network(
         model.weights,
         model.biases,
         activation=model.activation,
-        window=Window(window[0], window[1]),
-        mapping=mapping,
-        wires=Wires(word_line=wire_ohm, bit_line=wire_ohm),
         calibration=base,
-        open_loop_gain=np.inf if gain is None else gain,
-        v_min=None if rail is None else -rail,
-        v_max=rail,
+        hardware=Hardware(
+            window=Window(window[0], window[1]),
+            wires=Wires(word_line=wire_ohm, bit_line=wire_ohm),
+            mapping=mapping,
+            tile=tile,
+            open_loop_gain=np.inf if gain is None else gain,
+            v_min=None if rail is None else -rail,
+            v_max=rail,
+        ),
     )
 
 

@@ -120,6 +120,8 @@ class CircuitSettings:
         mapping: "unipolar" or "balanced", *swept*.
         gain: open-loop gain of the amplifiers; None is ideal.
         rail: the amplifiers clip at -rail and +rail [V]; None is never.
+        tile: (rows, columns) of cells of one array, on several of which a layer is spread, partial
+            sums digital; None for arrays as large as the layers.
     """
 
     __pydantic_config__ = FORBID
@@ -128,9 +130,13 @@ class CircuitSettings:
     mapping: Schemes = "unipolar"
     gain: Number | None = None
     rail: Number | None = None
+    tile: tuple[int, int] | None = None
 
     def problems(self) -> Iterator[str]:
         """What cannot be, in sentences."""
+        fits = self.tile is None or (min(self.tile) > 0 and self.tile[1] % 2 == 0)
+        needs = "(rows, columns) above 0, an even number of columns"
+        yield from in_range("circuit.tile", self.tile, fits, needs)
         for number, window in enumerate(values(self.window)):
             yield from check_window(f"circuit.window[{number}]", window)
         for number, ohm in enumerate(values(self.wire_ohm)):

@@ -14,10 +14,11 @@ from xbar.learn.mlp import MLP
 from xbar.run import references
 from xbar.run.computed import ComputedStudy
 from xbar.run.config import Study
-from xbar.run.demo_figures import DemoResults, draw
+from xbar.run.demo_figures import DemoResults, cell_maps, draw
 from xbar.run.engine import run_study
 from xbar.run.errors import StudyError
 from xbar.run.faults import describe
+from xbar.run.maps import as_json
 from xbar.run.plan import Plan
 from xbar.run.readers import corrector_parameters
 from xbar.run.report import bounds, save_figures, share, write_report
@@ -119,6 +120,7 @@ def _finish(done: ComputedStudy) -> dict[str, Any]:
         "commit": commit(),
         "file": write_study(done.plan.study),
         "wire_ohm": done.plan.healthy["wire_ohm"][0],
+        "maps": as_json(cell_maps(results)),
     }
     write_report(run, "demo.html.j2", figures, summary, **more)
     return summary

@@ -12,6 +12,7 @@ from xbar.io.runs import run_of
 from xbar.nn import Network
 from xbar.plots.accuracy import confusion
 from xbar.plots.arrays import drop
+from xbar.run.maps import CellMap
 from xbar.run.references import CORRECTED
 from xbar.run.report import Drawn, ReportFigure, points, reach
 from xbar.statistics import t_interval
@@ -74,6 +75,17 @@ class DemoResults(NamedTuple):
 @eqx.filter_jit
 def _solve(network: Network, images: Any) -> Any:
     return network.solve(images)
+
+
+def cell_maps(results: DemoResults) -> list[CellMap]:
+    """Each array of the first defective circuit, for the pointer."""
+    maps = []
+    for number, (g, v, u) in enumerate(
+        zip(results.g, results.v_rows, results.v_cells, strict=True)
+    ):
+        quantities = {"conductance [µS]": 1e6 * g, "lost in wires [mV]": 1e3 * drop(v, u)}
+        maps.append(CellMap(f"layer {number}", quantities))
+    return maps
 
 
 def draw(results: DemoResults, summary: Summary) -> Iterator[Drawn]:

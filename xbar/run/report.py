@@ -60,7 +60,7 @@ def write_report(
         loader=PackageLoader("xbar.run"), autoescape=True, undefined=StrictUndefined
     )
     shown = [figure._asdict() | {"image": inline(run.path / figure.file)} for figure in figures]
-    words = {"share": share, "bounds": bounds}
+    words = {"share": share, "bounds": bounds, "folder": run.path.as_posix()}
     text = environment.get_template(template).render(
         summary=summary, config=run.settings, figures=shown, **words, **more
     )

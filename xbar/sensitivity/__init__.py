@@ -27,6 +27,11 @@ from xbar.sensitivity.line_faults import every_bridge as every_bridge
 from xbar.sensitivity.line_faults import every_open_segment as every_open_segment
 from xbar.sensitivity.losses import margin as margin
 from xbar.sensitivity.one_layer import OneLayer as OneLayer
+from xbar.sensitivity.ranked import RankedFault as RankedFault
+from xbar.sensitivity.ranked import ranked as ranked
+from xbar.sensitivity.requirement import Yield as Yield
+from xbar.sensitivity.requirement import chip_yield as chip_yield
+from xbar.sensitivity.requirement import largest_fault_rate as largest_fault_rate
 from xbar.sensitivity.response import Response as Response
 from xbar.sensitivity.response import response as response
 from xbar.sensitivity.smooth_masks import membership as membership

@@ -32,7 +32,7 @@ class Coupling(eqx.Module):
 
     Args:
         half: voltage that cell (i, k) loses for 1 A past cell (m, j), where k <= j,
-            (cols, rows, cols, rows) as [k, i, j, m] [ohm]; 0 where k > j.
+            (cols, rows, cols, rows) indexed by k, i, j, m [ohm]; 0 where k > j.
     """
 
     half: Float[Array, "cols rows cols rows"]

@@ -168,6 +168,7 @@ def _gradients(
 
 
 def _elements(layer: Layer) -> _Elements:
+    layer.array()  # raises where a layer is in tiles
     g, wires = layer.pairs.interleave(), layer.wires
     rows, cols = g.shape
     lines = jnp.broadcast_to(wires.word_line, g.shape), jnp.broadcast_to(wires.bit_line, g.shape)

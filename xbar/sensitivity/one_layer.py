@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
-from xbar.nn import Layer, Network, Prepared, forward
+from xbar.nn import Layer, Network, forward
 from xbar.nn.layer import layer_index
 from xbar.sensitivity.losses import Loss, loss_of
 
@@ -70,8 +70,9 @@ class OneLayer(eqx.Module):
         NaN where the array could not be solved within the solver's tolerance.
         """
         layer = eqx.tree_at(lambda part: part.pairs, self.layer, pairs)
-        arrays = [Prepared(t) for t in (layer.transfer(), *self.transfers)]
-        return forward([layer, *self.network.layers[self.index + 1 :]], arrays, self.v)[-1].v_out
+        layers = [layer, *self.network.layers[self.index + 1 :]]
+        known = zip(layers, (layer.transfer(), *self.transfers), strict=True)
+        return forward(layers, [part.circuit().prepared(t) for part, t in known], self.v)[-1].v_out
 
     def scores(self, pairs: Pairs) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Loss and accuracy of the data set with other pairs in the layer; NaN as `voltages`."""

@@ -54,6 +54,10 @@ TILED_SIDE = 160
 class Auto(AbstractSolver):
     """The fastest method for the array's size, and one that is always right behind it.
 
+    ```python
+    sol = xb.solve(array, v_in, solver=xb.Auto(rtol=1e-12))
+    ```
+
     Args:
         rtol: bound on the error of every current, relative to the largest current of the input, and
             of every node voltage, relative to the largest drive; None means 1e-10 in float64 and

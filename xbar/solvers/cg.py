@@ -52,6 +52,10 @@ ROUGH_REDUCTION = 1e-6
 class CG(AbstractSolver):
     """Conjugate gradients in the inner product weighted by the conductances.
 
+    ```python
+    sol = xb.solve(array, v_in, solver=xb.CG(rtol=1e-8))
+    ```
+
     Args:
         rtol: bound on the error of every current, relative to the largest current of the input, and
             of every node voltage, relative to the largest drive; None means 1e-10 in float64 and

@@ -48,6 +48,10 @@ class _Factors(NamedTuple):
 class Dense(AbstractSolver):
     """Dense LU on the node voltages; for arrays of up to 4,096 cells, slow but plain.
 
+    ```python
+    reference = xb.solve(array, v_in, solver=xb.Dense())
+    ```
+
     Args:
         rtol: what the last refinement may still change, relative to the largest current and to the
             largest drive; None means 1e-10 in float64 and 1e-5 in float32.

@@ -8,7 +8,12 @@ from xbar.solvers.base import AbstractSolver, Answer, Drives, Problem, Transfer
 
 
 class Ideal(AbstractSolver):
-    """No wire resistance: ``u = e``, so ``T = g.T``; refuses arrays whose wires are not zero."""
+    """No wire resistance: ``u = e``, so ``T = g.T``; refuses arrays whose wires are not zero.
+
+    ```python
+    without_wires = xb.solve(xb.Crossbar(g), v_in, solver=xb.Ideal())
+    ```
+    """
 
     def factor(self, problem: Problem) -> None:
         """Nothing to prepare."""

@@ -31,6 +31,7 @@ from xbar.activations import ACTIVATIONS
 from xbar.checks import is_concrete
 from xbar.circuit import Crossbar
 from xbar.nn import Layer, Network
+from xbar.spice import laws
 from xbar.spice.netlist import (
     Lines,
     Nodes,
@@ -136,7 +137,8 @@ def chain_netlist(
     sizes = [chain.layers[0].pairs.shape[0] - 1, *(layer.pairs.shape[1] for layer in chain.layers)]
     lines = head(f"a network of {'-'.join(map(str, sizes))} units on arrays of pairs", title)
     lines.append("* lk_ marks the parts of layer k; see each layer's remarks")
-    lines += [OPTIONS, "* inputs"]
+    linear = all(layer.array().cells.linear for layer in chain.layers)
+    lines += [OPTIONS if linear else laws.OPTIONS, "* inputs"]
     lines += [f"{s} {n} 0 {number(x)}" for (s, n), x in zip(sources(chain), volts, strict=True)]
     for index in range(len(chain.layers)):
         marked = (faults or {}).get(chain.first + index)
@@ -158,8 +160,12 @@ def input_volts(network: Network, x: Any) -> np.ndarray:
 
 
 def bare(layer: Layer) -> Crossbar:
-    """The layer's array without its amplifiers' input resistance."""
-    return Crossbar(layer.pairs.interleave(), layer.wires, layer.line_faults)
+    """The layer's array without its amplifiers' input resistance.
+
+    Raises:
+        ValueError: the layer is in tiles, each of which is an array of its own (`array_netlist`).
+    """
+    return Crossbar(layer.array().cells, layer.wires, layer.line_faults)
 
 
 def _layer_lines(chain: Chain, index: int, faults: Any) -> Lines:

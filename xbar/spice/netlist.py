@@ -26,8 +26,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xbar.cells import AbstractCell, Ohmic
+from xbar.cells.base import first_illegal
 from xbar.checks import is_concrete
 from xbar.circuit import Crossbar
+from xbar.spice.laws import MODEL, OPTIONS, Writer, current_of, in_float64, writer_of
 from xbar.spice.text import comment, identifier, number
 
 Lines = list[str]
@@ -36,11 +39,38 @@ Lines = list[str]
 class Values(NamedTuple):
     """An array's numbers in float64, each in its full shape."""
 
-    g: np.ndarray  # (rows, cols) [S]
+    cells: AbstractCell  # of NumPy's numbers; for linear ones, Ohmic
     word_line: np.ndarray  # (rows, cols) [ohm]
     bit_line: np.ndarray  # (rows, cols) [ohm]
     source: np.ndarray  # (rows,) [ohm]
     sense: np.ndarray  # (cols,) [ohm]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols)."""
+        rows, cols = self.word_line.shape
+        return rows, cols
+
+    @property
+    def linear(self) -> bool:
+        """Whether the cells are resistors."""
+        return self.cells.linear
+
+    @property
+    def g(self) -> np.ndarray:
+        """Conductances of linear cells, (rows, cols) [S]."""
+        assert isinstance(self.cells, Ohmic)  # as `values_of` makes linear cells
+        return np.broadcast_to(np.asarray(self.cells.g), self.shape)
+
+    def writer(self) -> Writer:
+        """How the cells are written."""
+        return writer_of(self.cells, self.shape)
+
+    def current(self, u: np.ndarray) -> np.ndarray:
+        """Cell currents at cell voltages (rows, cols, n)."""
+        if self.linear:
+            return self.g[..., None] * u
+        return current_of(self.cells, u)
 
 
 class Nodes(NamedTuple):
@@ -73,6 +103,7 @@ def array_netlist(array: Crossbar, v_in: Any, *, title: str = "", faults: Any = 
     lines.append("* drivers: Vin_i drives row i")
     lines += [f"Vin_{i} in_{i} 0 {number(v)}" for i, v in enumerate(volts)]
     drive, ends = ports(array)
+    lines += [] if values.linear else [OPTIONS]
     lines += array_lines(values, drive, ends, faults=faults)
     lines.append("* virtual grounds: the current of Vout_j is the output current of column j")
     lines += [f"Vout_{j} out_{j} 0 0" for j in range(array.cols)]
@@ -135,7 +166,7 @@ def ports(array: Crossbar) -> tuple[list[str], list[str]]:
 def array_lines(
     values: Values, drive: list[str], ends: list[str], *, layer: str = "", faults: Any = None
 ) -> Lines:
-    """The resistors of one array.
+    """The elements of one array.
 
     Args:
         values: its numbers.
@@ -144,9 +175,9 @@ def array_lines(
         layer: `lk_` in a network of several arrays, where it sets the names apart.
         faults: cells to mark as faulty, booleans (rows, cols).
     """
-    rows, cols = values.g.shape
-    marked = _marked(faults, values.g.shape)
-    lines: Lines = []
+    rows, cols = values.shape
+    marked, cells = _marked(faults, values.shape), values.writer()
+    lines: Lines = [MODEL] if cells.transistors else []
     for i in range(rows):
         lines.append(f"* row {i}: its driver's resistance, then its word line")
         for name, r, near, far in word_line(values, i, drive[i], layer):
@@ -161,13 +192,13 @@ def array_lines(
     for i in range(rows):
         lines.append(f"* row {i}: its cells")
         for j in range(cols):
-            name, g = f"Rcell_{layer}{i}_{j}", values.g[i, j]
+            name = f"cell_{layer}{i}_{j}"
             if marked[i, j]:
                 lines.append(f"* fault: the cell in row {i}, column {j}")
-            if g == 0:
-                lines.append(f"* {name} is open")
+            if cells.open[i, j]:
+                lines.append(f"* R{name} is open" if values.linear else f"* {name} is open")
             else:
-                lines.append(f"{name} {nodes.word[i][j]} {nodes.bit[i][j]} {number(1 / g)}")
+                lines += cells.lines(name, nodes.word[i][j], nodes.bit[i][j], (i, j))
     return lines
 
 
@@ -187,7 +218,7 @@ def bit_line(values: Values, j: int, end: str, layer: str) -> Path:
     names = [(f"Rsense_{layer}{j}", values.sense[j], f"{layer}end_{j}")]
     names += [
         (f"Rbit_{layer}{i}_{j}", values.bit_line[i, j], f"{layer}b_{i}_{j}")
-        for i in reversed(range(values.g.shape[0]))
+        for i in reversed(range(values.shape[0]))
     ]
     return _merged(names, end)
 
@@ -203,7 +234,7 @@ def _merged(names: list[tuple[str, float, str]], node: str) -> Path:
 
 def nodes_of(values: Values, drive: list[str], ends: list[str], layer: str = "") -> Nodes:
     """Where the array's voltages and currents are found in the results."""
-    rows, cols = values.g.shape
+    rows, cols = values.shape
     word = [[far for *_, far in word_line(values, i, drive[i], layer)][1:] for i in range(rows)]
     columns = [[far for *_, far in bit_line(values, j, ends[j], layer)][:0:-1] for j in range(cols)]
     bit = [list(row) for row in zip(*columns, strict=True)]
@@ -226,9 +257,10 @@ def values_of(array: Crossbar) -> Values:
             "array: got drivers at far ends, or line faults, needs none here; "
             "xbar.spice.array_netlist and xbar.spice.verify_array take them"
         )
-    if array.g.ndim != 2:
-        raise ValueError(f"Crossbar.g: got shape {array.g.shape}, needs (rows, cols)")
-    rows, cols = array.g.shape
+    shape = array.cells.shape
+    if len(shape) != 2:
+        raise ValueError(f"Crossbar.g: got shape {shape}, needs (rows, cols)")
+    rows, cols = shape
     shapes = {"word_line": (rows, cols), "bit_line": (rows, cols)} | {
         "source": (rows,),
         "sense": (cols,),
@@ -237,13 +269,26 @@ def values_of(array: Crossbar) -> Values:
         name: np.broadcast_to(np.asarray(leaf, float), shapes[name])
         for name, leaf in array.wires.leaves.items()
     }
+    for name, x in leaves.items():
+        _check(f"Wires.{name}", x, np.isfinite(x) & (x >= 0), "a finite value >= 0")
+    return Values(_law_of(array), **leaves)
+
+
+def _law_of(array: Crossbar) -> AbstractCell:
+    """The cells' law in float64, checked."""
+    if not array.cells.linear:
+        law = in_float64(array.cells)
+        if (found := first_illegal(law)) is not None:
+            name, value, at, needs = found
+            raise ValueError(f"{name}: got {value} at {at}, needs {needs}")
+        writer_of(law, (array.rows, array.cols))  # raises now where there is no netlist
+        return law
     g = np.asarray(array.g, float)
-    for name, x in {"Crossbar.g": g, **{f"Wires.{k}": v for k, v in leaves.items()}}.items():
-        _check(name, x, np.isfinite(x) & (x >= 0), "a finite value >= 0")
+    _check("Crossbar.g", g, np.isfinite(g) & (g >= 0), "a finite value >= 0")
     # Below 5.6e-309 S (subnormal) the resistance is beyond float64.
     with np.errstate(divide="ignore", over="ignore"):
         _check("Crossbar.g", g, (g == 0) | np.isfinite(1 / g), "0, or at least 5.6e-309 S")
-    return Values(g, **leaves)
+    return in_float64(Ohmic(g))
 
 
 def voltages(name: str, v: Any, rows: int) -> np.ndarray:

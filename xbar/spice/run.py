@@ -37,8 +37,9 @@ def run_array(
 
     Returns:
         A `Solution` as `xbar.solve` returns it. Output currents are those of ngspice's ammeters;
-        cell currents are `g (v_word - v_bit)` of its voltages, power their sum, and `kcl_residual`
-        says how well they obey Kirchhoff's laws. In float32 while JAX's 64-bit mode is off.
+        cell currents are those of the cells' law at its voltages, power their sum, and
+        `kcl_residual` says how well they obey Kirchhoff's laws. In float32 while JAX's 64-bit mode
+        is off.
 
     Raises:
         SpiceError: one of its kinds, by what went wrong.
@@ -121,7 +122,7 @@ def measured_of(values: Values, nodes: Nodes, readings: Readings) -> Measured:
     v_word, v_bit = (
         np.stack([_voltages(readings, row) for row in names]) for names in (nodes.word, nodes.bit)
     )
-    i_cell = values.g[..., None] * (v_word - v_bit)
+    i_cell = values.current(v_word - v_bit)
     return Measured(v_word, v_bit, i_cell, _currents(readings, nodes.ammeters))
 
 
@@ -150,6 +151,6 @@ def _kcl_residual(values: Values, v_in: np.ndarray, i_cell: np.ndarray) -> float
     rises = values.bit_line[..., None] * above
     rises[-1] += values.sense[:, None] * above[-1]
     v_bit = np.cumsum(rises[::-1], axis=0)[::-1]
-    left = np.max(np.abs(values.g[..., None] * (v_word - v_bit) - i_cell), axis=(0, 1))
+    left = np.max(np.abs(values.current(v_word - v_bit) - i_cell), axis=(0, 1))
     largest = np.max(np.abs(i_cell), axis=(0, 1))
     return float(np.max(np.where(left == 0, 0, left / np.where(largest == 0, 1, largest))))

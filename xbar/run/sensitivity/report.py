@@ -1,15 +1,18 @@
 """What a run leaves behind: results.h5, critical_cells.csv, figures, report.html, the summary."""
 
+from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any
 
+import tomli_w
 from rich.table import Table
 from rich.text import Text
 
 from xbar.io.store import commit, write_results
+from xbar.run.maps import CellMap, as_json
 from xbar.run.report import save_figures, share, write_report
 from xbar.run.runner import Runner
-from xbar.run.sensitivity.config import SensitivityConfig
+from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.fields import groups
 from xbar.run.sensitivity.figures import draw
 from xbar.run.sensitivity.findings import findings
@@ -59,9 +62,34 @@ def publish(
         "listed": len(rows),
         "ways": WAYS,
         "commit": commit(),
+        "maps": as_json(cell_maps(found["maps"])),
+        "file": tomli_w.dumps(_known(run.settings)),
     }
     write_report(run, "sensitivity.html.j2", figures, summary, **more)
     return summary
+
+
+def cell_maps(maps: dict[str, Any]) -> list[CellMap]:
+    """What each single fault changes, for the pointer."""
+    healthy, shown = maps["healthy"], []
+    for number in range(len(maps) - 1):
+        layer = maps[f"layer_{number}"]
+        quantities = {}
+        for kind in KINDS:
+            found = layer[f"cell_{kind}"]
+            quantities[f"loss, stuck-{kind}"] = found["loss"] - healthy["loss"]
+            change = 100 * (found["accuracy"] - healthy["accuracy"])
+            quantities[f"accuracy, stuck-{kind} [points]"] = change
+        shown.append(
+            CellMap(f"layer {number}", quantities | {"conductance [µS]": 1e6 * layer["g"]})
+        )
+    return shown
+
+
+def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those that are not set, which TOML cannot say."""
+    tree = {k: _known(v) if isinstance(v, Mapping) else v for k, v in settings.items()}
+    return {name: value for name, value in tree.items() if value is not None}
 
 
 def show(summary: dict[str, Any], run: Runner) -> None:

@@ -92,6 +92,7 @@ def mapped(study: Study, inputs: StudyInputs) -> Source:
         str(plan.healthy["mapping"][0]),
         gain=study.circuit.gain,
         rail=study.circuit.rail,
+        tile=study.circuit.tile,
     )
     parts = {name: found[name][0] for name in PARTS}
     images, labels = np.asarray(inputs.images), np.asarray(inputs.labels)

@@ -48,6 +48,10 @@ class ColumnSweep(AbstractSolver):
     Walks along the longer side of the array (the roles of word and bit lines can be exchanged:
     reciprocity), at a cost of about ``6 min(rows, cols)^3 max(rows, cols)`` operations.
 
+    ```python
+    t = xb.transfer(array, solver=xb.ColumnSweep())
+    ```
+
     Args:
         rtol: bound on the error of every current, relative to the largest current, and of every
             node voltage, relative to the largest drive; None means 1e-10 in float64 and 1e-5 in

@@ -1,6 +1,6 @@
-"""Write a finished demo's table into README.md and its accuracy figure beside it.
+"""Write a finished demo's table into docs/demo.md and its accuracy figure beside it.
 
-    python benchmarks/readme_table.py runs/demo README.md
+    python benchmarks/demo_table.py runs/demo docs/demo.md
 
 The table goes between the lines `<!-- demo table -->` and `<!-- end of demo table -->`.
 """
@@ -15,7 +15,7 @@ from marked import marked, put  # beside this script
 from xbar.io.runs import load_run
 from xbar.io.store import StoreError
 
-FIGURE = Path("benchmarks/figures/demo_accuracy.png")
+FIGURE = Path("figures/demo_accuracy.png")
 
 
 def rows(summary):
@@ -53,7 +53,7 @@ def table(summary, attributes):
             "",
             f"![Test accuracy of each circuit, reference and control]({FIGURE.as_posix()})",
             "",
-            f"Written by `benchmarks/readme_table.py` from a run of xbar {version} at commit "
+            f"Written by `benchmarks/demo_table.py` from a run of xbar {version} at commit "
             f"{attributes['commit']}, seed {summary['seed']}, {summary['wall_s']:.0f} s.",
         ]
     )
@@ -62,7 +62,9 @@ def table(summary, attributes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a finished demo")
-    parser.add_argument("readme", type=Path, help="README.md; the figure goes below its folder")
+    parser.add_argument(
+        "readme", type=Path, help="the page, docs/demo.md; the figure goes below its folder"
+    )
     given = parser.parse_args()
     try:
         attributes = load_run(given.run).attributes
@@ -71,7 +73,7 @@ def main():
             given.readme.read_text(encoding="utf-8"), "demo table", table(summary, attributes)
         )
     except (StoreError, ValueError, OSError) as error:
-        sys.exit(f"readme_table: {error}")
+        sys.exit(f"demo_table: {error}")
     put(given.readme, text, FIGURE, given.run / "accuracy.png")
 
 

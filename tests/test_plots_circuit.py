@@ -1,0 +1,82 @@
+"""Pictures of one array: what is drawn obeys Kirchhoff's laws; bad input is named."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.collections import EllipseCollection, LineCollection
+
+from xbar import plots
+from xbar.plots.circuit import MOST
+
+
+def solved(rows, cols, inputs=None):
+    """A solution of an array without wires, made here: v_word is the drive, v_bit 0."""
+    rng = np.random.default_rng(0)
+    shape = (rows, cols) if inputs is None else (rows, cols, inputs)
+    drive = np.broadcast_to(
+        rng.uniform(0.1, 0.2, (rows, 1, inputs or 1)), (rows, cols, inputs or 1)
+    )
+    drive = drive.reshape(shape)
+    i_cell = drive * rng.uniform(1e-6, 1e-4, shape)
+    return SimpleNamespace(
+        i_out=i_cell.sum(0), v_word=drive, v_bit=0 * drive, i_cell=i_cell, terminals=None
+    )
+
+
+def collection(figure, kind):
+    return next(c for c in figure.axes[0].collections if isinstance(c, kind))
+
+
+def test_the_first_segments_carry_the_rows_and_the_last_ones_the_columns_currents():
+    sol = solved(3, 5)
+    microampere = collection(plots.circuit(sol), LineCollection).get_array().reshape(3, 3, 5)
+    np.testing.assert_allclose(microampere[0][:, 0], 1e6 * sol.i_cell.sum(1))
+    np.testing.assert_allclose(microampere[1], 1e6 * sol.i_cell)
+    np.testing.assert_allclose(microampere[2][-1], 1e6 * sol.i_out)
+
+
+def test_every_node_has_its_voltage():
+    sol = solved(2, 3)
+    millivolt = collection(plots.circuit(sol), EllipseCollection).get_array()
+    np.testing.assert_allclose(millivolt, 1e3 * np.concatenate([sol.v_word, sol.v_bit]).ravel())
+
+
+def test_one_of_several_inputs_is_chosen_by_its_number():
+    many = solved(3, 4, inputs=2)
+    drawn = collection(plots.circuit(many, 1), LineCollection).get_array()
+    np.testing.assert_allclose(drawn.max(), 1e6 * many.i_cell[..., 1].sum(1).max())
+    with pytest.raises(ValueError, match=r"which: got 2, needs 0\.\.1"):
+        plots.circuit(many, 2)
+
+
+def test_a_drawing_is_written_as_vectors(tmp_path):
+    plots.circuit(solved(2, 2)).savefig(tmp_path / "array.svg")
+    text = (tmp_path / "array.svg").read_text()
+    assert "<path" in text
+    assert "<image" not in text.split("colorbar")[0].split('id="axes_2"')[0]
+
+
+def test_what_cannot_be_drawn_is_refused_with_what_can():
+    with pytest.raises(ValueError, match=r"got 33x2 cells, needs at most 32x32.*plots\.drop"):
+        plots.circuit(solved(MOST + 1, 2))
+    other = solved(2, 2)
+    other.terminals = object()
+    with pytest.raises(ValueError, match="needs lines driven at one end"):
+        plots.circuit(other)
+    with pytest.raises(ValueError, match=r"v_in: got shape \(3,\), needs \(2,\)"):
+        plots.drop(solved(2, 2), np.ones(3))
+    with pytest.raises(ValueError, match=r"g: got shape \(3,\), needs \(rows, cols\)"):
+        plots.array(np.ones(3))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 30), (30, 2), (64, 100)])
+def test_titles_and_axes_say_which_array_it_is(shape):
+    rows, cols = shape
+    sol = solved(rows, cols)
+    drive = sol.v_word[:, 0]
+    for figure in (plots.array(sol.i_cell / sol.v_word), plots.drop(sol, drive), plots.power(sol)):
+        axes = figure.axes[0]
+        assert axes.get_title(loc="left") == f"{rows} word lines, {cols} bit lines"
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("bit line", "word line")
+        assert axes.images[0].get_array().shape == shape

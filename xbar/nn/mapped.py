@@ -1,0 +1,35 @@
+"""Weights with their bias row -> a layer of arrays."""
+
+from typing import Any
+
+import equinox as eqx
+
+from xbar.activations import Phi
+from xbar.checks import cast, namespace
+from xbar.devices.mapping import map_weights
+from xbar.nn.hardware import Hardware
+from xbar.nn.layer import Layer
+from xbar.nn.tiles import Tiles, Tiling
+
+
+def mapped(rows: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
+    """Weights with their bias row -> a layer: conductances, and gains of the ideal circuit."""
+    pairs, s = map_weights(
+        rows, hardware.window, hardware.mapping, scale=hardware.scale, clip=hardware.clip
+    )
+    xp = namespace(s, k_in, k_out)
+    readout = hardware.readout(k_out / (xp.asarray(s) * k_in))
+    lines, k, v_bias = cast((hardware.wires, k_out, hardware.v_bias), rows.dtype)
+    window, device = hardware.window, hardware.device
+    layer = Layer(pairs, window, lines, readout, s, k, v_bias, phi, hardware.dac, hardware.law())
+    own = None if device is None else device.within(window)
+    tiling = None if hardware.tile is None else Tiling(*hardware.tile, hardware.partial_sums)
+    where = lambda layer: (layer.device, layer.tiling)  # noqa: E731
+    layer = eqx.tree_at(where, layer, (own, tiling), is_leaf=lambda x: x is None)
+    eqx.filter_eval_shape(_built, layer)  # raises now where the wires' shapes do not fit
+    return layer
+
+
+def _built(layer: Layer) -> None:
+    circuit = layer.circuit()
+    (circuit[0, 0] if isinstance(circuit, Tiles) else circuit).crossbar()

@@ -1,0 +1,56 @@
+"""Stuck cells among cells that are not resistors: they are resistors, the rest keep their law."""
+
+from collections.abc import Callable
+from typing import Any, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Bool, Float
+
+from xbar.cells import AbstractCell, Ohmic, Where
+from xbar.devices.mapping import Pairs
+from xbar.nn.layer import Layer
+
+
+@final
+class Mixed(eqx.Module):
+    """From conductances to cells of which some are stuck at theirs.
+
+    A stuck cell is shorted or cut by its defect; nothing says that it keeps the law of a sound one.
+
+    Args:
+        cells: from conductances to the law of sound cells.
+        stuck: which are not, (rows, columns).
+    """
+
+    cells: Callable[[Any], AbstractCell]
+    stuck: Bool[jax.Array, "rows columns"]
+
+    def __call__(self, g: Float[jax.Array, "rows columns"]) -> Where:
+        """The law of cells with these conductances [S]."""
+        return Where(self.stuck, Ohmic(g), self.cells(g))
+
+
+def unknown(pairs: Pairs) -> Pairs:
+    """Pairs of NaN: what a fault writes into them are the cells that it makes stick."""
+    return jax.tree.map(lambda g: jnp.full_like(g, jnp.nan), pairs)
+
+
+def with_stuck(layer: Layer, injected: Pairs) -> Layer:
+    """The layer with stuck cells as resistors, beside those that were stuck before.
+
+    Args:
+        layer: whose pairs have the fault in them.
+        injected: the fault injected into `unknown` pairs.
+
+    Layers in tiles keep the law for all of their cells: their families of cells know no places.
+    """
+    if layer.tiling is not None:
+        return layer
+    stuck = jnp.isfinite(injected.interleave())
+    cells: Any = layer.cells
+    if isinstance(cells, Mixed):
+        cells, stuck = cells.cells, stuck | cells.stuck
+    new = Mixed(cells, stuck)
+    return eqx.tree_at(lambda layer: layer.cells, layer, new, is_leaf=lambda x: x is None)

@@ -1,0 +1,343 @@
+"""A weight matrix of any size on arrays of one shape.
+
+    [ tile 0,0 | tile 0,1 ]  i of row 0        a tile: (rows, cols) cells with its own wires,
+    [ tile 1,0 | tile 1,1 ]  i of row 1        drivers and amplifiers
+
+The matrix with its bias row is cut from its first row and column on; what is left over fills the
+near ends of its tiles (next to drivers and amplifiers), and the cells beyond are open. No current
+flows there, so that such a tile is exactly the smaller array, and one compiled program serves all.
+
+Partial sums of the tiles of one column of tiles add behind the readout of each, rails and ADC
+included ("digital"), or before the rails of one readout ("analog"; each tile keeps amplifiers of
+its own, whose outputs are summed).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from xbar.batch import batch_map
+from xbar.cells import Ohmic, Where
+from xbar.checks import is_concrete, namespace, on_device
+from xbar.circuit import RESULTS, Crossbar, Solution, Wires
+from xbar.devices.mapping import Pairs
+from xbar.nn.array import (
+    Admittance,
+    Answers,
+    Array,
+    Currents,
+    Prepared,
+    Solving,
+    Volts,
+    one_volt,
+    transfer_of,
+    with_last,
+)
+from xbar.nn.readout import Readout
+from xbar.solve import solve
+from xbar.solvers import AbstractSolver
+
+
+@final
+class Tiling(eqx.Module):
+    """How a matrix of cells is cut.
+
+    Args:
+        rows: word lines of one tile.
+        cols: bit lines of one tile, two for each weight.
+        partial_sums: "digital" or "analog".
+    """
+
+    rows: int = eqx.field(static=True)
+    cols: int = eqx.field(static=True)
+    partial_sums: str = eqx.field(static=True, default="digital")
+
+    def grid(self, pairs: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of tiles that a matrix of (rows, outputs) pairs takes."""
+        return -(-pairs[0] // self.rows), -(-2 * pairs[1] // self.cols)
+
+    def by_rows(self, v: Any) -> Any:
+        """What belongs to word lines, (..., rows), by rows of tiles, (..., R, tile rows); 0 beyond.
+
+        The last row of tiles is filled from its last word line, which is next to the amplifiers.
+        """
+        xp, left = namespace(v), -v.shape[-1] % self.rows
+        if left:
+            first = v.shape[-1] + left - self.rows
+            none = xp.zeros((*v.shape[:-1], left), v.dtype)
+            v = xp.concatenate([v[..., :first], none, v[..., first:]], -1)
+        return v.reshape(*v.shape[:-1], -1, self.rows)
+
+    def by_columns(self, x: Any) -> Any:
+        """What belongs to bit lines, (..., columns), by columns of tiles, (..., C, tile cols)."""
+        xp, left = namespace(x), -x.shape[-1] % self.cols
+        if left:
+            x = xp.concatenate([x, xp.zeros((*x.shape[:-1], left), x.dtype)], -1)
+        return x.reshape(*x.shape[:-1], -1, self.cols)
+
+    def cut(self, g: Any) -> Any:
+        """Cells (rows, columns) as (R, C, tile rows, tile cols); 0 beyond."""
+        xp = namespace(g)
+        parts = self.by_rows(xp.moveaxis(self.by_columns(g), 0, -1))
+        return xp.moveaxis(parts, (2, 3, 0, 1), (0, 2, 1, 3))
+
+    def whole(self, parts: Any, shape: tuple[int, int]) -> Any:
+        """What `cut` took apart, (rows, columns) of this shape."""
+        parts = parts.swapaxes(1, 2)
+        flat = parts.reshape(parts.shape[0] * self.rows, -1)[:, : shape[1]]
+        last = shape[0] - (parts.shape[0] - 1) * self.rows
+        ends = flat[: shape[0] - last], flat[len(flat) - last :]
+        return namespace(flat).concatenate(ends)
+
+    def joined(self, t: Any, pairs: tuple[int, int]) -> Any:
+        """Transfer matrices of all tiles, (R, C, tile cols, tile rows), as one."""
+        return self.whole(t.swapaxes(2, 3), (pairs[0], 2 * pairs[1])).T
+
+
+class Member(NamedTuple):
+    """One tile of many; or all of them, each leaf with a leading axis."""
+
+    g: Any
+    there: Any  # which cells are not beyond the matrix
+    wires: Wires
+
+
+@final
+class Tiles(eqx.Module):
+    """The arrays of one layer: they answer as one `xbar.nn.Array` does.
+
+    Args:
+        pairs: all cells of the layer, (rows, outputs) [S].
+        wires: of each tile, without the amplifiers' input resistance [ohm].
+        readout: whose amplifiers' input resistance the tiles see.
+        tiling: how the cells are cut.
+        cells: from conductances to the law that the cells obey; None for ohmic cells.
+    """
+
+    pairs: Pairs
+    wires: Wires
+    readout: Readout
+    tiling: Tiling
+    cells: Callable[[Any], Any] | None = None
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles."""
+        return self.tiling.grid(self.pairs.shape)
+
+    @property
+    def linear(self) -> bool:
+        """Whether the cells are, so that a transfer matrix says all."""
+        if self.cells is None:
+            return True
+        found = []
+        eqx.filter_eval_shape(lambda tile: found.append(tile.crossbar().cells.linear), self[0, 0])
+        return found[0]
+
+    def __getitem__(self, place: tuple[int, int]) -> Array:
+        """The array at a row and a column of tiles, as it is built, open cells and all.
+
+        Raises:
+            ValueError: there is no tile.
+        """
+        for name, at, count in zip(("row", "column"), place, self.grid, strict=True):
+            if not 0 <= at < count:
+                raise ValueError(f"tile: got {name} {at}, needs 0..{count - 1}")
+        g = self.tiling.cut(self.pairs.interleave())[place]
+        there = self._there()[place]
+        cells = None if self.cells is None else Opened(self.cells, on_device(there))
+        pairs = Pairs.from_interleaved(on_device(g) if isinstance(g, np.ndarray) else g)
+        return Array(pairs, self.wires, self._readout(place[1]), cells)
+
+    def solve(
+        self, v: Volts, solver: AbstractSolver | None = None, *, throw: bool = True
+    ) -> Solution:
+        """Every node of every tile, (tiles, ...), for row voltages (rows,) or (n, rows) [V]."""
+        rows = jnp.moveaxis(self.tiling.by_rows(v), -2, 0)  # (R, n, tile rows)
+        each = jnp.repeat(jnp.moveaxis(rows, -1, 1), self.grid[1], 0)
+        found = batch_map(_solved, (self.members(), each), self.cells, solver, throw)
+        if throw and is_concrete(found.result):
+            bad = np.flatnonzero(np.asarray(found.result != RESULTS.successful))
+            if bad.size:
+                number = int(bad[0])
+                self[divmod(number, self.grid[1])].solve(each[number].T, solver)
+        return found
+
+    def gathered(self, solution: Solution) -> Currents:
+        """Column currents (n, columns) of solved tiles; digital, by rows of tiles before them."""
+        i = solution.i_out.reshape(*self.grid, self.tiling.cols, *solution.i_out.shape[2:])
+        i = jnp.moveaxis(i, (0, 1, 2), (-3, -2, -1))
+        i = i.reshape(*i.shape[:-2], -1)[..., : 2 * self.pairs.shape[1]]
+        return i if self.tiling.partial_sums == "digital" else i.sum(-2)
+
+    def currents(
+        self,
+        v: Volts,
+        last: Float[jax.Array, ""] | None = None,
+        *,
+        solver: AbstractSolver | None = None,
+        throw: bool = True,
+    ) -> Currents:
+        """Column currents as `Array.currents`, each input solved by itself."""
+        return self.gathered(self.solve(with_last(v, last), solver, throw=throw))
+
+    def transfer(
+        self, solver: AbstractSolver | None = None, *, throw: bool = True
+    ) -> Float[jax.Array, "columns rows"]:
+        """The matrices of all tiles as one: columns sum over rows of tiles [S]."""
+        return transfers_of([self], solver, throw=throw)[0]
+
+    def admittance(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> Admittance:
+        """Currents into amplifiers and out of drivers for one volt on each row in turn."""
+        unit = one_volt(self.tiling.rows, self.pairs.g_plus.dtype)
+        many = jnp.broadcast_to(unit, (self.grid[0] * self.grid[1], *unit.shape))
+        found = batch_map(_admitted, (self.members(), many), self.cells, solver, throw)
+        t, y = (x.reshape(*self.grid, *x.shape[1:]) for x in found)
+        return Admittance(jnp.asarray(self.tiling.joined(t, self.pairs.shape)), y.sum(1))
+
+    def split(self, v: Volts) -> Float[jax.Array, "*n arrays rows"]:
+        """Row voltages by rows of tiles, (..., R, tile rows)."""
+        return jnp.asarray(self.tiling.by_rows(v))
+
+    def prepared(self, t: Float[jax.Array, "columns rows"]) -> Prepared:
+        """What answers with a transfer matrix of this layer."""
+        digital = self.tiling.partial_sums == "digital"
+        return Prepared(t, self.tiling.rows if digital else None)
+
+    def prepare(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> Prepared:
+        """The tiles with their transfer matrices found, as `Array.prepare`."""
+        return self.prepared(self.transfer(solver, throw=throw))
+
+    def answers(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> Answers:
+        """What is fastest for many inputs: prepared where the cells are linear, else solved."""
+        return (
+            self.prepare(solver, throw=throw) if self.linear else Solving(self, solver, throw, [])
+        )
+
+    def members(self) -> Member:
+        """All tiles as they are built, each leaf with a leading axis: row of tiles after row."""
+        count = self.grid[0] * self.grid[1]
+        g = self.tiling.cut(self.pairs.interleave())
+        xp = namespace(g, self.wires, self.readout.r_in)
+        r_in = self.readout.r_in.astype(g.dtype)
+        sense = xp.asarray(self.wires.sense)
+        if r_in.ndim:  # one for each column of the layer: each column of tiles has its own
+            sense = sense + self.tiling.by_columns(xp.asarray(r_in))
+            sense = xp.broadcast_to(sense, (self.grid[0], *sense.shape)).reshape(count, -1)
+        else:
+            sense = xp.broadcast_to(sense + xp.asarray(r_in), (count, *sense.shape))
+
+        def each(x: Any) -> Any:
+            return jnp.broadcast_to(x, (count, *x.shape))
+
+        wires = eqx.tree_at(lambda w: w.sense, jax.tree.map(each, self.wires), jnp.asarray(sense))
+        there = self._there().reshape(count, *g.shape[2:])
+        return Member(jnp.asarray(g).reshape(count, *g.shape[2:]), jnp.asarray(there), wires)
+
+    def _there(self) -> Bool[np.ndarray, "R C rows cols"]:
+        rows, outputs = self.pairs.shape
+        return self.tiling.cut(np.ones((rows, 2 * outputs), bool))
+
+    def _readout(self, column: int) -> Readout:
+        """The part of the readout behind one column of tiles."""
+        outputs = self.pairs.shape[1]
+        halves = Tiling(self.tiling.rows, self.tiling.cols // 2)
+
+        def part(x: Any) -> Any:
+            width = x.shape[-1] if np.ndim(x) else 0
+            if width not in (outputs, 2 * outputs):
+                return x
+            cut = (halves if width == outputs else self.tiling).by_columns(x)[..., column, :]
+            beyond = halves.by_columns(np.ones(outputs)) if width == outputs else None
+            # An amplifier of an unused column needs some legal number.
+            return cut if beyond is None else jnp.where(beyond[column] > 0, cut, x[..., :1])
+
+        return jax.tree.map(part, self.readout)
+
+
+@final
+class Opened(eqx.Module):
+    """A law for the cells that there are; the others are open.
+
+    Args:
+        law: from conductances to a law of `xbar.cells`.
+        there: which cells there are, (rows, cols).
+    """
+
+    law: Callable[[Any], Any]
+    there: Bool[jax.Array, "rows cols"]
+
+    def __call__(self, g: Float[jax.Array, "rows cols"]) -> Any:
+        """The law, of any of the cells' conductance where there are none."""
+        some = jnp.max(jnp.where(self.there, g, 0))
+        cells = self.law(jnp.where(self.there, g, some))
+        return Where(self.there, cells, Ohmic(jnp.zeros((), g.dtype)))
+
+
+def transfers_of(
+    circuits: Sequence[Array | Tiles], solver: AbstractSolver | None = None, *, throw: bool = True
+) -> list[jax.Array]:
+    """Transfer matrices of several layers; tiles of one shape go through one program together.
+
+    Args:
+        circuits: of the layers.
+        solver: as for `xbar.transfer`; so is `throw`.
+        throw: raise where an array cannot be solved.
+
+    Returns:
+        One (columns, rows) for each [S].
+
+    Raises:
+        ValueError, RuntimeError: as `xbar.transfer`.
+    """
+    found: dict[int, Any] = {}
+    groups: dict[Any, list[tuple[int, Tiles, Member]]] = {}
+    for number, circuit in enumerate(circuits):
+        if isinstance(circuit, Array):
+            found[number] = circuit.transfer(solver, throw=throw)
+            continue
+        if not circuit.linear:
+            circuit[0, 0].transfer(solver)  # raises
+        members = circuit.members()
+        shapes = [(leaf.shape[1:], leaf.dtype) for leaf in jax.tree.leaves(members)]
+        alike = jax.tree.structure(members), tuple(shapes)
+        own = number if circuit.cells is not None else None
+        groups.setdefault((alike, own), []).append((number, circuit, members))
+    for group in groups.values():
+        together = jax.tree.map(lambda *parts: jnp.concatenate(parts), *(m for _, _, m in group))
+        t, first = batch_map(_transferred, together, group[0][1].cells, solver, throw), 0
+        for number, tiles, _ in group:
+            count = tiles.grid[0] * tiles.grid[1]
+            each = t[first : first + count].reshape(*tiles.grid, *t.shape[1:])
+            if throw and is_concrete(each) and np.isnan(bad := np.asarray(each)).any():
+                row, column = np.argwhere(np.isnan(bad))[0][:2]
+                tiles[int(row), int(column)].transfer(solver)  # raises, and says why
+            found[number] = jnp.asarray(tiles.tiling.joined(each, tiles.pairs.shape))
+            first += count
+    return [found[number] for number in range(len(circuits))]
+
+
+def _crossbar(member: Member, law: Callable[[Any], Any] | None) -> Crossbar:
+    cells = member.g if law is None else Opened(law, member.there)(member.g)
+    return Crossbar(cells, member.wires)
+
+
+# Derivatives solve a tile anew: kept for all of them, what a tile takes would not fit into memory.
+@eqx.filter_checkpoint
+def _transferred(member: Member, law: Any, solver: Any, throw: bool) -> Any:
+    return transfer_of(_crossbar(member, law), solver, throw=throw)
+
+
+def _solved(member: tuple[Member, Any], law: Any, solver: Any, throw: bool) -> Solution:
+    return solve(_crossbar(member[0], law), member[1], solver, throw=throw)
+
+
+def _admitted(member: tuple[Member, Any], law: Any, solver: Any, throw: bool) -> tuple[Any, Any]:
+    found = _solved(member, law, solver, throw)
+    far = found.i_word_far
+    return found.i_out, found.i_word if far is None else found.i_word + far
