@@ -38,9 +38,8 @@ class LeNet(eqx.Module):
 
     def __call__(self, x):
         for conv in self.convs:
-            x = jax.nn.gelu(conv(x))
-            x = self.pool(x) if x.shape[-1] % 2 == 0 else x
-        x = jax.nn.swish(self.dense[0](self.pool(x).ravel()))
+            x = self.pool(jax.nn.gelu(conv(x)))
+        x = jax.nn.swish(self.dense[0](x.ravel()))
         return self.dense[1](x)
 
 

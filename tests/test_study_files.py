@@ -65,6 +65,7 @@ network.hidden = [0]
 circuit.window = ["oxide", "5e5:1e4", "1e4:1e6"]
 circuit.wire_ohm = [-1.0, nan, 2.0, 2.0]
 circuit.rail = 0.0
+circuit.tile = [26, 41]
 store.images = 0
 run.lanes = 0
 [[defects]]
@@ -94,6 +95,7 @@ NAMED_TOO = [
     "circuit.wire_ohm[1]: got nan",
     "circuit.wire_ohm: got 2.0 twice",
     "circuit.rail: got 0.0, needs above 0",
+    "circuit.tile: got (26, 41), needs (rows, columns) above 0, an even number of columns",
     "store.images: got 0",
     "run.lanes: got 0",
     "defects[0].shape: got 'blob'",

@@ -2,9 +2,9 @@
 
     python benchmarks/networks/defects.py [--seeds 10] [--out benchmarks/results/defects.csv]
 
-A 64-50-20-8-10 network, one array a layer, in float32. A chip has stuck cells in every layer, at a
-share of all cells: scattered, or those within a circle; each is on or off with equal chance. What
-may be done about it has the same 359 labelled images and the same steps each:
+A 64-50-20-8-10 network on 13 tiles of 26 x 40 cells, in float32. A chip has stuck cells in every
+layer, at a share of all cells: scattered, or those within a circle; each is on or off with equal
+chance. What may be done about it has the same 359 labelled images and the same steps each:
 
 - none; correctors of 110 and 304 parameters on the ten outputs;
 - noise: training with noise on the weights, no circuit (ideal forward and backward pass);
@@ -35,17 +35,17 @@ from xbar.learn.training import train
 from xbar.nn import volts_per_unit
 
 SIZES = (64, 50, 20, 8, 10)
-STEPS, BATCH = 300, 64
+STEPS, BATCH = 200, 64
+TILE = (26, 40)
 NOISE = 0.05  # of the noise training, standard deviation by the largest weight of a layer
 WINDOW = xb.Window.preset()
-FIELDS = ("seed", "shape", "share", "wire_ohm", "method", "accuracy", "seconds")
+FIELDS = ("seed", "shape", "share", "wire_ohm", "method", "accuracy", "cpu_s")
 
 
 def network(model: MLP, k: jax.Array, r: jax.Array) -> xb.Network:
     """The healthy network."""
-    return xb.Network.from_weights(
-        model.weights, model.biases, activation=model.activation, k=k, wires=xb.Wires(r, r)
-    )
+    hardware = xb.Hardware(window=WINDOW, wires=xb.Wires(r, r), tile=TILE)
+    return xb.Network.from_weights(model.weights, model.biases, k=k, hardware=hardware)
 
 
 class Chip(eqx.Module):
@@ -136,7 +136,7 @@ def scores(seed: int, cases: list) -> Iterator[list[dict]]:
         case, rows = (shape, share, ohm), []
 
         def note(method: str, found: jax.Array, began: float) -> None:
-            spent = round(time.time() - began, 2)
+            spent = round(time.process_time() - began, 2)
             values = (seed, *case, method, round(100 * float(found), 2), spent)  # noqa: B023
             rows.append(dict(zip(FIELDS, values, strict=True)))  # noqa: B023
 
@@ -144,24 +144,25 @@ def scores(seed: int, cases: list) -> Iterator[list[dict]]:
         rate, circle = jnp.float32(share), jnp.asarray(shape == "circle")
         chip = Chip.draw(key, rate, circle)
         score = lambda model: accuracy(measured(model, chip, k, r, x[test]), y[test])  # noqa: B023, E731
-        began = time.time()
+        began = time.process_time()
         sound = eqx.tree_at(lambda c: c.hit, chip, [jnp.zeros_like(h) for h in chip.hit])
         note("healthy", accuracy(measured(base, sound, k, r, x[test]), y[test]), began)
         note("none", score(base), began)
         volts = measured(base, chip, k, r, x)
         for name, hidden in (("corrector 110", ()), ("corrector 304", (14,))):
-            began = time.time()
-            found = train_correctors(volts[learn][None], y[learn][None], key[None], hidden=hidden)
+            began = time.process_time()
+            taught = volts[learn][None], y[learn][None], key[None]
+            found = train_correctors(*taught, hidden=hidden, steps=STEPS, batch_size=BATCH)
             corrected = jax.tree.map(lambda a: a[0], found)(volts[test])
             note(name, accuracy(corrected, y[test]), began)
         options = {"key": key, "steps": STEPS, "batch_size": BATCH}
-        began = time.time()
+        began = time.process_time()
         if noise_model is None:
             noise_model, _ = train(base, x[learn], y[learn], noisy, **options)
         note("noise", score(noise_model), began)
         ways = (("many chips", False, True), ("this chip, ideal", True, False))
         for name, known, exact in (*ways, ("this chip, exact", True, True)):
-            began = time.time()
+            began = time.process_time()
             loss = Through(chip, k, r, rate, circle, jnp.asarray(known), exact)
             tuned, _ = train(base, x[learn], y[learn], loss, **options)
             note(name, score(tuned), began)
@@ -174,9 +175,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/defects.csv"))
     asked = parser.parse_args()
-    shares = (0.01, 0.05, 0.1, 0.2)
-    cases = [(shape, share, 1.0) for share in shares for shape in ("scattered", "circle")]
-    cases += [("scattered", 0.1, ohm) for ohm in (0.0, 3.0, 10.0)]
+    cases = [("scattered", 0.1, ohm) for ohm in (1.0, 10.0, 0.0)]
+    cases += [("scattered", share, 1.0) for share in (0.2, 0.05, 0.01)]
+    cases += [("circle", share, 1.0) for share in (0.1, 0.2, 0.05, 0.01)]
     done = set()
     if asked.out.exists():
         with asked.out.open() as file:

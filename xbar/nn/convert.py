@@ -1,5 +1,6 @@
 """Any Equinox model on arrays: its linear and convolutional layers are replaced, all else stays."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -233,8 +234,10 @@ def _fold(layer: Any, norm: eqx.nn.BatchNorm, state: eqx.nn.State) -> Any:
     old = 0 if layer.bias is None else layer.bias.reshape(-1)
     shape = (-1,) if layer.weight.ndim == 2 else (-1, *(1,) * (layer.weight.ndim - 2))
     bias = (old * scale + shift).reshape(shape).astype(layer.weight.dtype)
-    where = lambda layer: (layer.weight, layer.bias, layer.use_bias)  # noqa: E731
-    return eqx.tree_at(where, layer, (weight, bias, True), is_leaf=lambda x: x is None)
+    made, new = object.__new__(type(layer)), {"weight": weight, "bias": bias, "use_bias": True}
+    for field in dataclasses.fields(layer):  # `use_bias` is static, which `tree_at` cannot change
+        object.__setattr__(made, field.name, new.get(field.name, getattr(layer, field.name)))
+    return made
 
 
 def _statistics(norm: eqx.nn.BatchNorm, state: eqx.nn.State) -> tuple[Any, Any]:
