@@ -1,6 +1,7 @@
 """Broken and bridged lines where a shape lies, and studies that ask for them."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from study_cases import TINY, quiet_console, write_tiny
@@ -63,7 +64,7 @@ def test_several_arrays_share_one_shape():
     assert found.max_open == 2
     assert np.asarray(found.word_open).sum(axis=(1, 2)).tolist() == [2, 0, 0]
     assert len(found.bridges) == 2
-    parts = [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(3)]
+    parts = [jax.tree.map(lambda leaf, k=k: jnp.asarray(leaf[k]), found) for k in range(3)]
     assert nodes(parts[0]) == nodes(parts[1]) == [(("word", 0, 0), ("word", 0, 0))] * 2
     assert nodes(parts[2]) == nodes(line_faults_at("bridged-word-lines", HIT))
     assert stacked_line_faults(("pair", "plus"), np.stack([HIT] * 2), [0.0, 0.0]) is None

@@ -52,11 +52,11 @@ def solve(
         RuntimeError: (with `throw`) the result missed the solver's tolerance.
     """
     array, solver = _check_circuit(array, solver)
+    v_in = v_in if isinstance(v_in, Bias) else _inputs(array, v_in)
     if isinstance(v_in, Bias) or not array.is_plain:
-        bias = v_in if isinstance(v_in, Bias) else Bias(_inputs(array, v_in))
+        bias = v_in if isinstance(v_in, Bias) else Bias(v_in)
         solution = solve_wired(array, bias, solver, fill=throw)
     else:
-        v_in = _inputs(array, v_in)
         solution = _solve(array, v_in, solver, fill=throw)
     if throw:
         _raise_failed(solution.result, array, v_in)
