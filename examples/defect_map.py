@@ -24,7 +24,7 @@ net = xb.Network.from_weights(weights, wires=xb.Wires(2.0, 2.0), calibration=x)
 rows, cols = net.layers[0].array().g.shape  # 13 word lines, 12 bit lines
 
 chip = Path(tempfile.mkdtemp()) / "chip.csv"
-chip.write_text("row,col,ohm\n2,3,on\n2,4,off\n7,0,8000\n7,1,2e6\n")
+chip.write_text("row,col,ohm\n2,3,on\n2,4,off\n7,0,1200\n7,1,2e6\n12,11,on\n")
 measured = xb.io.load_map(chip, shape=(rows, cols))
 
 mine = net.with_fault(0, Everywhere(), measured)

@@ -1,4 +1,4 @@
-"""My array as a netlist, and ngspice's verdict.
+"""My netlist in and out, and ngspice's verdict.
 
 The export is exact: 17 digits, no element for a segment of 0 ohm, an ammeter at each virtual
 ground. Where ngspice is installed, it solves the same circuit and every node is compared.
@@ -19,6 +19,10 @@ v_in = np.array([0.1, 0.2, 0.15])
 netlist = xb.spice.array_netlist(array, v_in, title="three rows, four columns")
 print("\n".join(netlist.splitlines()[:12]), "\n...")
 print(xb.spice.subckt(array, "mine").count("\n"), "lines as a subcircuit, for your own test bench")
+
+found = xb.spice.netlist_as_array(netlist)  # or read_netlist("mine.sp"); any crossbar of resistors
+back = xb.solve(found.array, found.bias).i_out
+print("read back, largest difference", float(abs(back - xb.solve(array, v_in).i_out).max()), "A")
 
 try:
     report = xb.spice.verify_array(array, v_in)

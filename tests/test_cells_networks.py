@@ -66,10 +66,10 @@ def test_the_law_of_a_network_is_differentiable_and_batched():
     def total(v_0):
         return jnp.sum(volts(v_0, jnp.asarray(HIT))[1] ** 2)
 
-    at = jnp.array([0.1 - 1e-6, 0.1, 0.1 + 1e-6])
+    at = jnp.array([0.1 - 1e-4, 0.1, 0.1 + 1e-4])
     value, slope = jax.vmap(jax.value_and_grad(total))(at)
-    numeric = (value[2] - value[0]) / 2e-6
-    assert abs(numeric - slope[1]) <= 1e-6 * abs(slope[1])
+    numeric = (value[2] - value[0]) / 2e-4
+    assert abs(numeric - slope[1]) <= 1e-4 * abs(slope[1])
 
 
 def test_a_function_serves_as_well_as_a_module():

@@ -42,13 +42,13 @@ def test_each_cell_has_the_overdrive_that_its_bit_line_leaves():
 def test_derivatives_are_those_of_finite_differences():
     both = jax.jit(jax.grad(lambda *args: gated(*args)[0], argnums=(0, 1)))
     d_g, d_gate = both(jnp.asarray(G), jnp.asarray(0.7), V_IN)
-    h = 1e-6
+    h = 1e-4
     low, high = (float(gated(G, 0.7 + s * h, V_IN)[0]) for s in (-1, 1))
-    assert abs((high - low) / (2 * h) - d_gate) <= 1e-6 * abs(d_gate)
+    assert abs((high - low) / (2 * h) - d_gate) <= 1e-5 * abs(d_gate)
     step = np.zeros_like(G)
-    step[1, 2] = 1e-5 * G[1, 2]
+    step[1, 2] = 1e-3 * G[1, 2]
     low, high = (float(gated(G + s * step, 0.7, V_IN)[0]) for s in (-1, 1))
-    assert abs((high - low) / (2 * step[1, 2]) - d_g[1, 2]) <= 1e-5 * abs(d_g[1, 2])
+    assert abs((high - low) / (2 * step[1, 2]) - d_g[1, 2]) <= 1e-4 * abs(d_g[1, 2])
 
 
 @needs_ngspice

@@ -185,11 +185,16 @@ def test_a_thousand_random_mixes(shape):
 def test_currents_at_all_ends_add_up():
     """Nothing is lost: all drivers together send nothing; their power is the cells' and wires'."""
     case = random_case(np.random.default_rng(7), 3, 4, "mild", KINDS["everything"])
-    found = xb.solve(case.array(max_open=7), case.bias(), xb.CG())
+    array = case.array(max_open=7)
+    found = xb.solve(array, case.bias(), xb.CG())
     sent = [found.i_word, found.i_word_far, -found.i_out, found.i_bit_far]
     total = sum(float(np.sum(i)) for i in sent)
     assert abs(total) <= 1e-13 * max(float(np.max(np.abs(i))) for i in sent)
     assert float(found.p_total) > 0
+    power = xb.power(array, found)
+    assert {"far_drivers", "far_amplifiers", "bridges"} <= set(power.parts)
+    assert all((np.asarray(x) >= 0).all() for x in jax.tree.leaves(power))
+    assert abs(float(power.total) - float(found.p_total)) <= 1e-12 * float(found.p_total)
 
 
 def test_columns_as_inputs():

@@ -63,12 +63,12 @@ def test_the_oracle_solves_two_cells_in_series_with_one_resistor():
     assert abs(float(right.i_cell[0, 0]) - 1e-5 * np.sinh(u / 0.1)) <= 1e-14 * right.largest
 
 
-def test_a_current_off_by_a_billionth_is_noticed():
+def test_currents_off_by_a_ten_millionth_are_noticed():
     case = random_case(0, False)
     right = right_answer(case, np.zeros(case.g.shape))
     whole = np.zeros((1, SIDE, SIDE))
     rows, cols = case.g.shape
     whole[0, SIDE - rows :, :cols] = right.i_cell
     assert errors([case], whole)[0] <= 1e-15
-    assert errors([case], whole * (1 + 4e-9))[0] > TOLERANCE
+    assert errors([case], whole * (1 + 1e-7))[0] > TOLERANCE
     assert bool(jnp.all(whole[0, : SIDE - rows] == 0))

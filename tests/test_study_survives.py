@@ -13,7 +13,7 @@ from study_cases import assert_same, finish, numbers, write_tiny, xbar
 
 from xbar.io.store import read_results
 
-KILLS = {"study": 30, "demo": 6, "sensitivity": 6}
+KILLS = {"study": 30, "demo": 6, "sensitivity": 6, "paper": 4}
 SETTLE_S = 30.0  # longer than the imports take
 LITTLE = ("samples=3", "places=3", "starts=2", "steps=2", "cells=2", "pooled=2", "rates=[0.05]")
 
@@ -39,6 +39,8 @@ class Undisturbed:
                 str(self.folder / "data.npz"),
             ]
             return ["demo", *own, "--seeds", "2", "--set", "correctors.steps=20"]
+        if name == "paper":
+            return ["paper"]
         self.numbers("study")
         changes = [word for setting in LITTLE for word in ("--set", setting)]
         source = ["--from", str(self.folder / "study"), "--ngspice-s", "0"]

@@ -1,8 +1,10 @@
 """The public names, each with its file; `__init__.py` loads one when it is first used."""
 
 from . import cells as cells
+from . import circuit as circuit
 from . import devices as devices
 from . import io as io
+from . import memory as memory
 from . import nn as nn
 from . import plots as plots
 from . import sensitivity as sensitivity

@@ -131,10 +131,10 @@ def _fields(linear: Crossbar, solver: AbstractSolver | None, throw: bool) -> tup
 def _corrected(law: AbstractCell, g: Array, rows: Array, columns: Array, v: Array) -> Any:
     """Output currents (cols, n), and the largest correction of each input."""
 
-    def one_block(v: Any) -> tuple[Array, Array]:
+    def one_block(v: Array) -> tuple[Array, Array]:
         u = product(v, rows)
         cells = u.reshape(-1, *g.shape)
-        q = (law.current(cells) - g * cells).reshape(u.shape)
+        q = jnp.reshape(law.current(cells) - g * cells, u.shape)
         more = product(q, columns.T)
         return product(v, t) + more, jnp.max(jnp.abs(more), axis=-1)
 

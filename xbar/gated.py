@@ -188,8 +188,10 @@ def _bit_voltages_jvp(
 
     _, change = jax.jvp(lambda array, v: one_pass(array, v, x), primals, tangents)
 
+    _, follows = jax.linearize(lambda x: one_pass(array, v, x), x)
+
     def left(dx: Cells) -> Cells:
-        return dx - jax.jvp(lambda x: one_pass(array, v, x), (x,), (dx,))[1]
+        return dx - follows(dx)
 
     return x, lax.custom_linear_solve(left, change, _contracted, _contracted)
 

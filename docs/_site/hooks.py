@@ -24,6 +24,8 @@ import notebooks
 LINK = re.compile(
     r"(\]\(|src=\")(?:\.\./)+((?:benchmarks|examples|notebooks|xbar|tests)[^)#\"\s]*)"
 )
+# A page of the tree beside the linking one; it may not be written yet, and is then no link.
+PAGE = re.compile(r"\[([^]]*)\]\((" + "|".join(sorted(nav.known())) + r")(?:#[^)]*)?\)")
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 BLOCK = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 INLINE = re.compile(r"(?<![\w$\\])\$([^$\n]+?)\$(?![\w$])")
@@ -66,6 +68,7 @@ def on_page_markdown(markdown, page, config, files):
     """Point links at what came along, and write equations as MathML."""
     up = "../" * (len(Path(page.file.src_uri).parts) - 1)
     markdown = LINK.sub(lambda m: f"{m[1]}{up}{m[2]}", markdown)
+    markdown = PAGE.sub(lambda m: m[0] if files.get_file_from_path(m[2]) else m[1], markdown)
     parts = CODE.split(markdown)
     parts[::2] = [_mathml(part) for part in parts[::2]]
     return "".join(parts)

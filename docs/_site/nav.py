@@ -46,20 +46,22 @@ GROUPS = {
 }
 
 
+def known():
+    """File names of all pages, written or not."""
+    return {page for pages in GROUPS.values() for page in pages.values()}
+
+
 def tree(docs):
     """The pages in their order, as MkDocs takes them."""
-    shown = [{"xbar": "index.md"}]
-    known = {"index.md"}
+    shown, made = [{"xbar": "index.md"}], {"changes.md"}
     for title, pages in GROUPS.items():
-        made = {"changes.md"}
         there = [
             {name: page} for name, page in pages.items() if page in made or (docs / page).is_file()
         ]
-        known |= set(pages.values())
         if title == "Studies":
             shown.append({"Recipes": [*recipes.tree(ROOT), *notebooks.tree(ROOT)]})
         shown.append({title: there})
-    more = sorted(p.name for p in docs.glob("*.md") if p.name not in known)
+    more = sorted(p.name for p in docs.glob("*.md") if p.name not in known() | {"index.md"})
     if more:
         shown.append({"More": more})
     shown.append({"Reference": reference.tree(ROOT)})

@@ -11,6 +11,7 @@ from pathlib import Path
 # Packages whose names are public, with their title; docs/public.md says so in words.
 MODULES = {
     "xbar": "xbar",
+    "xbar.circuit": "Circuit",
     "xbar.cells": "Cells",
     "xbar.devices": "Devices",
     "xbar.nn": "Networks",
@@ -40,8 +41,8 @@ def public(root, module):
         own = init_of(root, module).stem == module.rpartition(".")[2]  # a module without a folder
         if own and isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":
             names[node.name] = f"{module}.{node.name}"
-        if not isinstance(node, ast.ImportFrom):
-            continue
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue  # `from . import cells` is a module, which has its own page
         for alias in node.names:
             if alias.asname == alias.name:
                 source = f"{module}.{node.module or ''}".strip(".") if node.level else node.module

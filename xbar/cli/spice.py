@@ -8,7 +8,7 @@ import typer
 from xbar.cli.options import Cache, path, start, whole
 
 if TYPE_CHECKING:
-    from xbar.circuit import Solution
+    from xbar.circuit import Crossbar, Solution
     from xbar.nn import Layer, Network
     from xbar.spice import Report
     from xbar.spice.importing import Imported
@@ -52,6 +52,26 @@ class CircuitPart(NamedTuple):
             return self.network.layers[0], input_volts(self.network, self.images)
         volts = self.network.layer_voltages(self.images)[self.layer - 1]
         return self.network.layers[self.layer], volts
+
+    def array(self) -> tuple["Crossbar", Any]:
+        """The layer's array as `xbar.solve` has it, and its row voltages (rows, n) [V]."""
+        from xbar.nn.array import with_last
+
+        layer, volts = self.part()
+        return layer.array(), with_last(volts, layer.v_bias).T
+
+    @property
+    def broken_lines(self) -> bool:
+        """Whether lines of the chosen part are broken or bridged: then it is an array alone."""
+        from xbar.run.errors import UsageError
+
+        broken = [k for k, one in enumerate(self.network.layers) if one.line_faults is not None]
+        if self.layer is None and broken:
+            raise UsageError(
+                f"--layer: got none, needs {broken[0]}: of a layer with broken or bridged lines "
+                "there is a netlist of its array alone"
+            )
+        return self.layer in broken
 
 
 @spice.command("export", short_help="Write a stored circuit as a SPICE netlist.")
@@ -113,7 +133,13 @@ def verify(
     from rich.console import Console
 
     from xbar.run.errors import UsageError
-    from xbar.spice import SpiceError, find_ngspice, verify_layer, verify_network
+    from xbar.spice import (
+        SpiceError,
+        find_ngspice,
+        verify_array,
+        verify_layer,
+        verify_network,
+    )
 
     start(cache)
     try:
@@ -122,7 +148,9 @@ def verify(
         options: dict[str, Any] = {"ngspice": program, "timeout_s": timeout_s}
         # A whole digit network takes ngspice 39 from 5 s up for each image.
         with Console(stderr=True).status(f"ngspice {program.version} solves {images} images"):
-            if layer is None:
+            if chosen.broken_lines:
+                report = verify_array(*chosen.array(), **options)
+            elif layer is None:
                 report = verify_network(chosen.network, chosen.images, **options)
             else:
                 part, volts = chosen.part()
@@ -134,12 +162,18 @@ def verify(
         raise typer.Exit(1)
 
 
-@spice.command("import")
+@spice.command("import", short_help="Read a user's netlist as an array, and solve it.")
 def import_(
-    file: Annotated[Path, typer.Argument(help="Netlist of a crossbar.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="Netlist of a crossbar.", show_default=False, parser=path)
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="HDF5 file to write the array and its bias to.")
+        Path | None,
+        typer.Option(
+            parser=path, metavar="FILE", help="HDF5 file to write the array and its bias to."
+        ),
     ] = None,
+    cache: Cache = True,
 ) -> None:
     """Read a netlist of resistors and sources as an array, and solve it."""
     import jax
@@ -149,6 +183,7 @@ def import_(
     from xbar.spice.importing import read_netlist
     from xbar.spice.parse import NetlistError
 
+    start(cache)
     jax.config.update("jax_enable_x64", True)
     try:
         found = read_netlist(file)
@@ -165,7 +200,10 @@ def import_(
         from xbar.io.tree import encode
 
         whole = {"array": encode(found.array), "bias": encode(found.bias)}
-        write_results(out, {"circuit": whole}, {"netlist": str(file)})
+        try:
+            write_results(out, {"circuit": whole}, {"netlist": str(file)})
+        except OSError as error:
+            raise UsageError(f"--out: {out} cannot be written ({error.strerror})") from error
     _tell(found, solution)
 
 
@@ -218,9 +256,15 @@ def _choose(
 
 
 def _netlist(chosen: CircuitPart, as_subckt: bool) -> str:
-    from xbar.spice import layer_netlist, network_netlist, subckt
+    from xbar.run.errors import UsageError
+    from xbar.spice import array_netlist, layer_netlist, network_netlist, subckt
     from xbar.spice.layers import bare
 
+    if chosen.broken_lines:
+        if as_subckt:
+            raise UsageError("--subckt: got a layer with broken or bridged lines, needs whole ones")
+        array, volts = chosen.array()
+        return array_netlist(array, volts[:, 0], title=chosen.title)
     if chosen.layer is None:
         return network_netlist(
             chosen.network, chosen.images[0], title=chosen.title, faults=chosen.faults

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
 from xbar.io.files import check_dataset
 from xbar.io.store import (
@@ -31,6 +32,7 @@ from xbar.io.tree import check_shapes, decode
 from xbar.learn.corrector import Corrector
 from xbar.learn.mlp import MLP
 from xbar.nn import Network
+from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, line_faults_at
 
 NETWORKS = ("healthy", "defective")
 
@@ -218,7 +220,27 @@ class Run:
                 raise ValueError(f"got {pairs.shape} pairs, needs {old.shape}")
         except (TypeError, ValueError) as error:
             raise StoreError(f"{self._file}: arrays/layer_{layer}: {error}") from error
-        return eqx.tree_at(lambda net: net.layers[layer].pairs, healthy, pairs)
+        lines = self._line_faults(circuit, layer, place)
+        parts = (pairs, lines)
+        return eqx.tree_at(
+            lambda net: (net.layers[layer].pairs, net.layers[layer].line_faults),
+            healthy,
+            parts,
+            is_leaf=lambda x: x is None,
+        )
+
+    def _line_faults(self, circuit: int, layer: int, place: int) -> LineFaults | None:
+        """Of the circuit's broken layer; runs of older versions have no such faults."""
+        if not {"fault", "stuck"} <= set(self.table):
+            return None
+        fault, stuck = (str(self.table[name][circuit]) for name in ("fault", "stuck"))
+        if fault not in LINE_FAULTS:
+            return None
+        hit = self._of_layer(layer, "hit")[place] > 0
+        try:
+            return line_faults_at(fault, hit, bridge_ohm(fault, stuck))
+        except ValueError as error:
+            raise StoreError(f"{self._file}: circuits/stuck: {error}") from error
 
     def hit(self, circuit: int = 0) -> np.ndarray:
         """Which pairs of its broken layer are stuck, (inputs + 1, outputs); as `network`."""

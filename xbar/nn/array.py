@@ -109,7 +109,7 @@ class Array(eqx.Module):
         self, solver: AbstractSolver | None = None, *, throw: bool = True
     ) -> Float[jax.Array, "columns rows"]:
         """Transfer matrix [S], as `xbar.transfer`; only linear cells have one."""
-        return transfer_of(self.crossbar(), solver, throw=throw)
+        return transfer(self.crossbar(), solver, throw=throw)
 
     def prepare(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> "Prepared":
         """The array with its transfer matrix found: the same currents, for the price of a product.
@@ -210,15 +210,6 @@ class Solving(NamedTuple):
         v = with_last(v, last)
         self.found.append(self.array.solve(v, self.solver, throw=self.throw))
         return self.array.gathered(self.found[-1])
-
-
-def transfer_of(
-    array: Crossbar, solver: AbstractSolver | None = None, *, throw: bool = True
-) -> Float[jax.Array, "columns rows"]:
-    """Transfer matrix of linear cells with any drivers and line faults; as `xbar.transfer`."""
-    if array.is_plain or not array.cells.linear:
-        return transfer(array, solver, throw=throw)
-    return solve(array, one_volt(array.rows, array.dtype), solver, throw=throw).i_out
 
 
 def _parts(x: Float[jax.Array, "*n rows"], size: int) -> Float[jax.Array, "*n parts size"]:

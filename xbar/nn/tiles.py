@@ -35,11 +35,10 @@ from xbar.nn.array import (
     Solving,
     Volts,
     one_volt,
-    transfer_of,
     with_last,
 )
 from xbar.nn.readout import Readout
-from xbar.solve import solve
+from xbar.solve import solve, transfer
 from xbar.solvers import AbstractSolver
 
 
@@ -330,7 +329,7 @@ def _crossbar(member: Member, law: Callable[[Any], Any] | None) -> Crossbar:
 # Derivatives solve a tile anew: kept for all of them, what a tile takes would not fit into memory.
 @eqx.filter_checkpoint
 def _transferred(member: Member, law: Any, solver: Any, throw: bool) -> Any:
-    return transfer_of(_crossbar(member, law), solver, throw=throw)
+    return transfer(_crossbar(member, law), solver, throw=throw)
 
 
 def _solved(member: tuple[Member, Any], law: Any, solver: Any, throw: bool) -> Solution:

@@ -86,7 +86,7 @@ def circuit(sol: Any, which: int = 0, *, values: bool | None = None) -> Figure:
             f"sol: got {rows}x{cols} cells, needs at most {MOST}x{MOST} to be drawn; "
             "xbar.plots.drop and xbar.plots.power show larger arrays"
         )
-    values = bool(max(rows, cols) <= 8 if values is None else values)
+    written = max(rows, cols) <= 8 if values is None else values
     figure = Figure(figsize=_size(rows, cols), layout="constrained")
     axes = figure.subplots()
     branches = _branches(one)
@@ -96,9 +96,9 @@ def circuit(sol: Any, which: int = 0, *, values: bool | None = None) -> Figure:
     drawn.set_array(1e6 * np.abs(branches.amperes))
     axes.add_collection(drawn)
     nodes = _nodes(axes, one)
-    _ends(axes, one, values)
+    _ends(axes, one, written)
     axes.set(
-        xlim=(-1.6 if values else -1.0, cols + 0.2), ylim=(rows + (0.75 if values else 0.4), -0.6)
+        xlim=(-1.6 if written else -1.0, cols + 0.2), ylim=(rows + (0.75 if written else 0.4), -0.6)
     )
     axes.set_aspect("equal")
     axes.axis("off")

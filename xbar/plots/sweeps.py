@@ -82,16 +82,16 @@ def map_figure(
     height = 0.9 + 0.34 * len(rows[1])
     figure = new_figure(height * len(panels) + 1.0)
     grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
-    image = None
+    image, (low, high) = None, _ends(panels)
     for axes, (name, shares) in zip(grid, panels.items(), strict=True):
         percent = 100 * np.asarray(shares, float)
-        image = axes.imshow(percent, cmap="viridis", vmin=0, vmax=100, aspect="auto")
+        image = axes.imshow(percent, cmap="viridis", vmin=low, vmax=high, aspect="auto")
         axes.set_title(name, fontsize=10, loc="left", color=COLOURS.get(name, "black"))
         axes.set_yticks(range(len(rows[1])), [_short(v) for v in rows[1]], fontsize=8)
         axes.set_ylabel(rows[0], fontsize=8)
         for (i, j), value in np.ndenumerate(percent):
             if np.isfinite(value) and percent.shape[1] <= 12:
-                colour = "black" if value > 60 else "white"
+                colour = "black" if value > low + 0.6 * (high - low) else "white"
                 text = f"{value:.0f}"
                 axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
     labels = [_short(v) for v in columns[1]]
@@ -102,6 +102,16 @@ def map_figure(
     assert image is not None
     figure.colorbar(image, ax=list(grid), label="test accuracy [%]", aspect=30)
     return figure
+
+
+def _ends(panels: Mapping[str, Any]) -> tuple[float, float]:
+    """Whole tens of percent around all that is shown, so that differences have colours."""
+    percent = 100 * np.concatenate([np.ravel(np.asarray(p, float)) for p in panels.values()])
+    known = percent[np.isfinite(percent)]
+    if not known.size:
+        return 0.0, 100.0
+    low, high = 10 * np.floor(known.min() / 10), 10 * np.ceil(known.max() / 10)
+    return float(low), float(max(high, low + 10))
 
 
 def _short(value: Any) -> str:

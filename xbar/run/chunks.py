@@ -11,6 +11,7 @@ from jax import Array
 
 from xbar.learn.mlp import accuracy
 from xbar.run.circuits import (
+    break_lines,
     break_pairs,
     hits,
     solve_broken,
@@ -171,6 +172,7 @@ class ChunkComputer:
         healthy = self._gather("healthy", rows["healthy"])
         labelled = np.concatenate([software["corrector"], software["test"]], axis=-1)
         hit = hits(plan, rows, healthy["software"]["network"].layers[layer].pairs.shape)
+        lines = break_lines(rows, hit)
         solved: Arrays = {}
         broken: Arrays = {}
         for name, circuit in healthy.items():
@@ -184,6 +186,7 @@ class ChunkComputer:
                 labelled,
                 given.images,
                 self.how,
+                lines,
             )
         batch = Batch(
             plan,

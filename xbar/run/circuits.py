@@ -13,11 +13,12 @@ import jax
 import numpy as np
 from jax import Array
 
-from xbar.circuit import Wires
+from xbar.circuit import LineFaults, Wires
 from xbar.devices import inject, random_mask
 from xbar.devices.mapping import Pairs, Window
 from xbar.learn.mlp import MLP
 from xbar.nn import Hardware, Network
+from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
 from xbar.run.devices import Batching, in_blocks, one_by_one
 from xbar.run.faults import make_fault, stuck_value, window_of
 from xbar.run.plan import Plan, Table, row_keys
@@ -66,8 +67,8 @@ def _solve_healthy(
     circuits: Arrays,
     images: Array,
     mapping: str,
-    gain: float | None,
-    rail: float | None,
+    gain: float | int | None,
+    rail: float | int | None,
     tile: tuple[int, int] | None,
     how: Batching,
 ) -> Arrays:
@@ -97,8 +98,8 @@ def map_network(
     base: Array,
     mapping: str,
     *,
-    gain: float | None,
-    rail: float | None,
+    gain: float | int | None,
+    rail: float | int | None,
     tile: tuple[int, int] | None = None,
 ) -> Network:
     """A software network on arrays, as every study maps it.
@@ -171,7 +172,13 @@ def break_pairs(
     keys = row_keys(plan, "fault", rows)
     windows = np.array([limits(name) for name in rows["stuck_window"]])
     plus, minus = np.array(g_plus), np.array(g_minus)
-    faults = list(zip(rows["fault"].tolist(), rows["stuck"].tolist(), strict=True))
+    # Where lines are broken, no cell is stuck: the healthy conductances stay.
+    faults = [
+        ("pair", "on") if fault in LINE_FAULTS else (fault, stuck)
+        for fault, stuck in zip(rows["fault"].tolist(), rows["stuck"].tolist(), strict=True)
+    ]
+    whole = np.array([fault not in LINE_FAULTS for fault in rows["fault"].tolist()])
+    hit = hit & whole[:, None, None]
     stuck = [stuck_value(*pair) for pair in faults]
     modes = [
         (f, s if isinstance(s, str) else "value") for (f, _), s in zip(faults, stuck, strict=True)
@@ -182,6 +189,17 @@ def break_pairs(
         found = _break_pairs(fault, mode, g_plus, g_minus, hit, keys, windows, g)
         plus[chosen], minus[chosen] = (np.asarray(x)[chosen] for x in found)
     return plus, minus
+
+
+def break_lines(rows: Table, hit: np.ndarray) -> LineFaults | None:
+    """Line faults of the broken layer, stacked; None where all lines are whole.
+
+    Args:
+        rows: of the study's table, all with the same layer broken.
+        hit: which pairs are hit, (rows, inputs + 1, outputs).
+    """
+    faults, stuck = rows["fault"].tolist(), rows["stuck"].tolist()
+    return stacked_line_faults(faults, hit, [*map(bridge_ohm, faults, stuck)])
 
 
 @partial(jax.jit, static_argnames=("fault", "mode"))
@@ -201,6 +219,7 @@ def solve_broken(
     labelled: Any,
     images: Array,
     how: Batching,
+    line_faults: LineFaults | None = None,
 ) -> Array:
     """Output voltages with other conductances in one layer, (rows, labelled, classes) [V].
 
@@ -211,11 +230,14 @@ def solve_broken(
         labelled: images that each row reads, (rows, labelled).
         images: all inputs.
         how: where.
+        line_faults: of the layer's array, stacked; None for whole lines.
 
     Returns:
         Voltages; NaN where an array could not be solved within the solver's tolerance.
     """
     rows = {**healthy, "plus": pairs[0], "minus": pairs[1], "labelled": labelled}
+    if line_faults is not None:
+        rows["line_faults"] = line_faults
     return _solve_broken(rows, images, layer, how)
 
 
@@ -225,7 +247,13 @@ def _solve_broken(rows: Arrays, images: Array, layer: int, how: Batching) -> Arr
         pairs = Pairs(row["plus"], row["minus"])
         network = eqx.tree_at(lambda net: net.layers[layer].pairs, row["network"], pairs)
         transfers = [row[f"transfer_{k}"] for k in range(len(network.layers))]
-        transfers[layer] = network.layers[layer].transfer()
+        broken = eqx.tree_at(
+            lambda part: part.line_faults,
+            network.layers[layer],
+            row.get("line_faults"),
+            is_leaf=lambda x: x is None,
+        )
+        transfers[layer] = broken.transfer()
         return network.apply(transfers, images[row["labelled"]])
 
     return in_blocks(one_by_one(one), rows, images, how)

@@ -157,9 +157,11 @@ class DefectSettings:
         shape: *swept*, keys of `xbar.devices.SHAPES`.
         coverage: share of the array, *swept*; None takes each shape's own.
         layer: the array that is broken, 0 the first, *swept*; None is the last.
-        fault: what is stuck, *swept*: "pair", "plus", "minus", "unequal" or "unequal-columns".
+        fault: what is stuck, *swept*: "pair", "plus", "minus", "unequal" or "unequal-columns"; or
+            what befalls the lines: "open-word-lines", "open-bit-lines", "bridged-word-lines" or
+            "bridged-bit-lines" (see `xbar.nn.broken_lines`).
         stuck: where, *swept*: "on", "off", "random", "uniform" or a resistance [ohm]; None is "on",
-            or "random" for unequal cells.
+            or "random" for unequal cells. For bridged lines, the resistance of a bridge, None is 0.
         stuck_window: window that stuck values refer to; None is the devices'.
         placements: how many places of each defect in each seed's circuit.
         bias_row: whether shapes reach over the bias row.

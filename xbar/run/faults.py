@@ -5,9 +5,10 @@ from typing import Any
 
 from xbar.devices import PLACEMENTS, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
 from xbar.devices.mapping import WINDOWS, Window
+from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.run.checks import has_conductance, in_range, one_of, resistance, shortened
 
-FAULTS = ("pair", "plus", "minus", "unequal", "unequal-columns")
+FAULTS = ("pair", "plus", "minus", "unequal", "unequal-columns", *LINE_FAULTS)
 DRAWN = ("random", "uniform")
 
 _WHAT = {
@@ -16,7 +17,18 @@ _WHAT = {
     "minus": "the minus cell of a pair",
     "unequal": "the two cells of a pair unequally",
     "unequal-columns": "the two cells of a pair unequally, alike down a column,",
+    "open-word-lines": "word lines broken where the shape begins, seen from their drivers",
+    "open-bit-lines": "bit lines broken where the shape begins, seen from their amplifiers",
+    "bridged-word-lines": "each word line joined to the next where the shape begins",
+    "bridged-bit-lines": "the two bit lines of each pair joined where the shape begins",
 }
+
+
+def drawn_if_none(fault: str) -> str:
+    """What `stuck` is where a study does not say."""
+    if fault in LINE_FAULTS:
+        return "open" if fault.startswith("open") else "0"
+    return "random" if fault.startswith("unequal") else "on"
 
 
 def stuck_value(fault: str, stuck: str | None) -> str | float:
@@ -25,13 +37,12 @@ def stuck_value(fault: str, stuck: str | None) -> str | float:
     Args:
         fault: one of `FAULTS`.
         stuck: "on", "off", "random", "uniform", a resistance [ohm] as text; None is "on", or
-            "random" for unequal cells.
+            "random" for unequal cells. No line fault is asked for here.
 
     Returns:
         What the faults of `xbar.devices` take.
     """
-    if stuck is None:
-        return "random" if fault.startswith("unequal") else "on"
+    stuck = drawn_if_none(fault) if stuck is None else stuck
     return stuck if stuck in ("on", "off", *DRAWN) else 1 / resistance(stuck)
 
 
@@ -59,6 +70,9 @@ def describe(
     shape: str, coverage: float | int, fault: str, stuck: str | None, stuck_window: str | None
 ) -> str:
     """A defect in words."""
+    if fault in LINE_FAULTS:
+        ohms = f" by {stuck or '0'} ohm" if fault.startswith("bridged") else ""
+        return f"{shape} over {coverage:.0%} of the array, {_WHAT[fault]}{ohms}"
     value = stuck_value(fault, stuck)
     at = f"stuck at {stuck} ohm" if isinstance(value, float) else f"stuck-{value}"
     if value in DRAWN:
@@ -88,7 +102,14 @@ def check_coverage(name: str, shape: str, coverage: float | int) -> Iterator[str
 
 
 def check_stuck(name: str, fault: str, stuck: str | None) -> Iterator[str]:
-    """A stuck value that the fault can have."""
+    """A stuck value that the fault can have; of bridges, their resistance."""
+    if stuck is not None and fault in LINE_FAULTS:
+        if fault.startswith("open"):
+            yield from one_of(f"{name} (with fault {fault})", stuck, ("open",))
+        else:
+            fits = 0 <= resistance(stuck) < float("inf")
+            yield from in_range(name, stuck, fits, "a finite resistance >= 0 [ohm] of the bridges")
+        return
     if stuck is None or stuck in DRAWN:
         return
     if fault.startswith("unequal"):

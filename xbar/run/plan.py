@@ -19,6 +19,7 @@ from jax import Array
 
 from xbar.devices import SHAPES
 from xbar.run.config import DefectSettings, Study, values
+from xbar.run.faults import drawn_if_none
 
 # Seeds whose software networks are trained side by side.
 SEEDS_PER_CHUNK = 8
@@ -33,7 +34,7 @@ AXES: dict[str, tuple[str, str]] = {
     "shape": ("1", "shape of the defect"),
     "coverage": ("1", "share of the array that the shape covers"),
     "fault": ("1", "what is stuck"),
-    "stuck": ("1", "where it is stuck: a word or a resistance in ohm"),
+    "stuck": ("1", "where it is stuck: a word or a resistance in ohm; of bridges, theirs"),
     "stuck_window": ("1", "window that stuck values refer to"),
     "bias_row": ("1", "whether the shape reaches over the bias row, with or without"),
     "placement": ("1", "number of the place in this seed's circuit"),
@@ -122,8 +123,8 @@ class Plan:
                 covers = (SHAPES[shape].coverage,)
                 covers = covers if block.coverage is None else values(block.coverage)
                 for coverage, fault, place in product(covers, values(block.fault), places):
-                    drawn = "random" if fault.startswith("unequal") else "on"
-                    for stuck in (drawn,) if block.stuck is None else values(block.stuck):
+                    own = (drawn_if_none(fault),)
+                    for stuck in own if block.stuck is None else values(block.stuck):
                         where = block.stuck_window or window
                         base = (layer, seed, window, float(ohm), mapping)
                         yield (*base, shape, float(coverage), fault, stuck, where, bias, place)

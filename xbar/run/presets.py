@@ -5,6 +5,7 @@ from rich.table import Table
 
 from xbar.devices import PLACEMENTS, PRESETS, SHAPES, preset
 from xbar.devices.mapping import WINDOWS
+from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.run.faults import DRAWN, FAULTS, in_words
 
 # Where each window comes from; a test holds the list complete.
@@ -34,6 +35,8 @@ def show_presets(console: Console) -> None:
     faults = Table("fault", "what is stuck", "where it may be stuck")
     for name in FAULTS:
         where = DRAWN if name.startswith("unequal") else ("on", "off", *DRAWN, "ohm, such as 5k")
+        if name in LINE_FAULTS:
+            where = ("open",) if name.startswith("open") else ("ohm of a bridge, such as 20",)
         faults.add_row(name, in_words(name), ", ".join(where))
     devices = Table("device", "what, its range, source (in Python: xbar.devices.preset)")
     for name in PRESETS:

@@ -18,8 +18,12 @@ from xbar.run.software import StudyInputs
 _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     "g_plus": ("S", ("row", "pair"), "plus cells of the broken layer; the bias row is the last"),
     "g_minus": ("S", ("row", "pair"), "minus cells of the broken layer"),
-    "hit": ("1", ("row", "pair"), "pairs of the broken layer that are stuck"),
-    "pairs_hit": ("1", (), "pairs that are stuck"),
+    "hit": (
+        "1",
+        ("row", "pair"),
+        "pairs of the broken layer that the shape hits",
+    ),
+    "pairs_hit": ("1", (), "pairs that the shape hits"),
     "status": ("1", (), "; ".join(f"{n}: {word}" for n, word in enumerate(STATUS))),
     "classes": ("1", ("sample",), "of the test part, by the corrector"),
     "base": ("1", ("sample",), "images that train the software network"),

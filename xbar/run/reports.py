@@ -39,7 +39,7 @@ from xbar.run.tables import (
 )
 from xbar.statistics import Interval
 
-MOST_MAPS = 10  # of the report
+MOST_MAPS = 3  # of the report: the pairs of axes over which accuracies differ most
 BY = "95 % intervals over seeds (Student's t on the logit, so within 0 and 100 %)"
 
 
@@ -83,7 +83,7 @@ def table_csv(arrays: Mapping[str, Any]) -> str:
 
 
 def draw(arrays: Mapping[str, Any], labels: Collection[str], inputs: str) -> Iterator[Drawn]:
-    """The figures: one for all circuits, one for each swept axis, a map for each pair of them.
+    """The figures: one for all circuits, one for each swept axis, maps of the pairs that tell most.
 
     Args:
         arrays: groups "circuits" and "accuracy" of results.h5.
@@ -108,7 +108,7 @@ def draw(arrays: Mapping[str, Any], labels: Collection[str], inputs: str) -> Ite
         caption = _along(axis, labels, curves)
         yield figure, ReportFigure(f"by_{axis.name}.png", f"Accuracy by {axis.label}", caption)
     best = _best(known, labels)
-    for down, right in pairs(axes)[:MOST_MAPS]:
+    for down, right in _telling(pairs(axes), circuits, columns["defective"]):
         names = [name for name in ("defective", best) if name in columns]
         panels = {name: grid(down, right, circuits, columns[name]) for name in names}
         drawn = {literal(name): panel for name, panel in panels.items()}
@@ -117,6 +117,19 @@ def draw(arrays: Mapping[str, Any], labels: Collection[str], inputs: str) -> Ite
         caption = _map(down, right, panels, best, inputs)
         file = f"map_{down.name}_{right.name}.png"
         yield figure, ReportFigure(file, title[0].upper() + title[1:], caption)
+
+
+def _telling(
+    all_pairs: list[tuple[Axis, Axis]], circuits: Columns, accuracy: np.ndarray
+) -> list[tuple[Axis, Axis]]:
+    """The pairs of axes whose maps differ most from place to place, in the order of the axes."""
+
+    def spread(pair: tuple[Axis, Axis]) -> float:
+        means = grid(*pair, circuits, accuracy)
+        return float(np.nanmax(means) - np.nanmin(means)) if np.isfinite(means).any() else 0.0
+
+    chosen = sorted(all_pairs, key=spread, reverse=True)[:MOST_MAPS]
+    return [pair for pair in all_pairs if any(pair is found for found in chosen)]
 
 
 def _seed_means(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
