@@ -2,9 +2,10 @@
 
 from functools import partial
 
+from paper_cases import TINY, tiny_data
+
 import xbar.paper.run
 import xbar.paper.settings
-from paper_cases import TINY, tiny_data
 from xbar.cli import main
 from xbar.paper.experiments import EXPERIMENTS
 

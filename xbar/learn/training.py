@@ -103,5 +103,5 @@ def _train(
         return keep, jnp.where(sound, value, jnp.nan)
 
     start = params, descent.init(params)
-    (params, _), losses = jax.lax.scan(step, start, jjnp.arange(steps))
+    (params, _), losses = jax.lax.scan(step, start, jnp.arange(steps))
     return eqx.combine(params, static), losses
