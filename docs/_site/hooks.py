@@ -76,4 +76,5 @@ def on_page_markdown(markdown, page, config, files):
 
 def _mathml(text):
     text = BLOCK.sub(lambda m: convert(m[1].strip(), display="block"), text)
-    return INLINE.sub(lambda m: convert(m[1].strip()), text)
+    # In a span, since Markdown takes a <math> at the start of a line for a block.
+    return INLINE.sub(lambda m: f"<span>{convert(m[1].strip())}</span>", text)

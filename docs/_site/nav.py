@@ -38,6 +38,7 @@ GROUPS = {
     },
     "Judge for yourself": {
         "Benchmarks": "benchmarks.md",
+        "How exact": "accuracy.md",
         "What it does not do": "limits.md",
         "Public names": "public.md",
         "Glossary": "glossary.md",
