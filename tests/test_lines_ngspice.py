@@ -102,7 +102,7 @@ def test_cells_that_are_not_linear(scheme, law):
         array = xb.Crossbar(cells.Series(cells.Ohmic(g), cells.Selector(1e-9, 0.06)), wires)
     ours = xb.solve(array, bias, xb.Newton(rtol=1e-12))
     text = with_laws(wired_netlist(xb.Crossbar(g, wires), bias), g, law)
-    point = spice.run_netlist(text, timeout_s=60).points[0]
+    point = spice.run_netlist(text, timeout_s=60.0).points[0]
     theirs = {
         "i_word": np.array([-point.get(f"i:vin_{i}", 0.0) for i in range(8)]),
         "i_out": np.array([point.get(f"i:vout_{j}", 0.0) for j in range(8)]),

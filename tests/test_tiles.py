@@ -152,7 +152,7 @@ def test_power_is_the_sum_of_all_tiles():
     v = np.asarray(net.voltages(net.transfers(), X)[0].v_in)
     g, want = np.asarray(layer.pairs.interleave()), 0
     for rows, columns in pieces(*g.shape):
-        drawn = nodal(g[rows, columns], WIRES)[1]
+        drawn = nodal(g[rows, columns], WIRES, 0.0)[1]
         want = want + np.einsum("ni,ij,nj->n", v[:, rows], drawn, v[:, rows])
     np.testing.assert_allclose(power[0], want, rtol=1e-9)
     np.testing.assert_allclose(net.power(X[0]), power[:, 0], rtol=1e-12)

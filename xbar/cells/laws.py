@@ -62,16 +62,16 @@ class Ohmic(AbstractCell):
         return self.g.dtype
 
 
-def _current(amplitude: Array, scale: Array, u: Cells) -> Cells:
+def _current(amplitude: Any, scale: Any, u: Cells) -> Cells:
     return amplitude * sinh(u / scale)
 
 
-def _voltage(amplitude: Array, scale: Array, i: Cells) -> Cells:
+def _voltage(amplitude: Any, scale: Any, i: Cells) -> Cells:
     some = amplitude > 0
     return jnp.where(some, scale * jnp.arcsinh(i / jnp.where(some, amplitude, 1)), jnp.nan)
 
 
-def _holds(scale: Array, u: Cells) -> Bool[Array, "..."]:
+def _holds(scale: Any, u: Cells) -> Bool[Array, "..."]:
     return jnp.abs(u) <= scale * largest_argument(u.dtype)
 
 
@@ -248,7 +248,7 @@ class Polynomial(AbstractCell):
         return self.coefficients * degrees.reshape(-1, *([1] * (self.coefficients.ndim - 1)))
 
 
-def _horner(coefficients: Array, u: Cells) -> Cells:
+def _horner(coefficients: Any, u: Cells) -> Cells:
     """``c_0 + c_1 u + ...``, coefficients along the leading axis."""
     value = coefficients[-1]
     for c in coefficients[-2::-1]:

@@ -167,7 +167,9 @@ def _every_bridge(
         # Voltage that 1 A through the bridge takes from across it.
         own = jnp.sum(word * lost[0]) + jnp.sum(bit * lost[1])
         z = own + jnp.sum(i_cell * (lost[0] + lost[1]))
-        t = volts / (r + z)
+        # A node bridged to itself carries nothing, whatever the resistance.
+        apart = jnp.any(nodes[0] != nodes[1])
+        t = jnp.where(apart, volts / jnp.where(apart, r + z, 1), 0)
         sent = jnp.sum(i_cell, axis=0) + jnp.sum(bit, axis=0)
         return i_out + sent[:, None] * t
 

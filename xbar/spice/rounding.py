@@ -8,8 +8,10 @@ cell and along the bit line. The leak's current `eps G v` also bounds what any b
 more. Behind 1e12 ohm, cell currents found as `g (v_word - v_bit)` keep half of their digits.
 """
 
+import jax
 import numpy as np
 
+from xbar.circuit import Crossbar
 from xbar.spice.netlist import Values
 from xbar.spice.run import Measured
 
@@ -47,6 +49,27 @@ def rounding(values: Values, v_in: np.ndarray) -> Measured:
     i_out = np.minimum(to_ground * worst, leak)[:, None] * eps
     volts = np.broadcast_to(worst * eps, i_cell.shape)
     return Measured(volts, volts, i_cell, i_out)
+
+
+def rounding_of_any_ends(array: Crossbar, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same for arrays with any ends, broken and bridged lines: bounds for volts and amperes.
+
+    A floating line is held by its cells alone, so R is that of the least conducting line; and no
+    branch carries more than the leaks of all nodes together, of which one is the largest.
+
+    Args:
+        array: the circuit, of linear cells.
+        largest: voltage of each input, (n,) [V].
+    """
+    g, resistances = np.asarray(array.g, float), jax.tree.leaves((array.wires, array.line_faults))
+    ohms = [np.ravel(np.asarray(r, float)) for r in resistances if np.asarray(r).dtype.kind == "f"]
+    every = np.concatenate(ohms)
+    shortest = np.min(every[np.isfinite(every) & (every > 0)], initial=np.inf)
+    total = 4 / shortest + np.max(g)
+    lines = np.concatenate([g.sum(axis=0), g.sum(axis=1)])
+    held = np.min(lines[lines > 0], initial=np.inf)
+    eps = ROUNDINGS * np.finfo(float).eps * largest
+    return max(1.0, total / held) * eps, total * eps
 
 
 def _at_nodes(values: Values, axis: int) -> np.ndarray:

@@ -181,7 +181,11 @@ def verify_network(
     """
     chain = Chain(0, network.layers)
     inputs = np.atleast_2d(input_volts(network, x))
-    ours = [volts for volts, _ in network.solve(jnp.atleast_2d(jnp.asarray(x)), solver=solver)]
+    images = jnp.atleast_2d(jnp.asarray(x))
+    if all(layer.cells is None for layer in network.layers):  # the pass that everything else takes
+        ours = network.voltages(network.transfers(solver=solver), images)
+    else:
+        ours = [volts for volts, _ in network.solve(images, solver=solver)]
     readings = measure_chain(chain, inputs, ngspice=ngspice, timeout_s=timeout_s)
     tolerance = RTOL["network", str(network.k_in.dtype)] if rtol is None else rtol
     rows = []

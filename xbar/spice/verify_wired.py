@@ -7,6 +7,7 @@ import numpy as np
 from xbar.circuit import Bias, Crossbar
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
+from xbar.spice.rounding import rounding_of_any_ends
 from xbar.spice.run import Program
 from xbar.spice.verify import RTOL, Report, row_of
 from xbar.spice.wiring import measure_wired
@@ -34,8 +35,8 @@ def verify_wired(
 
     Returns:
         Rows for node voltages (undefined ones have to be undefined in both), cell currents, the
-        currents of every driver, and power. A cell's current by ngspice is g times the difference
-        of two voltages: what rounding of these makes of it is allowed besides.
+        currents of every driver, and power. What float64 may cost ngspice is allowed besides
+        (`xbar.spice.rounding`).
 
     Raises:
         SpiceError: ngspice gave no result.
@@ -51,20 +52,21 @@ def verify_wired(
     )
     amps = np.max([np.max(np.abs(i), axis=0) for i in theirs.ends.values()], axis=0)
     amps = np.maximum(amps, np.max(np.abs(theirs.i_cell), axis=(0, 1)))
+    lost_volts, lost_amps = rounding_of_any_ends(array, volts)
     rows = []
     for name, right in (("v_word", theirs.v_word), ("v_bit", theirs.v_bit)):
         mine = np.asarray(getattr(ours, name), float).reshape(right.shape)
         same = np.isnan(mine) == np.isnan(right)
         # Where only one of them has a value, the other counts as infinitely wrong.
         mine = np.where(same, np.nan_to_num(mine), np.inf)
-        rows.append(row_of(name, mine, np.nan_to_num(right), volts, node, tolerance))
-    rounding = 16 * np.finfo(float).eps * float(np.max(np.asarray(array.g))) * volts
-    largest = amps + rounding / tolerance
-    rows.append(row_of("i_cell", ours.i_cell, theirs.i_cell, largest, node, tolerance))
+        rows.append(row_of(name, mine, np.nan_to_num(right), volts, node, tolerance, lost_volts))
+    i_cell = ours.i_cell, theirs.i_cell
+    rows.append(row_of("i_cell", *i_cell, amps, node, tolerance, lost_amps))
     for name, right in theirs.ends.items():
         mine: Any = getattr(ours, name)
         if mine is not None:
-            rows.append(row_of(name, mine, right, amps, line, tolerance))
-    power = np.maximum(np.abs(theirs.p_total), amps * volts)
-    rows.append(row_of("p_total", ours.p_total, theirs.p_total, power, ("input",), tolerance))
+            rows.append(row_of(name, mine, right, amps, line, tolerance, lost_amps))
+    power, lost = np.maximum(np.abs(theirs.p_total), amps * volts), lost_amps * volts
+    p_total = ours.p_total, theirs.p_total
+    rows.append(row_of("p_total", *p_total, power, ("input",), tolerance, lost))
     return Report(rows, theirs.version)

@@ -131,28 +131,48 @@ def _operating_points_jvp(newton: Newton, primals: tuple, tangents: tuple) -> tu
     return found, Points(dx, *none)
 
 
-def _solve_one(newton: Newton, law: AbstractCell, circuit: Circuit, drivers: Drivers) -> Points:
-    """The operating point for one input."""
-    linear, dtype = newton.linear, circuit.g.dtype
-    rtol = default_rtol(newton.tolerance, dtype)
-    inner = INNER_RTOL if newton.inner_rtol is None else newton.inner_rtol
-    limit = MAX_STEPS if newton.max_steps is None else newton.max_steps
-    sources = sources_of(circuit, drivers)
+class _Search(NamedTuple):
+    """One input's search for its operating point."""
 
-    def at(u: Array, t: Array, p: Array) -> tuple[Unknown, Array, Unknown]:
+    newton: Newton
+    law: AbstractCell
+    circuit: Circuit
+    sources: Unknown
+
+    @property
+    def rtol(self) -> float:
+        """Bound on the errors."""
+        return default_rtol(self.newton.tolerance, self.circuit.g.dtype)
+
+    def at(self, u: Array, t: Array, p: Array) -> tuple[Unknown, Array, Unknown]:
         """The point of the laws with these unknowns, its slopes, and what is left there."""
-        i, g = (jnp.asarray(x) for x in point(law, u))
+        i, g = (jnp.asarray(x) for x in point(self.law, u))
         x = Unknown(u, i, t, p)
-        sides = circuit.law(x)
-        left = Unknown(*(a - b for a, b in zip(sources, sides, strict=True)))
+        sides = self.circuit.law(x)
+        left = Unknown(*(a - b for a, b in zip(self.sources, sides, strict=True)))
         # A slope below zero is no cell's: such a law is marked at the end.
         return x, jnp.maximum(g, 0)[0], left._replace(i=jnp.zeros_like(i))
 
-    def step(now: _State) -> _State:
-        local = eqx.tree_at(lambda c: c.g, circuit, now.g)
-        state = factor(linear, local)
-        loose = jnp.maximum(jnp.minimum(inner, now.error), 0.1 * rtol / now.error)
-        change = answer(linear, state, local, now.left, jnp.maximum(loose, 1e-14))
+    def bound(self, x: Unknown, g: Array, left: Unknown) -> Float[Array, ""]:
+        """On the errors of voltages and currents, relative to the largest."""
+        local = eqx.tree_at(lambda c: c.g, self.circuit, g)
+        known = reduced(local)
+        found = errors(local, known, x, self.sources, left, rest(local, known, left))
+        ratio = found.bound / jnp.where(found.largest > 0, found.largest, 1)
+        ratio = jnp.where(found.largest > 0, ratio, jnp.where(found.bound > 0, jnp.inf, 0))
+        # Where no current flows, what rounding makes of that is right.
+        return jnp.where(found.within(known, 0.0)[0], 0, jnp.max(ratio))
+
+    def change(self, now: _State) -> Any:
+        """Newton's step, as the linear circuit with the slopes at hand answers what is left."""
+        inner = INNER_RTOL if self.newton.inner_rtol is None else self.newton.inner_rtol
+        local = eqx.tree_at(lambda c: c.g, self.circuit, now.g)
+        state = factor(self.newton.linear, local)
+        loose = jnp.maximum(jnp.minimum(inner, now.error), 0.1 * self.rtol / now.error)
+        return answer(self.newton.linear, state, local, now.left, jnp.maximum(loose, 1e-14))
+
+    def shortened(self, now: _State, change: Any) -> tuple[Array, tuple[Unknown, Array, Unknown]]:
+        """The step's length, halved until less is left, and where it leads."""
         amps = jnp.sum(jnp.abs(change.x.p)) / jnp.maximum(jnp.sum(jnp.abs(now.left.p)), 1e-300)
         ohms = jnp.where(jnp.isfinite(amps), amps, 0)
 
@@ -165,9 +185,9 @@ def _solve_one(newton: Newton, law: AbstractCell, circuit: Circuit, drivers: Dri
         def tried(length: Array) -> tuple[Unknown, Array, Unknown]:
             du = length * change.x.u
             near = now.error <= NEARLY_LINEAR
-            by_law = followed(law, now.x.u, now.x.i, now.g, du)
+            by_law = followed(self.law, now.x.u, now.x.i, now.g, du)
             u = jnp.where(near, now.x.u + du, by_law)
-            return at(u, now.x.t + length * change.x.t, now.x.p + length * change.x.p)
+            return self.at(u, now.x.t + length * change.x.t, now.x.p + length * change.x.p)
 
         def too_far(trial: tuple) -> Bool[Array, ""]:
             length, (_, _, left) = trial
@@ -178,44 +198,37 @@ def _solve_one(newton: Newton, law: AbstractCell, circuit: Circuit, drivers: Dri
             length = trial[0] / 2
             return length, tried(length)
 
-        whole = jnp.full((), 2, dtype)
-        length, (x, g, left) = lax.while_loop(too_far, shorter, (whole, (now.x, now.g, now.left)))
-        error = bound(x, g, left)
-        moved = _moved(now.x, x, sources)
-        settled = change.ok[0] & (length == 1) & (moved <= rtol)
-        ok = (error <= rtol) | settled
+        whole = jnp.full((), 2, self.circuit.g.dtype)
+        return lax.while_loop(too_far, shorter, (whole, (now.x, now.g, now.left)))
+
+    def step(self, now: _State) -> _State:
+        """One step further, and whether to go on."""
+        change = self.change(now)
+        length, (x, g, left) = self.shortened(now, change)
+        error = self.bound(x, g, left)
+        settled = change.ok[0] & (length == 1) & (_moved(now.x, x, self.sources) <= self.rtol)
+        ok = (error <= self.rtol) | settled
         better = error <= now.best / 2
         since = jnp.where(better, 0, now.since + 1)
         steps = now.steps + 1
+        limit = MAX_STEPS if self.newton.max_steps is None else self.newton.max_steps
         hopeful = (length > SHORTEST) & (since < PATIENCE) & (steps < limit)
-        return _State(
-            x,
-            g,
-            left,
-            error,
-            jnp.where(better, error, now.best),
-            since,
-            ~ok & hopeful,
-            ok,
-            steps,
-            now.inner_steps + change.steps[0],
-        )
+        best = jnp.where(better, error, now.best)
+        inner_steps = now.inner_steps + change.steps[0]
+        return _State(x, g, left, error, best, since, ~ok & hopeful, ok, steps, inner_steps)
 
-    def bound(x: Unknown, g: Array, left: Unknown) -> Float[Array, ""]:
-        local = eqx.tree_at(lambda c: c.g, circuit, g)
-        known = reduced(local)
-        found = errors(local, known, x, sources, left, rest(local, known, left))
-        ratio = found.bound / jnp.where(found.largest > 0, found.largest, 1)
-        ratio = jnp.where(found.largest > 0, ratio, jnp.where(found.bound > 0, jnp.inf, 0))
-        # Where no current flows, what rounding makes of that is right.
-        return jnp.where(found.within(known, 0.0)[0], 0, jnp.max(ratio))
 
+def _solve_one(newton: Newton, law: AbstractCell, circuit: Circuit, drivers: Drivers) -> Points:
+    """The operating point for one input."""
+    search = _Search(newton, law, circuit, sources_of(circuit, drivers))
+    linear, sources = newton.linear, search.sources
+    inner = INNER_RTOL if newton.inner_rtol is None else newton.inner_rtol
     guess = answer(linear, factor(linear, circuit), circuit, sources, inner)
-    x, g, left = at(guess.x.u, guess.x.t, guess.x.p)
-    error, none = bound(x, g, left), jnp.zeros((), int)
-    ok = error <= rtol
+    x, g, left = search.at(guess.x.u, guess.x.t, guess.x.p)
+    error, none = search.bound(x, g, left), jnp.zeros((), int)
+    ok = error <= search.rtol
     start = _State(x, g, left, error, error, none, ~ok, ok, none, guess.steps[0])
-    last = lax.while_loop(lambda now: now.going, step, start)
+    last = lax.while_loop(lambda now: now.going, search.step, start)
     holds = jnp.all(law.holds(last.x.u), axis=(-2, -1))
     return Points(
         last.x, last.ok[None], holds, guess.joined, last.steps[None], last.inner_steps[None]

@@ -245,17 +245,12 @@ def _parts(
     ]
     (word, word_far), (out, bit_far) = ends
     bit_far = None if bit_far is None else -bit_far
-    power = [
-        jnp.sum(v * i, axis=-1)
-        for v, i in zip(drivers, (word, -out, word_far, bit_far), strict=True)
-        if v is not None and i is not None
-    ]
     parts = _Parts(
         i_out=out,
         v_word=v_word,
         v_bit=v_bit,
         i_cell=x.i,
-        p_total=sum(power[1:], power[0]),
+        p_total=_power(drivers, (word, -out, word_far, bit_far)),
         i_word=word,
         i_word_far=word_far,
         i_bit_far=bit_far,
@@ -271,6 +266,16 @@ def _parts(
         (~jnp.all(found.ok), RESULTS.tolerance_missed),
         (lost, RESULTS.floating),
     ]
+
+
+def _power(drivers: Drivers, currents: tuple) -> Array:
+    """Of all drivers together, (n,) [W]."""
+    power = [
+        jnp.sum(v * i, axis=-1)
+        for v, i in zip(drivers, currents, strict=True)
+        if v is not None and i is not None
+    ]
+    return sum(power[1:], power[0])
 
 
 def _whole(
