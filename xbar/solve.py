@@ -101,9 +101,11 @@ def transfer(
     Raises:
         TypeError, ValueError, RuntimeError: as `solve`.
     """
-    if bias is not None and not isinstance(bias, Bias):  # a solver, as it may stand second, too
+    if isinstance(bias, AbstractSolver | type):  # a solver may stand second, too
         bias, solver = None, cast(AbstractSolver, bias)
     array, solver = _check_circuit(array, solver)
+    if bias is not None and not isinstance(bias, Bias):
+        raise TypeError(f"bias: got {type(bias).__name__}, needs xbar.Bias or None")
     if not array.cells.linear:
         raise ValueError(
             f"array: got {type(array.cells).__name__} cells, for which no transfer matrix holds at "
