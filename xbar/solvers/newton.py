@@ -275,8 +275,11 @@ def _next(law: AbstractCell, now: _State, du: One) -> One:
     )
 
 
-def followed(law: AbstractCell, u: One, i: One, g: One, du: One) -> One:
-    """Where a step ends: by its current where |u| grows, by its voltage where it falls."""
+def followed(law: AbstractCell, u: Array, i: Array, g: Array, du: Array) -> Array:
+    """Where a step ends: by its current where |u| grows, by its voltage where it falls.
+
+    Of one input, (rows, cols), or with leading axes.
+    """
     by_voltage = u + du
     if not law.invertible:
         return by_voltage
