@@ -72,7 +72,7 @@ def test_the_law_of_a_network_is_differentiable_and_batched():
     assert abs(numeric - slope[1]) <= 1e-4 * abs(slope[1])
 
 
-def test_a_function_serves_as_well_as_a_module():
+def test_a_function_serves_as_well_as_a_module(no_shape_checks):
     by_module, by_function = (
         xb.Hardware(cells=family).law()(jnp.full((2, 2), 1e-5)).g
         for family in (cells.SinhCells(0.1), lambda g: cells.Sinh(g, 0.1))
@@ -142,5 +142,5 @@ def test_what_corrections_do_not_treat():
 
 
 def test_exact_fault_maps_are_of_linear_cells_and_say_so():
-    with pytest.raises(ValueError, match="got Sinh cells, which have no one conductance; needs linear cells"):
+    with pytest.raises(ValueError, match="got Sinh cells, which have no one conductance"):
         baseline(network(), X, np.zeros(6, int))

@@ -105,7 +105,7 @@ def test_scales_come_from_the_data_and_only_weights_train():
     assert [p.shape for p in params] == [(5, 4), (5,), (5, 5), (5,), (3, 5), (3,)]
 
 
-def test_what_stays_in_software_is_named():
+def test_what_stays_in_software_is_named(no_shape_checks):
     class Model(eqx.Module):
         cell: eqx.nn.GRUCell
         out: eqx.nn.Linear

@@ -98,7 +98,8 @@ def _train(
         value, gradient = slope(carry[0], x[rows], y[rows], own)
         updates, state = descent.update(gradient, carry[1], carry[0])
         moved = optax.apply_updates(carry[0], updates), state
-        sound = jnp.isfinite(value) & jnp.isfinite(optax.global_norm(gradient))
+        finite = [jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(gradient)]
+        sound = jnp.isfinite(value) & jnp.all(jnp.stack(finite))
         keep = jax.tree.map(lambda new, old: jnp.where(sound, new, old), moved, carry)
         return keep, jnp.where(sound, value, jnp.nan)
 
