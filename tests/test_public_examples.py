@@ -41,6 +41,8 @@ MOST_WITHOUT = 20
 MOST_BROKEN = 0
 # Examples that show how a call looks, with names of the reader's own.
 SHOWN = {
+    "xbar.batch_map",
+    "xbar.elmore_delay",
     "xbar.io.load_map",
     "xbar.devices.ChipMap",
     "xbar.nn.from_sklearn",
@@ -71,6 +73,8 @@ def names(folder: Path) -> dict:
     found = {"jax": jax, "jnp": jnp, "np": np, "xb": xb, "sens": sens, "folder": folder}
     found |= {"g": g, "wires": wires, "array": xb.Crossbar(g, wires), "v_in": np.full(4, 0.2)}
     found |= {"key": jax.random.key(0), "net": net, "x": x, "labels": labels()}
+    found |= {"sol": xb.solve(found["array"], found["v_in"]), "window": xb.Window.preset()}
+    found |= {"pairs": net.layers[0].pairs, "v": np.full((2, 4), 0.1), "w": np.eye(3)}
     rng = np.random.default_rng(1)
     found |= {"weights": [rng.normal(size=(3, 3)), rng.normal(size=(3, 3))], "volts": net(x)}
     found |= {"base": sens.baseline(net, x, labels()), "biases": None, "Path": Path}

@@ -119,9 +119,12 @@ def with_chip(model: Any, key: PRNGKeyArray, **changes: Any) -> Any:
     return on_layers(model, changed)
 
 
-def _with(layer: AbstractOnArrays, **changes: Any) -> Any:
-    where = lambda layer: [getattr(layer, name) for name in changes]  # noqa: E731
-    return eqx.tree_at(where, layer, list(changes.values()), is_leaf=lambda x: x is None)
+def _with(layer: Any, **changes: Any) -> Any:
+    """The layer with other fields; static ones and those of None, too, unlike `eqx.tree_at`."""
+    made = object.__new__(type(layer))
+    for field in dataclasses.fields(layer):
+        object.__setattr__(made, field.name, changes.get(field.name, getattr(layer, field.name)))
+    return made
 
 
 class _Record(NamedTuple):
@@ -234,10 +237,7 @@ def _fold(layer: Any, norm: eqx.nn.BatchNorm, state: eqx.nn.State) -> Any:
     old = 0 if layer.bias is None else layer.bias.reshape(-1)
     shape = (-1,) if layer.weight.ndim == 2 else (-1, *(1,) * (layer.weight.ndim - 2))
     bias = (old * scale + shift).reshape(shape).astype(layer.weight.dtype)
-    made, new = object.__new__(type(layer)), {"weight": weight, "bias": bias, "use_bias": True}
-    for field in dataclasses.fields(layer):  # `use_bias` is static, which `tree_at` cannot change
-        object.__setattr__(made, field.name, new.get(field.name, getattr(layer, field.name)))
-    return made
+    return _with(layer, weight=weight, bias=bias, use_bias=True)
 
 
 def _statistics(norm: eqx.nn.BatchNorm, state: eqx.nn.State) -> tuple[Any, Any]:
