@@ -81,6 +81,7 @@ def names(folder: Path) -> dict:
     for package in ("xbar.devices", "xbar.run", "xbar.circuit", "xbar.nn"):
         loaded = importlib.import_module(package)
         found |= {k: getattr(loaded, k) for k in dir(loaded) if k[0].isupper() or k == "preset"}
+    found["cells"] = importlib.import_module("xbar.cells")
     run = importlib.import_module("xbar.run")
     return found | {"read_study": run.read_study, "write_study": run.write_study}
 
