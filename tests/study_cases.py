@@ -90,7 +90,7 @@ TIMES = ("wall_s", "stages_s", "seconds", "seconds_per_solve", "would_take_s")
 def numbers(out: Path) -> dict[str, Any]:
     """Everything that a finished run found, but when and how fast."""
     arrays, attributes = read_results(out / "results.h5")
-    found = {n: v for n, v in flatten(arrays) if not n.endswith(TIMES)}
+    found = {n: v for n, v in flatten(arrays) if not n.endswith(TIMES) and n[:5] != "cost/"}
     summary = without_times(json.loads((out / "summary.json").read_text()))
     words = {"summary": json.dumps(summary), "config": json.dumps(attributes["config"])}
     return found | words | {table.name: table.read_text() for table in sorted(out.glob("*.csv"))}
