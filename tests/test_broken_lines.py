@@ -4,16 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from study_cases import TINY, quiet_console, write_tiny
 
-from xbar.io.runs import load_run
 from xbar.nn.broken_lines import (
     LINE_FAULTS,
     bridge_ohm,
     line_faults_at,
     stacked_line_faults,
 )
-from xbar.run import DefectSettings, Study, read_study, run_study
+from xbar.run import DefectSettings, Study
 from xbar.run.faults import describe
 
 HIT = np.zeros((4, 3), bool)
@@ -87,24 +85,3 @@ def test_settings_of_line_faults():
     ):
         (problem,) = DefectSettings(fault=fault, stuck=stuck).problems("defects[0]", None)
         assert words in problem
-
-
-LINES = TINY.replace('fault = ["pair", "unequal"]\nplacements = 2', f"fault = {[*LINE_FAULTS]}")
-
-
-@pytest.mark.slow
-def test_a_study_s_voltages_are_those_of_the_networks_it_stores(tmp_path):
-    """Lines that break and touch, in either layer, from the study's file to the run read back."""
-    out = tmp_path / "out"
-    run_study(read_study(write_tiny(tmp_path, LINES)), out, quiet_console(), beside=tmp_path)
-    found = load_run(out)
-    assert set(found.table["fault"]) == set(LINE_FAULTS)
-    assert not found.table["status"].any()
-    for circuit in range(0, found.circuits, found.circuits // 3):
-        network = found.network("defective", circuit)
-        layer = found.table["layer"][circuit]
-        assert network.layers[layer].line_faults is not None
-        volts, _ = found.voltages([circuit])
-        images = found.images[found.read("voltages/images")[found.table["seed"][circuit]]]
-        largest = np.abs(volts).max()
-        np.testing.assert_allclose(volts[0], network(images), rtol=0, atol=1e-9 * largest)
