@@ -175,3 +175,17 @@ def finite_from_0(x: Any) -> Any:
 def finite_above_0(x: Any) -> Any:
     """Elementwise 0 < x < inf."""
     return np.isfinite(x) & (x > 0)
+
+
+PREFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}  # of a resistance in text
+
+
+def resistance(text: str) -> float:
+    """A resistance [ohm] from text such as "1e4", "10k" or "1M"; NaN, which no range accepts."""
+    number, factor = text.strip(), 1.0
+    if number[-1:] in PREFIXES:
+        number, factor = number[:-1], PREFIXES[number[-1]]
+    try:
+        return float(number) * factor
+    except ValueError:
+        return math.nan

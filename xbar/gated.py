@@ -30,7 +30,7 @@ from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 from xbar.solvers.base import default_rtol
-from xbar.solvers.derivatives import marked
+from xbar.solvers.verdict import filled
 
 Cells = Float[Array, "rows cols"]
 # A contraction by a half each time would need 34 of them.
@@ -116,16 +116,14 @@ def _solve_one(
     settled = off <= default_rtol(_rtol_of(solver), v.dtype) * largest
     good = found.result == RESULTS.successful
     result = RESULTS.where(good & ~settled, RESULTS.tolerance_missed, found.result)
-    failed = result != RESULTS.successful
-    hidden = failed & (throw | ~_shown(result))
+    numbers = filled(_numbers(found), result, throw)
+    return eqx.tree_at(lambda s: (*_numbers(s), s.result), found, (*numbers, result))
 
-    def show(number: Array) -> Array:
-        return marked(number, failed, jnp.where(hidden, jnp.nan, number))
 
-    names = ("i_out", "v_word", "v_bit", "i_cell", "p_total")
-    numbers = [show(getattr(found, name)) for name in names]
-    where = lambda s: tuple(getattr(s, name) for name in names)  # noqa: E731
-    return eqx.tree_at(lambda s: (*where(s), s.result), found, (*numbers, result))
+def _numbers(solution: Solution) -> tuple[Any, ...]:
+    """What failed results hide, and what has the inputs as its last axis."""
+    s = solution
+    return s.i_out, s.v_word, s.v_bit, s.i_cell, s.p_total
 
 
 def _shown(result: Any) -> Any:
@@ -138,11 +136,9 @@ def _over_inputs(one: Callable[[Array], Solution], v: Float[Array, "rows n"]) ->
     found = jax.vmap(one, in_axes=1)(v)
     worst = found.result != RESULTS.successful
     first = jax.tree.map(lambda x: x[jnp.argmax(worst)], found.result)
-    names = ("i_out", "v_word", "v_bit", "i_cell", "p_total")
-    numbers = [jnp.moveaxis(getattr(found, name), 0, -1) for name in names]
-    where = lambda s: tuple(getattr(s, name) for name in names)  # noqa: E731
+    numbers = [jnp.moveaxis(x, 0, -1) for x in _numbers(found)]
     return eqx.tree_at(
-        lambda s: (*where(s), s.result, s.kcl_residual),
+        lambda s: (*_numbers(s), s.result, s.kcl_residual),
         found,
         (*numbers, first, jnp.max(found.kcl_residual)),
     )

@@ -16,6 +16,7 @@ from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.base import Drives, Problem, Voltages, problem_of
 from xbar.solvers.derivatives import Cells, cells, marked, matrix
 from xbar.solvers.nonlinear import legal_law, newton_of, operating_points
+from xbar.solvers.verdict import also, filled
 from xbar.solvers.wiring import solve_wired, transfer_wired
 
 
@@ -191,7 +192,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
     kcl = _kcl_residual(found.current(v_word - v_bit), i_cell)
     result = RESULTS.where(finite, legal, RESULTS.invalid_input)
     for ok, otherwise in found.checks:
-        result = _also(result, jnp.all(ok), otherwise)
+        result = also(result, jnp.all(ok), otherwise)
     numbers = (
         jnp.sum(i_cell, axis=-2),
         v_word,
@@ -200,7 +201,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
         jnp.sum(rows * jnp.sum(i_cell, axis=-1), axis=-1),
         kcl,
     )
-    numbers = _fill_failed(numbers, result, fill | ~_possible(e, v_word, v_bit))
+    numbers = filled(numbers, result, fill | ~_possible(e, v_word, v_bit))
     single = inputs.ndim == 1
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
@@ -249,8 +250,8 @@ def _transfer(
 ) -> tuple[Float[Array, "cols rows"], RESULTS]:
     problem, result = _prepare(array, array.dtype, solver)
     found, ok = matrix(solver, problem)
-    result = _also(result, ok, RESULTS.tolerance_missed)
-    (found,) = _fill_failed((found,), result, fill)
+    result = also(result, ok, RESULTS.tolerance_missed)
+    (found,) = filled((found,), result, fill)
     return found, result
 
 
@@ -279,19 +280,14 @@ def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
     wires = jax.tree.map(lambda x: harmless(x, wires_legal), array.wires)
     problem = problem_of(g, wires)
     result = RESULTS.where(g_legal, RESULTS.successful, RESULTS.invalid_conductance)
-    return problem, _also(result, wires_legal, RESULTS.invalid_wires)
+    return problem, also(result, wires_legal, RESULTS.invalid_wires)
 
 
 def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple[Problem, RESULTS]:
     if not array.cells.linear:  # no conductances: zeros stand for them
         array = Crossbar(jnp.zeros(array.cells.shape, dtype), array.wires)
     problem, result = legal_problem(array, dtype)
-    return problem, _also(result, solver.accepts(problem), RESULTS.wires_not_zero)
-
-
-def _also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
-    """Keep the first failure; a success also has to be `ok`."""
-    return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
+    return problem, also(result, solver.accepts(problem), RESULTS.wires_not_zero)
 
 
 def _possible(e: Drives, v_word: Voltages, v_bit: Voltages) -> Bool[Array, ""]:
@@ -302,14 +298,6 @@ def _possible(e: Drives, v_word: Voltages, v_bit: Voltages) -> Bool[Array, ""]:
     """
     largest = jnp.max(jnp.abs(jnp.stack([v_word, v_bit])))
     return largest <= 100 * jnp.max(jnp.abs(e))
-
-
-def _fill_failed(numbers: tuple, result: RESULTS, fill: bool | Bool[Array, ""]) -> tuple:
-    """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
-    failed = result != RESULTS.successful
-    shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
-    unusable = failed & (fill | ~shown)
-    return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
 
 
 def _kcl_residual(carried: Voltages, i_cell: Voltages) -> Float[Array, ""]:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from xbar.batch import batch_map
 from xbar.fields import described
-from xbar.learn.mlp import MLP, check_fit, check_labels, fit
+from xbar.learn.mlp import MLP, check_fit, fit
 from xbar.learn.mlp import accuracy as accuracy
 
 # Defaults, chosen by accuracy on held-out samples of the corrector part, never on the test part.
@@ -270,10 +270,10 @@ def train_correctors(
     Raises:
         ValueError: the shapes do not fit, a label or an option is out of range.
     """
-    check_training(voltages, labels, keys)
+    check_circuits(voltages, keys)
     outputs = voltages.shape[-1]
     check_fit(voltages.shape, labels, steps, batch_size)
-    head = hidden if hidden is None or hidden == "diagonal" else tuple(hidden)
+    head = as_static(hidden)
     units = 2 * outputs + (sum(head) if isinstance(head, tuple) else 0)
     chunk = max(1, CHUNK // (voltages.shape[1] * units))
     options = {
@@ -285,8 +285,8 @@ def train_correctors(
     return _train(voltages, labels, keys, head, activation, chunk, options)
 
 
-def check_training(voltages: Array, labels: Array, keys: Array) -> None:
-    """Raise one sentence unless there are voltages, labels and a key for each circuit."""
+def check_circuits(voltages: Array, keys: Array) -> None:
+    """Raise one sentence unless there are voltages and a key for each circuit."""
     if voltages.ndim != 3:
         raise ValueError(
             f"voltages: got shape {voltages.shape}, needs (circuits, n, outputs); for one circuit "
@@ -294,7 +294,11 @@ def check_training(voltages: Array, labels: Array, keys: Array) -> None:
         )
     if len(keys) != len(voltages):
         raise ValueError(f"keys: got {len(keys)}, needs one per circuit, {len(voltages)}")
-    check_labels(voltages.shape, labels)
+
+
+def as_static(hidden: Hidden) -> Hidden:
+    """Hidden layer sizes that can be hashed."""
+    return hidden if hidden is None or hidden == "diagonal" else tuple(hidden)
 
 
 @eqx.filter_jit

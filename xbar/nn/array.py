@@ -145,9 +145,7 @@ class Array(eqx.Module):
         found = self.solve(
             one_volt(self.pairs.shape[0], self.pairs.g_plus.dtype), solver, throw=throw
         )
-        far = found.i_word_far
-        drawn = found.i_word if far is None else found.i_word + far
-        return Admittance(found.i_out, drawn[None])
+        return Admittance(found.i_out, from_drivers(found)[None])
 
     def split(self, v: Volts) -> Float[jax.Array, "*n arrays rows"]:
         """Row voltages by arrays: all of them, (..., 1, rows)."""
@@ -210,6 +208,12 @@ class Solving(NamedTuple):
         v = with_last(v, last)
         self.found.append(self.array.solve(v, self.solver, throw=self.throw))
         return self.array.gathered(self.found[-1])
+
+
+def from_drivers(solution: Solution) -> Float[jax.Array, "*n"]:
+    """Currents out of the word lines' drivers, those at both ends together [A]."""
+    far = solution.i_word_far
+    return solution.i_word if far is None else solution.i_word + far
 
 
 def _parts(x: Float[jax.Array, "*n rows"], size: int) -> Float[jax.Array, "*n parts size"]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from xbar.checks import resistance
 from xbar.circuit import Bridge, LineFaults
 
 LINE_FAULTS = ("open-word-lines", "open-bit-lines", "bridged-word-lines", "bridged-bit-lines")
@@ -70,8 +71,9 @@ def bridge_ohm(fault: str, stuck: str) -> float:
     """
     if not fault.startswith("bridged"):
         return 0.0
-    factor = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}.get(stuck[-1:])
-    return float(stuck) if factor is None else float(stuck[:-1]) * factor
+    if np.isnan(ohm := resistance(stuck)):
+        raise ValueError(f"stuck: got {stuck!r}, needs a resistance [ohm]")
+    return ohm
 
 
 def stacked_line_faults(

@@ -87,10 +87,8 @@ class Conv(AbstractOnArrays):
         """The patches, (positions, inputs) for each group."""
         if x.ndim != self.weight.ndim - 1:
             raise ValueError(f"x: got shape {x.shape}, needs {self.weight.ndim - 1} axes")
-        x = jnp.asarray(x)
-        kernel, padding = self.weight.shape[2:], self.padding
-        if self.padding_mode != "ZEROS":
-            x, padding = self._padded(x), "VALID"
+        x, padding = self._padded(jnp.asarray(x))
+        kernel = self.weight.shape[2:]
         patches = jax.lax.conv_general_dilated_patches(
             x[None], kernel, self.stride, padding, rhs_dilation=self.dilation
         )[0]
@@ -106,9 +104,7 @@ class Conv(AbstractOnArrays):
 
     def _convolved(self, x: Array, kernel: Array) -> Array:
         """As in software; for its shape."""
-        padding = self.padding
-        if self.padding_mode != "ZEROS":
-            x, padding = self._padded(x), "VALID"
+        x, padding = self._padded(x)
         return jax.lax.conv_general_dilated(
             x[None],
             kernel,
@@ -118,14 +114,17 @@ class Conv(AbstractOnArrays):
             feature_group_count=self.groups,
         )[0]
 
-    def _padded(self, x: Array) -> Array:
+    def _padded(self, x: Array) -> tuple[Array, Any]:
+        """The input, and the zeros that it still needs at its edges."""
         pads = self.padding
+        if self.padding_mode == "ZEROS":
+            return x, pads
         if isinstance(pads, str):
             reach = [
                 d * (k - 1) + 1 for d, k in zip(self.dilation, self.weight.shape[2:], strict=True)
             ]
             pads = jax.lax.padtype_to_pads(x.shape[1:], reach, self.stride, pads)
-        return jnp.pad(x, ((0, 0), *pads), mode=_MODES[self.padding_mode])
+        return jnp.pad(x, ((0, 0), *pads), mode=_MODES[self.padding_mode]), "VALID"
 
 
 Conv1d = partial(Conv, 1)

@@ -34,6 +34,7 @@ from xbar.nn.array import (
     Prepared,
     Solving,
     Volts,
+    from_drivers,
     one_volt,
     with_last,
 )
@@ -338,5 +339,4 @@ def _solved(member: tuple[Member, Any], law: Any, solver: Any, throw: bool) -> S
 
 def _admitted(member: tuple[Member, Any], law: Any, solver: Any, throw: bool) -> tuple[Any, Any]:
     found = _solved(member, law, solver, throw)
-    far = found.i_word_far
-    return found.i_out, found.i_word if far is None else found.i_word + far
+    return found.i_out, from_drivers(found)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 LONGEST_NAME = 80  # of what becomes names of files and of columns
-PREFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}  # of a resistance in text
 
 
 def in_range(name: str, value: Any, fits: bool, needs: str) -> Iterator[str]:
@@ -51,17 +50,6 @@ def plain_name(place: str, name: str, taken: Collection[str] = ()) -> Iterator[s
     needs = f"a name of at most {LONGEST_NAME} printable characters without '/'"
     needs += f", and none of {', '.join(taken)}" if taken else ""
     yield from in_range(place, repr(name), fits, needs)
-
-
-def resistance(text: str) -> float:
-    """A resistance [ohm] from text such as "1e4", "10k" or "1M"; NaN, which no range accepts."""
-    number, factor = text.strip(), 1.0
-    if number[-1:] in PREFIXES:
-        number, factor = number[:-1], PREFIXES[number[-1]]
-    try:
-        return float(number) * factor
-    except ValueError:
-        return math.nan
 
 
 def has_conductance(ohm: float) -> bool:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from xbar.checks import resistance
 from xbar.devices import PLACEMENTS, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
 from xbar.devices.mapping import WINDOWS, Window
 from xbar.nn.broken_lines import LINE_FAULTS
-from xbar.run.checks import has_conductance, in_range, one_of, resistance, shortened
+from xbar.run.checks import has_conductance, in_range, one_of, shortened
 
 FAULTS = ("pair", "plus", "minus", "unequal", "unequal-columns", *LINE_FAULTS)
 DRAWN = ("random", "uniform")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 DIGITS = 3  # of the numbers in the page
-MOST = 200_000  # numbers in a page, about 1.5 MB; more are left out, and the page says so
+MOST = 200_000  # numbers in a page, about 1.5 MB; arrays past that are left out
 
 
 class CellMap(NamedTuple):

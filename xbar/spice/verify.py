@@ -103,8 +103,7 @@ def verify_array(
     measured, power, version = measure_array(array, v_in, ngspice=ngspice, timeout_s=timeout_s)
     tolerance = RTOL["array", str(ours.i_out.dtype)] if rtol is None else rtol
     volts = np.asarray(v_in, float).reshape(array.rows, -1)
-    values = values_of(array)
-    may_differ = rounding(values, volts) if values.linear else None
+    may_differ = rounding(values_of(array), volts)
     return Report(_array_rows(ours, measured, power, tolerance, volts, may_differ), version)
 
 
@@ -143,12 +142,11 @@ def verify_layer(
     volts = layer.voltages(found, inputs)
     readings = measure_chain(chain, np.asarray(inputs, float), ngspice=ngspice, timeout_s=timeout_s)
     (ours,) = found.found
-    measured = measured_of(values_of(array), chain.nodes(0), readings)
+    values = values_of(array)
+    measured = measured_of(values, chain.nodes(0), readings)
     tolerance = RTOL["array", str(array.dtype)] if rtol is None else rtol
     drives = np.asarray(volts.v_in.T, float)
-    values = values_of(array)
-    may_differ = rounding(values, drives) if values.linear else None
-    rows = _array_rows(ours, measured, None, tolerance, drives, may_differ)
+    rows = _array_rows(ours, measured, None, tolerance, drives, rounding(values, drives))
     theirs = voltages_of(chain, 0, readings)
     return Report(rows + _voltage_rows("", volts, theirs, 10 * tolerance), readings.version)
 

@@ -38,9 +38,10 @@ class Wiring(NamedTuple):
     """An array's elements, and what its nodes are called after merging; "" for no such node."""
 
     elements: list[Element]
-    drivers: dict[str, float]  # of the first input, by node
+    drivers: dict[str, np.ndarray]  # voltages of the n inputs, by node [V]
     word: list[list[str]]
     bit: list[list[str]]
+    inputs: int
 
 
 class Found(NamedTuple):
@@ -70,10 +71,13 @@ def wired_netlist(array: Crossbar, bias: Bias, *, title: str = "") -> str:
         ValueError: a number that SPICE cannot hold, a shape that does not fit, or two drivers that
             are joined by 0 ohm.
     """
-    wiring, _ = _wiring(array, bias)
+    return _text(array, _wiring(array, bias), title)
+
+
+def _text(array: Crossbar, wiring: Wiring, title: str = "") -> str:
     lines = head(f"one array of {array.rows} x {array.cols} cells", title)
     lines.append("* drivers: Vin_i and Vinfar_i of row i, Vout_j and Voutfar_j of column j")
-    lines += [f"V{node} {node} 0 {number(v)}" for node, v in wiring.drivers.items()]
+    lines += [f"V{node} {node} 0 {number(v[0])}" for node, v in wiring.drivers.items()]
     return finish(lines + _resistors(wiring.elements))
 
 
@@ -95,11 +99,10 @@ def measure_wired(
         SpiceError: ngspice gave no result.
         TypeError, ValueError: as `wired_netlist`.
     """
-    wiring, drivers = _wiring(array, bias)
-    volts = {name: np.asarray(v, float) for name, v in _by_node(array, bias, drivers).items()}
-    n = len(np.asarray(drivers.word))
+    wiring = _wiring(array, bias)
+    volts, n = wiring.drivers, wiring.inputs
     steps = [{}] + [{f"v{node}": float(v[k]) for node, v in volts.items()} for k in range(1, n)]
-    readings = run_netlist(wired_netlist(array, bias), steps, ngspice=ngspice, timeout_s=timeout_s)
+    readings = run_netlist(_text(array, wiring), steps, ngspice=ngspice, timeout_s=timeout_s)
 
     def read(name: str) -> list[float]:
         return [np.nan if not name else point[name] for point in readings.points]
@@ -122,20 +125,20 @@ def measure_wired(
     return Found(v_word, v_bit, i_cell, ends, power, readings.version)
 
 
-def _wiring(array: Crossbar, bias: Bias) -> tuple[Wiring, Drivers]:
+def _wiring(array: Crossbar, bias: Bias) -> Wiring:
     if not is_concrete(array, bias):
         raise TypeError("array: got traced values, needs known ones; call this outside jit")
     far = (array.wires.source_far is not None, array.wires.sense_far is not None)
     drivers = bias.drivers(array.rows, array.cols, far=far)[0]
-    elements = _elements(array, bias)
+    volts = _by_node(array, bias, drivers)
+    elements = _elements(array, set(volts))
     for element in elements:
         if not (np.isfinite(element.ohms) and element.ohms >= 0):
             raise ValueError(
                 f"{element.name}: got {element.ohms} ohm, needs a finite resistance >= 0 (a cell: "
                 "at least 5.6e-309 S)"
             )
-    volts = {node: float(v[0]) for node, v in _by_node(array, bias, drivers).items()}
-    if not all(np.isfinite(v) for v in volts.values()):
+    if not all(np.all(np.isfinite(v)) for v in volts.values()):
         raise ValueError("bias: got voltages that are not finite, needs finite ones")
     named = _merged(elements, list(volts))
     live = _live([e for e in elements if e.ohms > 0], named, list(volts))
@@ -154,7 +157,7 @@ def _wiring(array: Crossbar, bias: Bias) -> tuple[Wiring, Drivers]:
         ]
         for kind in "wb"
     )
-    return Wiring(kept, volts, word, bit), drivers
+    return Wiring(kept, volts, word, bit, len(np.asarray(drivers.word)))
 
 
 def _node(name: str, live: set[str]) -> str:
@@ -172,7 +175,7 @@ def _by_node(array: Crossbar, bias: Bias, drivers: Drivers) -> dict[str, np.ndar
     }
     volts = (drivers.word, drivers.bit, drivers.word_far, drivers.bit_far)
     return {
-        f"{prefix}_{k}": np.asarray(v)[:, k]
+        f"{prefix}_{k}": np.asarray(v, float)[:, k]
         for (prefix, off), v in zip(floats.items(), volts, strict=True)
         if v is not None
         for k in range(v.shape[1])
@@ -194,8 +197,8 @@ def _cuts(array: Crossbar) -> tuple[np.ndarray, np.ndarray]:
     return word, bit
 
 
-def _elements(array: Crossbar, bias: Bias) -> list[Element]:
-    """Every resistance that is there, 0 ohm included."""
+def _elements(array: Crossbar, connected: set[str]) -> list[Element]:
+    """Every resistance that is there, 0 ohm included; drivers are connected at these nodes."""
     rows, cols, wires = array.rows, array.cols, array.wires
     shapes = {"word_line": (rows, cols), "bit_line": (rows, cols)}
     r = {
@@ -205,9 +208,6 @@ def _elements(array: Crossbar, bias: Bias) -> list[Element]:
         )
         for name, leaf in wires.leaves.items()
     }
-    connected = _by_node(
-        array, bias, bias.drivers(rows, cols, far=("source_far" in r, "sense_far" in r))[0]
-    )
     cut_word, cut_bit = _cuts(array)
     out: list[Element] = []
     for i in range(rows):

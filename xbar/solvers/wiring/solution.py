@@ -23,6 +23,7 @@ from xbar.solvers.derivatives import cells, marked
 from xbar.solvers.lines import BIT, WORD, Cells
 from xbar.solvers.newton import Newton
 from xbar.solvers.nonlinear import legal_law, newton_of
+from xbar.solvers.verdict import also, filled
 from xbar.solvers.wiring.adjoint import drives, unknowns
 from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, circuit_of, nodes_of
 from xbar.solvers.wiring.ends import Ends
@@ -96,7 +97,9 @@ def _solve(
         parts, missed = _parts(solver, numbers, layout, drivers, laws)
     for bad, why in missed:
         result = also(result, ~bad, why)
-    parts = _filled(parts, result, fill)
+    # Steps were taken, whatever came of them.
+    steps, inner = parts.steps, parts.inner_steps
+    parts = filled(parts._replace(steps=None, inner_steps=None), result, fill)  # type: ignore[arg-type]
 
     def by_input(x: Any) -> Any:
         return None if x is None else (x[0] if single else jnp.moveaxis(x, 0, -1))
@@ -111,8 +114,8 @@ def _solve(
         p_total,
         result,
         parts.kcl,
-        by_input(parts.steps),
-        inner_steps=by_input(parts.inner_steps),
+        by_input(steps),
+        inner_steps=by_input(inner),
         terminals=ends,
     )
 
@@ -375,18 +378,3 @@ def _kcl_residual(from_nodes: Array, i_cell: Array) -> Float[Array, ""]:
     over = jnp.where(largest == 0, 1, largest)
     ratio = jnp.where(largest == 0, jnp.where(left == 0, 0, jnp.inf), left / over)
     return lax.stop_gradient(jnp.max(ratio))
-
-
-def also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
-    """Keep the first failure; a success also has to be `ok`."""
-    return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
-
-
-def _filled(parts: _Parts, result: RESULTS, fill: bool) -> _Parts:
-    """NaN in place of numbers that must not be used, and NaN as their derivatives in any case."""
-    failed = (result != RESULTS.successful) & (result != RESULTS.floating)
-    shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
-    unusable = failed if fill else failed & ~shown
-    numbers = parts._replace(steps=None, inner_steps=None)  # type: ignore[arg-type]
-    filled = jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
-    return filled._replace(steps=parts.steps, inner_steps=parts.inner_steps)

@@ -12,13 +12,12 @@ from xbar.circuit.bias import Drivers
 from xbar.solvers.auto import Auto
 from xbar.solvers.base import DRIVES, AbstractSolver, default_rtol
 from xbar.solvers.cg import CG
-from xbar.solvers.derivatives import marked
+from xbar.solvers.verdict import also, filled
 from xbar.solvers.wiring.adjoint import answered, prepared
 from xbar.solvers.wiring.circuit import circuit_of
 from xbar.solvers.wiring.gaps import attached
 from xbar.solvers.wiring.solution import (
     Capacity,
-    also,
     capacity_of,
     layout_of,
     numbers_of,
@@ -93,9 +92,7 @@ def _transfer(
     found = found.T if by_rows else found
     result = also(result, ~jnp.any(joined), RESULTS.sources_joined)
     result = also(result, jnp.all(ok), RESULTS.tolerance_missed)
-    failed = result != RESULTS.successful
-    unusable = failed if fill else failed & (result != RESULTS.tolerance_missed)
-    return marked(found, failed, jnp.where(unusable, jnp.nan, found)), result
+    return filled(found, result, fill), result
 
 
 def _stricter(solver: AbstractSolver, dtype: jnp.dtype) -> AbstractSolver:

@@ -1,0 +1,27 @@
+"""What a failed result leaves of the numbers: the one place that decides what is shown."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, PyTree
+
+from xbar.circuit import RESULTS
+from xbar.solvers.derivatives import marked
+
+
+def also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
+    """Keep the first failure; a success also has to be `ok`."""
+    return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
+
+
+def filled(numbers: PyTree, result: RESULTS, fill: bool | Bool[Array, ""]) -> PyTree:
+    """NaN in place of numbers that must not be used, and NaN as their derivatives in any case.
+
+    Args:
+        numbers: any arrays of one solution.
+        result: of the solve. `RESULTS.floating` is a mark that neither fills nor fails.
+        fill: whether numbers that missed their tolerance must not be used either.
+    """
+    failed = (result != RESULTS.successful) & (result != RESULTS.floating)
+    shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
+    unusable = failed & (fill | ~shown)
+    return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
