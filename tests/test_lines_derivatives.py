@@ -108,6 +108,15 @@ def test_undefined_potentials_leak_into_no_derivative():
     # Two open cells of one floating line: closing one alone changes nothing.
     np.testing.assert_allclose(gradient[1], 0, atol=1e-20)
 
+    def bent(i_0):
+        array = xb.Crossbar(xb.cells.Sinh(i_0, jnp.array(0.3)), xb.Wires(2.0, 3.0, 1.0, 1.0))
+        bias = xb.Bias(jnp.ones(2), word_floats=WORD_FLOATS)
+        return jnp.sum(xb.solve(array, bias, xb.Newton(SOLVER)).i_out)
+
+    gradient = np.asarray(jax.grad(bent)(jnp.asarray(FLOATING)))
+    assert gradient[0, 0] > 0
+    np.testing.assert_allclose(gradient[1], 0, atol=1e-20)
+
 
 def test_a_failed_array_has_no_derivative():
     """NaN, not 0: for illegal numbers, and for drivers that are joined by 0 ohm."""

@@ -88,9 +88,21 @@ def _answered_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tu
         return Unknown(*(source - law for source, law in pairs))
 
     _, left = jax.jvp(balance, (numbers, drivers), (tangents[2], tangents[3]))
+    left = without_potential(state.known.pieces, left)
     dx = linear_response(solver, state, circuit_of(numbers, layout), left)
     none = np.zeros(found.ok.shape, jax.dtypes.float0)
     return found, Found(dx, none, none, none)  # type: ignore[arg-type]
+
+
+def without_potential(pieces: Pieces | None, left: Unknown) -> Unknown:
+    """What a change of the cells leaves of Ohm's law, where pieces of lines have no potential.
+
+    One cell that closes between such a piece and anything else carries nothing, whatever voltage
+    the piece was given; two that close do, but that is no derivative.
+    """
+    if pieces is None:
+        return left
+    return left._replace(i=jnp.where(pieces.word | pieces.bit, 0, left.i))
 
 
 def linear_response(

@@ -38,7 +38,7 @@ from xbar.solvers.newton import (
     Newton,
     followed,
 )
-from xbar.solvers.wiring.adjoint import linear_response, sources_of
+from xbar.solvers.wiring.adjoint import linear_response, sources_of, without_potential
 from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, Unknown, circuit_of
 from xbar.solvers.wiring.methods import answer, factor
 from xbar.solvers.wiring.reduced import errors, reduced, rest
@@ -122,7 +122,7 @@ def _operating_points_jvp(newton: Newton, primals: tuple, tangents: tuple) -> tu
     def one(g: Array, left: Unknown) -> Unknown:
         circuit = eqx.tree_at(lambda c: c.g, circuit_of(numbers, layout), g)
         state = lax.stop_gradient(factor(newton.linear, lax.stop_gradient(circuit)))
-        sources = Unknown(*(x[None] for x in left))
+        sources = without_potential(state.known.pieces, Unknown(*(x[None] for x in left)))
         return Unknown(*(x[0] for x in linear_response(newton.linear, state, circuit, sources)))
 
     dx = jax.vmap(one)(law.slope(found.x.u), left)
