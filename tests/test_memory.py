@@ -71,6 +71,9 @@ def test_given_patterns_count_by_their_worst():
     )
     worst = memory.read_margin(3, 3, G_ON, G_OFF, v=0.2, unselected="floating", solver=SOLVER)
     np.testing.assert_allclose(given.window, worst.window, rtol=1e-9)
+    for found in (given, worst):  # a pattern says what the cell that is read holds, too
+        assert found.worst_on[0, -1]
+        assert not found.worst_off[0, -1]
 
 
 def test_sneak_current_is_what_another_cell_lets_through():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import EllipseCollection, LineCollection
 
+import xbar as xb
 from xbar import plots
 from xbar.plots.circuit import MOST
 
@@ -42,6 +43,31 @@ def test_every_node_has_its_voltage():
     np.testing.assert_allclose(millivolt, 1e3 * np.concatenate([sol.v_word, sol.v_bit]).ravel())
 
 
+def test_drawn_segments_obey_ohm_s_law_on_any_lines():
+    """Driven at both ends, floating and broken: what is drawn is the drop over the resistance."""
+    rng = np.random.default_rng(1)
+    g, ohms = rng.uniform(1e-5, 1e-3, (3, 4)), 20.0
+    cut = np.zeros((3, 4), bool)
+    cut[1, 2] = True
+    wires = xb.Wires(ohms, ohms, 5.0, 5.0, source_far=7.0, sense_far=9.0)
+    bias = xb.Bias(
+        rng.uniform(0, 1, 3), np.zeros(4), rng.uniform(0, 1, 3), 0.1 + np.zeros(4),
+        word_floats=np.array([False, False, True]),
+    )  # fmt: skip
+    sol = xb.solve(xb.Crossbar(g, wires, xb.LineFaults(word_open=cut)), bias)
+    drawn = collection(plots.circuit(sol), LineCollection).get_array() / 1e6
+    word, cells, bit, word_far, bit_far = np.split(drawn, [12, 24, 36, 39])
+    word, bit = word.reshape(3, 4), bit.reshape(3, 4)
+    along_word = np.where(cut, 0, np.diff(sol.v_word, axis=1, prepend=0))[:, 1:] / ohms
+    np.testing.assert_allclose(word[:, 1:], np.abs(along_word), atol=1e-12)
+    np.testing.assert_allclose(word[:, 0], np.abs(sol.i_word), atol=1e-12)
+    np.testing.assert_allclose(bit[:-1], np.abs(np.diff(sol.v_bit, axis=0)) / ohms, atol=1e-12)
+    np.testing.assert_allclose(bit[-1], np.abs(sol.i_out), atol=1e-12)
+    np.testing.assert_allclose(word_far, np.abs(sol.i_word_far), atol=1e-12)
+    np.testing.assert_allclose(bit_far, np.abs(sol.i_bit_far), atol=1e-12)
+    np.testing.assert_allclose(cells, np.abs(sol.i_cell).ravel(), atol=1e-12)
+
+
 def test_one_of_several_inputs_is_chosen_by_its_number():
     many = solved(3, 4, inputs=2)
     drawn = collection(plots.circuit(many, 1), LineCollection).get_array()
@@ -61,8 +87,8 @@ def test_what_cannot_be_drawn_is_refused_with_what_can():
     with pytest.raises(ValueError, match=r"got 33x2 cells, needs at most 32x32.*plots\.drop"):
         plots.circuit(solved(MOST + 1, 2))
     other = solved(2, 2)
-    other.terminals = object()
-    with pytest.raises(ValueError, match="needs lines driven at one end"):
+    other.terminals = SimpleNamespace(bridge=np.zeros(1))
+    with pytest.raises(ValueError, match="needs lines that do not touch"):
         plots.circuit(other)
     with pytest.raises(ValueError, match=r"v_in: got shape \(3,\), needs \(2,\)"):
         plots.drop(solved(2, 2), np.ones(3))

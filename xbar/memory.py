@@ -61,7 +61,8 @@ class ReadMargin(NamedTuple):
         i_off: most with it off [A], ().
         window: ``i_on - i_off`` [A], (); below 0 no threshold tells the states apart.
         margin: the window relative to `i_on`, ().
-        worst_on: pattern for which `i_on` was found, (rows, cols), True where a cell is on.
+        worst_on: pattern for which `i_on` was found, (rows, cols), True where a cell is on, the
+            one that is read included.
         worst_off: for `i_off`.
     """
 
@@ -190,7 +191,7 @@ def read_margin(
             given = _patterns(patterns, rows, cols)
             every = jnp.stack([sensed(conductances(state, pattern)) for pattern in given])
             at = jnp.argmax(sign * every)
-            return every[at], given[at]
+            return every[at], jnp.where(here, state, given[at])
         pattern = jnp.full((rows, cols), patterns == "high")
         if patterns == "worst":
             pattern = _worst(
@@ -199,7 +200,7 @@ def read_margin(
                 lambda g: sign * sensed(g, throw=False),
                 here,
             )
-        return sensed(conductances(state, pattern)), pattern
+        return sensed(conductances(state, pattern)), jnp.where(here, state, pattern)
 
     if isinstance(patterns, str) and patterns not in get_args(Pattern):
         raise ValueError(

@@ -33,10 +33,15 @@ class _One(NamedTuple):
     v_word: np.ndarray
     v_bit: np.ndarray
     i_cell: np.ndarray
+    i_word: np.ndarray | None = None  # out of the near drivers; None is the sum over the cells
+    i_word_far: np.ndarray | None = None  # out of drivers at the far ends, where there are any
+    i_bit_far: np.ndarray | None = None
 
     @staticmethod
     def of(sol: Any, which: int) -> "_One":
-        parts = [np.asarray(getattr(sol, name)) for name in _One._fields]
+        names = ("i_out", "v_word", "v_bit", "i_cell", "i_word", "i_word_far", "i_bit_far")
+        far = [n for n in names[4:] if getattr(sol, n, None) is not None]
+        parts = [np.asarray(getattr(sol, name)) for name in (*names[:4], *far)]
         if parts[1].ndim == 3:
             count = parts[1].shape[-1]
             if not 0 <= which < count:
@@ -47,15 +52,16 @@ class _One(NamedTuple):
             raise ValueError(
                 f"sol.v_word: got shape {shape}, needs (rows, cols) or (rows, cols, n)"
             )
-        return _One(*parts)
+        return _One(**dict(zip((*names[:4], *far), parts, strict=True)))
 
 
 def circuit(sol: Any, which: int = 0, *, values: bool | None = None) -> Figure:
     """The array as a drawing: branches coloured by current, nodes by voltage.
 
     Word lines run to the right from their drivers, bit lines down to their amplifiers, a cell
-    slants from one to the other. Segment currents are sums of cell currents, from the open ends
-    (arrays whose lines have drivers at one end only).
+    slants from one to the other; drivers at the far ends are on the right and on top. Segment
+    currents are sums of cell currents from a line's far end, which holds for floating and broken
+    lines too.
 
     ```python
     figure = xb.plots.circuit(sol)
@@ -71,15 +77,15 @@ def circuit(sol: Any, which: int = 0, *, values: bool | None = None) -> Figure:
         The figure.
 
     Raises:
-        ValueError: larger than 32x32 (`drop` and `power` show those), lines with other drivers,
-            breaks or bridges, or `which` out of range.
+        ValueError: larger than 32x32 (`drop` and `power` show those), bridged lines, or `which`
+            out of range.
     """
     one = _One.of(sol, which)
     rows, cols = one.i_cell.shape
-    if getattr(sol, "terminals", None) is not None:
+    if getattr(getattr(sol, "terminals", None), "bridge", None) is not None:
         raise ValueError(
-            "sol: got lines with far drivers, breaks or bridges, needs lines driven at one end: "
-            "segment currents are drawn as sums of cell currents"
+            "sol: got bridged lines, needs lines that do not touch: segment currents are drawn as "
+            "sums of cell currents"
         )
     if max(rows, cols) > MOST:
         raise ValueError(
@@ -124,8 +130,15 @@ def _branches(one: _One) -> _Branches:
     along_word = np.cumsum(one.i_cell[:, ::-1], axis=1)[:, ::-1]
     along_bit = np.cumsum(one.i_cell, axis=0)
     ends = [(left, word), (word, bit), (bit, below)]
+    if one.i_word_far is not None:
+        along_word = along_word - one.i_word_far[:, None]
+        ends.append((word[:, -1:], np.stack([np.full((rows, 1), cols - 0.4), y[:, -1:]], -1)))
+    if one.i_bit_far is not None:
+        along_bit = along_bit + one.i_bit_far
+        ends.append((np.stack([x[:1] + _SHIFT, np.full((1, cols), -0.5)], -1), bit[:1]))
     lines = [np.stack(pair, 2).reshape(-1, 2, 2) for pair in ends]
-    amperes = [part.ravel() for part in (along_word, one.i_cell, along_bit)]
+    far = [part for part in (one.i_word_far, one.i_bit_far) if part is not None]
+    amperes = [part.ravel() for part in (along_word, one.i_cell, along_bit, *far)]
     return _Branches(np.concatenate(lines), np.concatenate(amperes))
 
 
@@ -154,9 +167,15 @@ def _ends(axes: Axes, one: _One, values: bool) -> None:
     axes.plot(np.full(rows, -0.6), np.arange(rows), ">", color="0.25", markersize=5, clip_on=False)
     at = np.arange(cols) + _SHIFT
     axes.plot(at, np.full(cols, rows - 0.15), "v", color="0.25", markersize=5, clip_on=False)
+    if one.i_word_far is not None:
+        right = np.full(rows, cols - 0.4)
+        axes.plot(right, np.arange(rows), "<", color="0.25", markersize=5, clip_on=False)
+    if one.i_bit_far is not None:
+        axes.plot(at, np.full(cols, -0.5), "v", color="0.25", markersize=5, clip_on=False)
     if not values:
         return
-    for row, amperes in enumerate(one.i_cell.sum(axis=1)):
+    near = one.i_cell.sum(axis=1) if one.i_word is None else one.i_word
+    for row, amperes in enumerate(near):
         axes.text(-0.72, row, f"{1e6 * amperes:.3g} µA", fontsize=7, ha="right", va="center")
     for x, amperes in zip(at, one.i_out, strict=True):
         axes.text(x, rows + 0.05, f"{1e6 * amperes:.3g}\nµA", fontsize=7, ha="center", va="top")
