@@ -43,6 +43,7 @@ class LeNet(eqx.Module):
         return self.dense[1](x)
 
 
+@pytest.mark.slow
 def test_a_lenet_converts_in_one_line_and_is_itself_on_ideal_hardware():
     model = single(LeNet(KEY))
     x = jax.random.uniform(KEY, (4, 1, 14, 14), F32)
@@ -140,6 +141,7 @@ def test_circuits_show_tiles_converters_cells_and_chips():
     assert 1e-4 < error(jax.vmap(bent)(x), jax.vmap(layer)(x)) < 0.3
 
 
+@pytest.mark.slow
 def test_training_through_the_circuit_lowers_the_loss_and_leaves_wires_alone():
     """A regression with one output; a fresh chip in each step."""
     x = jax.random.uniform(KEY, (32, 3))

@@ -68,6 +68,7 @@ def test_gradient_is_that_of_finite_differences(example, gradient):
     assert abs(parts.sum() - slope) <= 1e-9 * np.abs(parts).sum()
 
 
+@pytest.mark.slow
 def test_forward_mode_equals_reverse_mode(example, gradient):
     forward = jax.jit(lambda x, dx: jax.jvp(example.scalar, (x,), (dx,))[1])
     parts = np.asarray(gradient(example.at) * example.along)

@@ -125,7 +125,11 @@ def test_solution_is_that_of_nodal_analysis(name):
 @pytest.mark.parametrize("solver", [xb.Dense(), xb.ColumnSweep(), xb.Auto()], ids=str)
 @pytest.mark.parametrize(
     "name",
-    ["all other lines float", "both ends, one line broken twice", "broken, its loose part bridged"],
+    [
+        "all other lines float",
+        pytest.param("both ends, one line broken twice", marks=pytest.mark.slow),
+        pytest.param("broken, its loose part bridged", marks=pytest.mark.slow),
+    ],
 )
 def test_solvers_agree(name, solver):
     case = CASES[name]
@@ -163,16 +167,16 @@ def test_random_mixes_are_right(kind):
         assert check_random(case, xb.CG(), max_open=7)
 
 
-SHAPES = [(2, 2), (5, 9), (12, 9), (40, 40)]
+MIXES = {(2, 2): 320, (5, 9): 320, (12, 9): 280, (40, 40): 80}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_thousand_random_mixes(shape):
+@pytest.mark.parametrize(("shape", "count"), MIXES.items(), ids=str)
+def test_a_thousand_random_mixes(shape, count):
     """1,000 in all: at most 0.5 % flagged, none silently wrong by 1e-9."""
     (rows, cols), kinds = shape, list(KINDS.values())
     flagged = 0
-    for seed in range(1000 // len(SHAPES)):
+    for seed in range(count):
         rng = np.random.default_rng(10_000 + seed)
         case = random_case(
             rng, rows, cols, REGIMES[seed // len(kinds) % 3], kinds[seed % len(kinds)]
@@ -181,7 +185,7 @@ def test_a_thousand_random_mixes(shape):
         # Two programs of a kind: for most cases, and for all.
         few, many = min(rows * cols, 100), rows * cols // 2
         flagged += not check_random(case, xb.Auto(), max_open=few if cuts <= few else many)
-    assert flagged <= 0.005 * 1000 / len(SHAPES)
+    assert flagged <= max(1, 0.005 * count)
 
 
 def test_currents_at_all_ends_add_up():
