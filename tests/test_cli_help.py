@@ -90,6 +90,16 @@ def test_presets_have_values_and_sources(monkeypatch, capsys):
         assert text in out
 
 
+def test_one_device_prints_its_laws_with_units_range_and_source(monkeypatch, capsys):
+    code, out, _ = run_cli(monkeypatch, capsys, "presets", "pcm")
+    assert code == 0
+    for text in ("0 to 25 uS", "Drift", "Nature Communications 11, 2473"):
+        assert text in out
+    code, _, error = run_cli(monkeypatch, capsys, "presets", "pmc")
+    assert code == 2
+    assert "DEVICE: got 'pmc', needs one of" in error
+
+
 @pytest.fixture
 def jax_without_a_cache(monkeypatch):
     """JAX as a user has it, and afterwards as before."""

@@ -22,6 +22,11 @@ KEYS = {
     "wire_ohm": "circuit.wire_ohm",
     "gain": "circuit.gain",
     "rail": "circuit.rail",
+    "device": "circuit.device",
+    "seconds": "circuit.seconds",
+    "dac_bits": "circuit.dac_bits",
+    "adc_bits": "circuit.adc_bits",
+    "map_unit": "defects.map_unit",
 }
 
 
@@ -60,6 +65,21 @@ def demo(
     wire_ohm: Annotated[Text, _setting("Resistance per wire segment [ohm]; 1.")] = None,
     gain: Annotated[Text, _setting("Amplifiers' open-loop gain; infinite.")] = None,
     rail: Annotated[Text, _setting("Amplifiers clip at +- this [V]; never.")] = None,
+    chip: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            help="A measured chip in the layer, instead of a shape: .csv, .npy, .npz or .h5.",
+            show_default=False,
+            metavar="FILE",
+            parser=path,
+        ),
+    ] = None,
+    map_unit: Annotated[Text, _setting("Of the map, where it does not say: ohm, uS, ...")] = None,
+    device: Annotated[Text, _setting("exact (default), a preset, or programming=0.05, ...")] = None,
+    seconds: Annotated[Text, _setting("Since the chips were programmed [s]; 1.")] = None,
+    dac_bits: Annotated[Text, _setting("Bits of converters at the rows; none.")] = None,
+    adc_bits: Annotated[Text, _setting("Bits of converters at the columns; none.")] = None,
     changes: Changes = None,
     cache: Cache = True,
 ) -> None:
@@ -75,7 +95,12 @@ def demo(
     from xbar.run.settings import quoted
 
     given |= {"seed": str(seed)}
-    files = {"network.file": network, "data.file": data}
+    if device is not None:
+        given["circuit.device"] = quoted(device)
+        given.setdefault("circuit.window", "device")
+    if chip is not None:
+        given = {"defects.shape": "", "defects.coverage": "", **given}
+    files = {"network.file": network, "data.file": data, "defects.map": chip}
     given |= {key: quoted(str(file)) for key, file in files.items() if file is not None}
     study = demo_study([*(f"{key}={value}" for key, value in given.items()), *(changes or ())])
     run_demo(study, out, start(cache), overwrite=overwrite)

@@ -156,7 +156,7 @@ def scaled(software: Software, each: list[Hardware], calibration: Any, k: Any) -
     ks = list(scales_of(inputs, v_read))
     ideal = [(ks[i] * inputs[i], ks[i + 1] * sums[i]) for i in range(layers)]
     known = [
-        hardware.calibrated(k * a, converted(a, w, b, hardware, k_out))
+        hardware.calibrated(k * a, converted(k * a, w, b, hardware, k, k_out))
         for a, w, b, hardware, k, k_out in zip(
             inputs, software.weights, software.biases, each, ks, ks[1:], strict=False
         )
@@ -164,16 +164,24 @@ def scaled(software: Software, each: list[Hardware], calibration: Any, k: Any) -
     return Scales(ks, known, ideal)
 
 
-def converted(a: Any, w: Any, b: Any, hardware: Hardware, k: Any) -> Any:
+def converted(v: Any, w: Any, b: Any, hardware: Hardware, k_in: Any, k: Any) -> Any:
     """Voltages that the ADCs of a layer see in the ideal circuit [V]; of tiles, partial sums'.
 
+    Of bit-serial inputs those of every cycle, of sliced weights those of every slice.
+
     Args:
-        a: what enters the layer, (n, inputs).
+        v: on its rows, (n, inputs) [V].
         w: weights, (inputs, outputs).
         b: biases, (outputs,).
         hardware: of the layer.
+        k_in: volts per unit at its input, () [V].
         k: volts per unit at its output, () [V].
     """
+    a = hardware.driven(v) / k_in
+    if hardware.slices is not None:
+        xp, v_bias = namespace(w, hardware.v_bias), hardware.v_bias
+        rows = hardware.columns(with_bias_row(w, b, k_in, v_bias))
+        w, b = rows[:-1], rows[-1] * (xp.asarray(v_bias) / k_in)
     if hardware.tile is None or hardware.partial_sums != "digital":
         return k * (a @ w + b)
     xp, tiling = namespace(a, w, b), Tiling(*hardware.tile)

@@ -187,9 +187,12 @@ def _on_arrays(layer: Any, hardware: Hardware, record: _Record | None) -> Abstra
     each = jax.vmap(made.rows)(jnp.asarray(record.x))
     rows = [np.asarray(part).reshape(-1, part.shape[-1])[:MOST_ROWS] for part in each]
     parts = [(np.asarray(w), np.asarray(b)) for w, b in made.matrices()]
-    sums = [converted(a, w, b, hardware, k_out) for a, (w, b) in zip(rows, parts, strict=True)]
-    driven = np.concatenate([part.ravel() for part in rows])
-    ranged = hardware.calibrated(k_in * driven, np.concatenate([part.ravel() for part in sums]))
+    sums = [
+        converted(k_in * a, w, b, hardware, k_in, k_out)
+        for a, (w, b) in zip(rows, parts, strict=True)
+    ]
+    whole = np.concatenate([part.ravel() for part in rows])
+    ranged = hardware.calibrated(k_in * whole, np.concatenate([part.ravel() for part in sums]))
     made = kind.of(layer, Fixed(ranged, k_in, k_out))
     if hardware.law() is None:
         return made

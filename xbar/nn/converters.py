@@ -13,6 +13,7 @@ negative, to V, the 99.9th percentile of |v| over all calibration inputs (the la
 is 0, and 1 V where all are 0).
 """
 
+from functools import partial
 from typing import Any, final
 
 import equinox as eqx
@@ -37,6 +38,25 @@ def quantise(
     z = -low / lsb
     z = jnp.where((low <= 0) & (high >= 0), jnp.round(z), z)
     return lsb * (jnp.clip(jnp.round(v / lsb + z), 0, levels - 1) - z)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _cycles(
+    v: Float[Array, "..."], low: Float[Array, ""], high: Float[Array, ""], bits: int
+) -> Float[Array, "cycles ..."]:
+    """What drives a row in each cycle of a bit-serial input, the least bit first [V]."""
+    full = jnp.maximum(-low, high)
+    held = jnp.clip(v, low, high)
+    code = jnp.round(jnp.abs(held) / full * (2.0**bits - 1))
+    place = (2.0 ** jnp.arange(bits, dtype=v.dtype)).reshape(-1, *(1,) * v.ndim)
+    return jnp.sign(held) * full * jnp.mod(jnp.floor(code / place), 2)
+
+
+@_cycles.defjvp
+def _cycles_through(bits: int, primals: tuple, tangents: tuple) -> tuple:
+    # Every cycle as the whole input: their weights sum to 1, so that the input counts once.
+    found, slope = _cycles(*primals, bits), jax.jvp(jnp.clip, primals, tangents)[1]
+    return found, jnp.broadcast_to(slope, found.shape)
 
 
 @quantise.defjvp
@@ -86,9 +106,16 @@ class DAC(eqx.Module):
     net = xb.Network.from_weights(weights, biases, calibration=x, hardware=hardware)
     ```
 
+    **Bit-serial**: with `serial` a row is driven by one bit of its input in each of `bits` cycles,
+    at 0 or at full scale (negative inputs at its negative). Each cycle is read, rails, converters
+    and noise included, and what is read adds up with weights 2^b / (2^bits - 1) in digital logic;
+    the bias row is driven in all cycles. Levels are then full scale times m / (2^bits - 1) of
+    either sign. Without an ADC, cells that are linear give what one cycle of the same levels would.
+
     Args:
-        bits: 1 to 32.
+        bits: 1 to 32; of a serial one, those of the size.
         v_range: (low, high), or V for (-V, V) [V]; None to calibrate it.
+        serial: one bit in each cycle instead of a voltage for each level.
 
     Raises:
         ValueError: bits or a concrete range is out of range.
@@ -96,22 +123,42 @@ class DAC(eqx.Module):
 
     bits: int = eqx.field(static=True)
     v_range: Range | None
+    serial: bool = eqx.field(static=True)
 
-    def __init__(self, bits: int, v_range: Any = None):
-        self.bits = _bits("DAC", bits)
+    def __init__(self, bits: int, v_range: Any = None, *, serial: bool = False):
+        self.bits, self.serial = _bits("DAC", bits), bool(serial)
         self.v_range = None if v_range is None else Range(v_range, "DAC")
 
     def volts(self, v: Any) -> Float[Array, "..."]:
-        """Row voltages [V] of any shape, derivatives straight through.
+        """Row voltages [V] of any shape, derivatives straight through; over cycles, their mean.
 
         Raises:
             ValueError: the range is not known.
         """
+        if self.serial:
+            return jnp.tensordot(self.weights(v), self.cycles(v), axes=1)
         return _known(self).quantise(as_real("v", v), self.bits)
+
+    def cycles(self, v: Any) -> Float[Array, "cycles ..."]:
+        """Row voltages of each cycle, the least bit first [V]; of one that is not serial, one.
+
+        Raises:
+            ValueError: the range is not known.
+        """
+        if not self.serial:
+            return self.volts(v)[None]
+        v, known = as_real("v", v), _known(self)
+        return _cycles(v, known.low.astype(v.dtype), known.high.astype(v.dtype), self.bits)
+
+    def weights(self, v: Any) -> Float[Array, " cycles"]:
+        """What each cycle counts, adding up to 1, in the dtype of v."""
+        if not self.serial:
+            return jnp.ones(1, v.dtype)
+        return 2.0 ** jnp.arange(self.bits, dtype=v.dtype) / (2.0**self.bits - 1)
 
     def calibrated(self, v: Any) -> "DAC":
         """With a range from voltages [V], if it has none; by the rule above."""
-        return self if self.v_range is not None else DAC(self.bits, range_of(v))
+        return self if self.v_range is not None else DAC(self.bits, range_of(v), serial=self.serial)
 
 
 @final

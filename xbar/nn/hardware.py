@@ -15,6 +15,7 @@ from xbar.devices.mapping import Window, check_mapping
 from xbar.nn.array import Secant
 from xbar.nn.converters import ADC, DAC
 from xbar.nn.readout import Readout
+from xbar.nn.slices import ShiftAdd, Slices
 
 PartialSums = Literal["digital", "analog"]
 
@@ -50,6 +51,9 @@ class Hardware(eqx.Module):
         v_read: full-scale voltage, () [V].
         v_bias: voltage of the bias rows, () [V]; None takes v_read.
         clip: as in `map_weights`; None for no clipping.
+        slices: (bits, bits of one cell), such as (8, 2): each weight on several pairs side by side,
+            read one by one and added in digital logic (`xbar.nn.slices`); None for one pair of any
+            conductance. Of ohmic cells.
 
     Raises:
         TypeError: something of another kind.
@@ -72,6 +76,7 @@ class Hardware(eqx.Module):
     v_read: Float[Array, ""]
     v_bias: Float[Array, ""]
     clip: float | None = eqx.field(static=True)
+    slices: Slices | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -91,6 +96,7 @@ class Hardware(eqx.Module):
         v_read: Any = 0.2,
         v_bias: Any = None,
         clip: float | None = None,
+        slices: tuple[int, int] | None = None,
     ):
         check_mapping(mapping, scale, clip)
         if partial_sums not in get_args(PartialSums):
@@ -114,6 +120,10 @@ class Hardware(eqx.Module):
         bias = v_read if v_bias is None else v_bias
         self.v_bias = checked("v_bias", bias, needs, lambda v: np.isfinite(v) & (v != 0), 0)
 
+        self.slices = None if slices is None else Slices.of(slices)
+        if self.slices is not None and self.law() is not None:
+            raise ValueError("slices: got some beside cells with a law, needs ohmic cells")
+
     def law(self) -> Callable[[Any], Any] | None:
         """From conductances to cells, as a module; None for ohmic ones."""
         if self.cells is not None:
@@ -123,7 +133,14 @@ class Hardware(eqx.Module):
 
     def readout(self, r_f: Any) -> Readout:
         """The chain behind an array with these feedback resistances [ohm]."""
-        return Readout(r_f, self.open_loop_gain, self.v_min, self.v_max, self.adc)
+        found = Readout(r_f, self.open_loop_gain, self.v_min, self.v_max, self.adc)
+        return found if self.slices is None else found.then(ShiftAdd(self.slices.weights))
+
+    def columns(self, rows: Any) -> Any:
+        """Weights with their bias row as those of the array's pairs, sliced if they are."""
+        if self.slices is None:
+            return rows
+        return self.slices.cut(rows, self.scale, self.clip)
 
     def calibrated(self, v_rows: Any, v_tia: Any) -> "Hardware":
         """With ranges for converters that have none, from row and amplifier voltages [V]."""
@@ -131,6 +148,19 @@ class Hardware(eqx.Module):
         adc = None if self.adc is None else self.adc.calibrated(v_tia)
         where = lambda hardware: (hardware.dac, hardware.adc)  # noqa: E731
         return eqx.tree_at(where, self, (dac, adc), is_leaf=lambda x: x is None)
+
+    def _sliced(self) -> str:
+        if self.slices is None:
+            return ""
+        return f", {self.slices.count} slices of {self.slices.per_cell} bits"
+
+    def driven(self, v_rows: Any) -> Any:
+        """Row voltages that such inputs (n, inputs) cause, of every cycle if bit-serial [V]."""
+        if self.dac is None or not self.dac.serial:
+            return v_rows
+        each = self.dac.calibrated(v_rows).cycles(v_rows)
+        each = each.reshape(-1, each.shape[-1])
+        return np.asarray(each) if isinstance(v_rows, np.ndarray) else each
 
     def __repr__(self) -> str:
         if not is_concrete(self) or np.ndim(self.v_read):
@@ -141,13 +171,13 @@ class Hardware(eqx.Module):
         rows = {
             "window": repr(self.window)[len("Window(") : -1],
             "wires [ohm]": ", ".join(ohm),
-            "mapping": f"{self.mapping}, one scale per {self.scale}{clipped}",
+            "mapping": f"{self.mapping}, one scale per {self.scale}{clipped}{self._sliced()}",
             "arrays": "as large as the layer"
             if self.tile is None
             else f"{self.tile[0]} x {self.tile[1]} cells, {self.partial_sums} partial sums",
             "cells": "ohmic" if self.law() is None else _name_of(self.cells),
             "device": "exact" if self.device is None else self.device.about.name,
-            "DAC": "none" if self.dac is None else f"{self.dac.bits} bits",
+            "DAC": _bits_of(self.dac),
             "amplifiers": f"open-loop gain {gain:g}, rails {v_min:g} to {v_max:g} V",
             "ADC": "none" if self.adc is None else f"{self.adc.bits} bits",
             "voltages": f"read {float(self.v_read):g} V, bias {float(self.v_bias):g} V",
@@ -165,6 +195,10 @@ def of_kind(name: str, value: Any, kind: type, default: Callable[[], Any] | None
     if not isinstance(value, kind):
         raise TypeError(f"{name}: got {type(value).__name__}, needs a {kind.__name__}")
     return value
+
+
+def _bits_of(dac: DAC | None) -> str:
+    return "none" if dac is None else f"{dac.bits} bits{', bit-serial' if dac.serial else ''}"
 
 
 def _name_of(cells: Any) -> str:

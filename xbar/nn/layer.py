@@ -13,10 +13,11 @@ v_out = k_{l+1} a_{l+1}: the circuit is the software network times a known scale
 always those of the ideal circuit, never recalibrated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -29,6 +30,7 @@ from xbar.nn.array import Answers, with_last
 from xbar.nn.array import Array as PairArray
 from xbar.nn.converters import DAC
 from xbar.nn.readout import Readout
+from xbar.nn.slices import ShiftAdd
 from xbar.nn.tiles import Tiles, Tiling
 from xbar.solvers import AbstractSolver
 
@@ -97,6 +99,12 @@ class Layer(eqx.Module):
             needs = f"None, a function or one of {list(ACTIVATIONS)}"
             raise ValueError(f"Layer.activation: got {phi!r}, needs {needs}")
 
+    @property
+    def outputs(self) -> int:
+        """Number of outputs: of sliced weights, fewer than pairs in a row."""
+        last, pairs = self.readout.steps[-1], self.pairs.shape[1]
+        return pairs // len(last.weights) if isinstance(last, ShiftAdd) else pairs
+
     def circuit(self) -> PairArray | Tiles:
         """The array or its tiles as a part of its own, with the amplifiers that it sees."""
         if self.tiling is not None:
@@ -143,9 +151,22 @@ class Layer(eqx.Module):
             v: input voltages, without the bias row's [V].
             key: JAX key of one read, for a readout with noise.
         """
+        if self.dac is not None and self.dac.serial:
+            return self._cycle_by_cycle(self.dac, array, v, key)
         v = v if self.dac is None else self.dac.volts(v)
         v_tia, v_out = self.read(array.currents(v, self.v_bias), key)
         return LayerVoltages(with_last(v, self.v_bias), v_tia, v_out)
+
+    def _cycle_by_cycle(
+        self, dac: DAC, array: Answers, v: Float[Array, "*n inputs"], key: PRNGKeyArray | None
+    ) -> LayerVoltages:
+        """The layer's voltages, read bit by bit of its inputs and added up."""
+        each, weights = dac.cycles(v), dac.weights(v)
+        # As one batch of inputs: an array that is solved knows no further axes.
+        i_out = array.currents(each.reshape(-1, each.shape[-1]), self.v_bias)
+        read = self.read(i_out, key)[0]
+        v_tia = jnp.tensordot(weights, read.reshape(*each.shape[:-1], read.shape[-1]), axes=1)
+        return LayerVoltages(with_last(dac.volts(v), self.v_bias), v_tia, self.activate(v_tia))
 
     def activate(self, v_tia: Float[Array, "*n outputs"]) -> Float[Array, "*n outputs"]:
         """Output voltages of amplifier voltages, k phi(v_tia / k) [V]."""
@@ -191,6 +212,15 @@ def _read(layer: Layer, i_out: Array, key: PRNGKeyArray | None) -> tuple[Array, 
     if layer.tiling is not None and layer.tiling.partial_sums == "digital":
         v_tia = v_tia.sum(-2)
     return v_tia, layer.activate(v_tia)
+
+
+def check_one_cycle(name: str, layers: Sequence[Layer]) -> None:
+    """Raise for bit-serial inputs, of which one input is several states of the circuit."""
+    if any(layer.dac is not None and layer.dac.serial for layer in layers):
+        raise ValueError(
+            f"{name}: got bit-serial inputs, whose cycles are circuits of their own; needs a DAC "
+            "without serial, or layer.dac.cycles(v) and layer.array() for one cycle"
+        )
 
 
 def layer_index(layer: int, count: int) -> int:

@@ -14,8 +14,10 @@ from xbar.nn.tiles import Tiles, Tiling
 
 def mapped(rows: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
     """Weights with their bias row -> a layer: conductances, and gains of the ideal circuit."""
+    clip = hardware.clip if hardware.slices is None else None  # slices are of clipped weights
+    columns = hardware.columns(rows)
     pairs, s = map_weights(
-        rows, hardware.window, hardware.mapping, scale=hardware.scale, clip=hardware.clip
+        columns, hardware.window, hardware.mapping, scale=hardware.scale, clip=clip
     )
     xp = namespace(s, k_in, k_out)
     readout = hardware.readout(k_out / (xp.asarray(s) * k_in))

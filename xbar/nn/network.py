@@ -37,7 +37,7 @@ from xbar.nn.build import (
 )
 from xbar.nn.faults import fault_in_layer
 from xbar.nn.hardware import Hardware
-from xbar.nn.layer import Layer, LayerVoltages, layer_index
+from xbar.nn.layer import Layer, LayerVoltages, check_one_cycle, layer_index
 from xbar.nn.mapped import mapped
 from xbar.nn.power import power_of
 from xbar.nn.summary import summary
@@ -161,7 +161,8 @@ class Network(eqx.Module):
         ]
         phis = [activation] * (len(rows) - 1) + [None]
         layers = [mapped(*part) for part in zip(rows, ks, ks[1:], each, phis, strict=False)]
-        warn_of_outliers(rows, layers)
+        columns = [one.columns(w) for w, one in zip(rows, each, strict=True)]
+        warn_of_outliers(columns, layers)
         for number, layer in enumerate(layers):
             if layer.cells is not None and ideal is not None:
                 layers[number] = with_fitted_gain(layer, *ideal[number])
@@ -279,6 +280,7 @@ class Network(eqx.Module):
             Per layer its voltages (n, ...) [V] and its `Solution` (..., n); without n for one
             input.
         """
+        check_one_cycle("solve", self.layers)
         arrays = [Solving(layer.circuit(), solver, throw, []) for layer in self.layers]
         volts = forward(self.layers, arrays, self.input_volts(self._inputs(x)), key)
         return tuple((v, array.found[0]) for v, array in zip(volts, arrays, strict=True))

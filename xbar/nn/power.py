@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from xbar.nn.layer import check_one_cycle
 from xbar.solvers import AbstractSolver
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def power_of(
     key: PRNGKeyArray | None,
 ) -> Float[Array, "layers *n"]:
     """As `Network.power`, of checked inputs."""
+    check_one_cycle("power", net.layers)
     circuits = [layer.circuit() for layer in net.layers]
     if not all(circuit.linear for circuit in circuits):
         found = net.solve(x, solver=solver, throw=throw, key=key)

@@ -17,7 +17,7 @@ def summary(net: "Network") -> str:
     """What `print(net)` shows: sizes, and each layer's numbers; batched ones by their shapes."""
     if not is_concrete(net) or np.ndim(net.k_in):
         return eqx.tree_pformat(net)
-    sizes = [net.layers[0].pairs.shape[0] - 1, *(layer.pairs.shape[1] for layer in net.layers)]
+    sizes = [net.layers[0].pairs.shape[0] - 1, *(layer.outputs for layer in net.layers)]
     head = f"Network {'-'.join(map(str, sizes))}, {net.k_in.dtype}, input {net.k_in:.4g} V per unit"
     return "\n".join([head, *(_layer(n, layer) for n, layer in enumerate(net.layers))])
 
@@ -45,9 +45,9 @@ def _layer(number: int, layer: "Layer") -> str:
 def _step(step: Any) -> str:
     """A step by its name and its numbers."""
     numbers = [
-        f"{name} {value if isinstance(value, int) else described(value)}"
+        name if value is True else f"{name} {value if isinstance(value, int) else described(value)}"
         for name, value in vars(step).items()
-        if value is not None and (isinstance(value, int) or hasattr(value, "dtype"))
+        if hasattr(value, "dtype") or (isinstance(value, int) and value is not False)
     ]
     return f"{type(step).__name__}({', '.join(numbers)})"
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from xbar.plots.style import COLOURS, PALETTE, new_figure, plain
 
+DECADES = 1e3  # of an axis's values, from which on it is logarithmic, as times are
 Curve = tuple[Any, Any]  # means and half-widths, one for each value of the axis
 
 
@@ -29,6 +30,8 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
     numeric = all(isinstance(v, int | float) for v in values)
     places = np.asarray(values, float) if numeric else np.arange(len(values), dtype=float)
     step = np.min(np.diff(places)) if numeric and len(places) > 1 else 1.0
+    if numeric and min(places) > 0 and max(places) / min(places) >= DECADES:
+        axes.set_xscale("log")
     others = cycle(PALETTE)
     for number, (name, (means, halves)) in enumerate(curves.items()):
         shift = 0.0 if numeric else 0.5 * ((number + 0.5) / len(curves) - 0.5)

@@ -171,13 +171,14 @@ class ChunkComputer:
         software = self._gather("software", rows["seed"])
         healthy = self._gather("healthy", rows["healthy"])
         labelled = np.concatenate([software["corrector"], software["test"]], axis=-1)
-        hit = hits(plan, rows, healthy["software"]["network"].layers[layer].pairs.shape)
+        maps = {file: found for (file, of), found in given.maps.items() if of == layer}
+        hit = hits(plan, rows, healthy["software"]["network"].layers[layer].pairs.shape, maps)
         lines = break_lines(rows, hit)
         solved: Arrays = {}
         broken: Arrays = {}
         for name, circuit in healthy.items():
             pairs = circuit["network"].layers[layer].pairs
-            broken[name] = break_pairs(plan, rows, pairs.g_plus, pairs.g_minus, hit)
+            broken[name] = break_pairs(plan, rows, pairs.g_plus, pairs.g_minus, hit, maps)
             known = {k: v for k, v in circuit.items() if k not in ("volts", "kept", "accuracy")}
             solved[name] = solve_broken(
                 layer,

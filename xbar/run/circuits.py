@@ -14,17 +14,20 @@ import numpy as np
 from jax import Array
 
 from xbar.circuit import LineFaults, Wires
-from xbar.devices import inject, random_mask
+from xbar.devices import ChipMap, Device, inject, random_mask
 from xbar.devices.mapping import Pairs, Window
 from xbar.learn.mlp import MLP
-from xbar.nn import Hardware, Network
+from xbar.nn import ADC, DAC, Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
+from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
 from xbar.run.devices import Batching, in_blocks, one_by_one
-from xbar.run.faults import make_fault, stuck_value, window_of
-from xbar.run.plan import Plan, Table, row_keys
+from xbar.run.faults import make_fault, stuck_value
+from xbar.run.plan import MAP, Plan, Table, row_keys
 from xbar.run.software import StudyInputs
 
 Arrays = dict[str, Any]
+Maps = Mapping[str, ChipMap]  # measured chips by file, of the layer that is broken
+OPTIONS = ("gain", "rail", "tile", "dac_bits", "adc_bits")  # of a circuit, the same for all
 
 
 def solve_healthy(
@@ -39,7 +42,7 @@ def solve_healthy(
 
     Args:
         plan: of the study.
-        rows: of the table of healthy circuits, all of one mapping.
+        rows: of the table of healthy circuits, all of one mapping and kind of device.
         models: each row's software network, stacked.
         parts: "base" and "labelled" of each row: which images scale and which are read.
         given: the data.
@@ -49,40 +52,35 @@ def solve_healthy(
         By name, leading with the rows: `network`, `transfer_0`, ... [S], `volts` (rows, labelled,
         classes) [V].
     """
-    windows = np.array([limits(name) for name in rows["window"]])
     circuits = {
         "model": models,
-        "g": windows,
+        "g": limits_of(rows, "window"),
         "r": rows["wire_ohm"],
+        "key": plan.keys("chip", rows["seed"]),
+        **ages_of(rows),
         "base": parts["base"],
         "labelled": parts["labelled"],
     }
     asked = plan.study.circuit
-    static = (str(rows["mapping"][0]), asked.gain, asked.rail, asked.tile)
+    options = {name: getattr(asked, name) for name in OPTIONS}
+    static = (str(rows["mapping"][0]), kinds_of(rows)[0], tuple(options.items()))
     return _solve_healthy(circuits, given.images, *static, how)
 
 
-@partial(jax.jit, static_argnames=("mapping", "gain", "rail", "tile", "how"))
+@partial(jax.jit, static_argnames=("mapping", "kind", "options", "how"))
 def _solve_healthy(
     circuits: Arrays,
     images: Array,
     mapping: str,
-    gain: float | int | None,
-    rail: float | int | None,
-    tile: tuple[int, int] | None,
+    kind: Kind,
+    options: tuple[tuple[str, Any], ...],
     how: Batching,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
-        network = map_network(
-            row["model"],
-            row["g"],
-            row["r"],
-            images[row["base"]],
-            mapping,
-            gain=gain,
-            rail=rail,
-            tile=tile,
-        )
+        device = None if kind == Kind() else made(kind, row["sizes"])
+        place = (row["model"], row["g"], row["r"], images[row["base"]], mapping)
+        network = map_network(*place, device=device, **dict(options))
+        network = as_chip(network, row["key"], row["seconds"])
         transfers = network.transfers()
         volts = network.apply(transfers, images[row["labelled"]])
         matrices = {f"transfer_{k}": t for k, t in enumerate(transfers)}
@@ -101,6 +99,9 @@ def map_network(
     gain: float | int | None,
     rail: float | int | None,
     tile: tuple[int, int] | None = None,
+    dac_bits: int | None = None,
+    adc_bits: int | None = None,
+    device: Device | None = None,
 ) -> Network:
     """A software network on arrays, as every study maps it.
 
@@ -113,9 +114,12 @@ def map_network(
         gain: open-loop gain of the amplifiers; None is ideal.
         rail: they clip at -rail and +rail [V]; None is never.
         tile: (rows, columns) of cells of one array; None for arrays as large as the layers.
+        dac_bits: of converters at the rows, calibrated; None for none.
+        adc_bits: of converters at the columns, calibrated; None for none.
+        device: what cells are made of; None for cells that have and keep what is asked.
 
     Returns:
-        The network, healthy.
+        The network, healthy, at its targets.
     """
     return Network.from_weights(
         model.weights,
@@ -127,6 +131,9 @@ def map_network(
             wires=Wires(word_line=wire_ohm, bit_line=wire_ohm),
             mapping=mapping,
             tile=tile,
+            device=device,
+            dac=None if dac_bits is None else DAC(dac_bits),
+            adc=None if adc_bits is None else ADC(adc_bits),
             open_loop_gain=np.inf if gain is None else gain,
             v_min=None if rail is None else -rail,
             v_max=rail,
@@ -134,16 +141,25 @@ def map_network(
     )
 
 
-def hits(plan: Plan, rows: Table, shape: tuple[int, int]) -> np.ndarray:
+def hits(plan: Plan, rows: Table, shape: tuple[int, int], maps: Maps) -> np.ndarray:
     """Which pairs of the broken layer are hit, (rows, inputs + 1, outputs)."""
     keys = row_keys(plan, "defect", rows)
     found = np.zeros((len(keys), *shape), bool)
     kinds = list(zip(rows["shape"].tolist(), rows["bias_row"].tolist(), strict=True))
-    for name, bias in sorted(set(kinds)):
+    for number in np.flatnonzero(rows["shape"] == MAP):
+        known = np.asarray(_chip(maps, rows, number).known)
+        found[number] = known.reshape(*shape, 2).any(-1)
+    for name, bias in sorted({kind for kind in kinds if kind[0] != MAP}):
         chosen = np.array([kind == (name, bias) for kind in kinds])
         inside = np.asarray(_hits(name, shape, bias == "with", keys, rows["coverage"]))
         found[chosen] = inside[chosen]
     return found
+
+
+def _chip(maps: Maps, rows: Table, number: Any) -> ChipMap:
+    """The measured chip of a row: that of its place, where the file has several."""
+    found = maps[str(rows["stuck"][number])]
+    return found if len(found.shape) == 2 else found[int(rows["placement"][number])]
 
 
 @partial(jax.jit, static_argnames=("name", "shape", "bias_row"))
@@ -155,7 +171,7 @@ def _hits(name: str, shape: tuple[int, int], bias_row: bool, keys: Array, covera
 
 
 def break_pairs(
-    plan: Plan, rows: Table, g_plus: Any, g_minus: Any, hit: np.ndarray
+    plan: Plan, rows: Table, g_plus: Any, g_minus: Any, hit: np.ndarray, maps: Maps
 ) -> tuple[np.ndarray, np.ndarray]:
     """Conductances with the defect of each row in them, plus and minus cells [S].
 
@@ -165,19 +181,21 @@ def break_pairs(
         g_plus: healthy plus cells of that layer, (rows, inputs + 1, outputs) [S].
         g_minus: healthy minus cells [S].
         hit: which pairs are hit.
+        maps: measured chips.
 
     Returns:
         Plus and minus cells [S].
     """
     keys = row_keys(plan, "fault", rows)
-    windows = np.array([limits(name) for name in rows["stuck_window"]])
+    windows = limits_of(rows, "stuck_window")
     plus, minus = np.array(g_plus), np.array(g_minus)
-    # Where lines are broken, no cell is stuck: the healthy conductances stay.
+    # Where lines are broken, no cell is stuck: the healthy conductances stay. Maps come last.
+    others = (*LINE_FAULTS, MAP)
     faults = [
-        ("pair", "on") if fault in LINE_FAULTS else (fault, stuck)
+        ("pair", "on") if fault in others else (fault, stuck)
         for fault, stuck in zip(rows["fault"].tolist(), rows["stuck"].tolist(), strict=True)
     ]
-    whole = np.array([fault not in LINE_FAULTS for fault in rows["fault"].tolist()])
+    whole = np.array([fault not in others for fault in rows["fault"].tolist()])
     hit = hit & whole[:, None, None]
     stuck = [stuck_value(*pair) for pair in faults]
     modes = [
@@ -188,6 +206,10 @@ def break_pairs(
         chosen = np.array([pair == (fault, mode) for pair in modes])
         found = _break_pairs(fault, mode, g_plus, g_minus, hit, keys, windows, g)
         plus[chosen], minus[chosen] = (np.asarray(x)[chosen] for x in found)
+    for number in np.flatnonzero(rows["fault"] == MAP):
+        pairs, window = Pairs(plus[number], minus[number]), Window(*windows[number])
+        found = _chip(maps, rows, number).apply(pairs, None, window)
+        plus[number], minus[number] = np.asarray(found.g_plus), np.asarray(found.g_minus)
     return plus, minus
 
 
@@ -257,9 +279,3 @@ def _solve_broken(rows: Arrays, images: Array, layer: int, how: Batching) -> Arr
         return network.apply(transfers, images[row["labelled"]])
 
     return in_blocks(one_by_one(one), rows, images, how)
-
-
-def limits(window: str) -> tuple[float, float]:
-    """Smallest and largest conductance of a window [S]."""
-    found = window_of(window)
-    return float(found.g_min), float(found.g_max)

@@ -8,56 +8,20 @@ resumes under and the report have it then. `docs/studies.md` describes every key
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Annotated, Any, Literal, cast
-
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Tag
+from typing import Any, Literal, cast
 
 from xbar.devices import SHAPES
-from xbar.devices.mapping import Scheme
 from xbar.io.datasets import DATASETS
+from xbar.nn.converters import MOST_BITS
 from xbar.run.checks import in_range, one_of, plain_name, repeated, sizes, swept
-from xbar.run.faults import FAULTS, check_coverage, check_stuck, check_window
+from xbar.run.chips import OWN, check_chips
+from xbar.run.faults import FAULTS, check_coverage, check_map, check_stuck, check_window
+from xbar.run.kinds import FORBID, Integers, Number, Numbers, Schemes, StuckWords, Words, values
 
 NEAREST, RETRAINED = "nearest neighbours", "retrained network"  # what they are called in tables
 RESERVED = ("software", "healthy", "defective", NEAREST, RETRAINED)
 MOST = 10**6  # units of a layer, places of a defect: beyond, a typing error
 MOST_CIRCUITS = 10**8  # whose table takes 20 GB
-
-
-def values(setting: Any) -> tuple[Any, ...]:
-    """The values of a swept setting."""
-    return tuple(setting) if isinstance(setting, list | tuple) else (setting,)
-
-
-def _text(value: Any) -> Any:
-    """A resistance may be written as a number; it is kept as text, as the command line has it."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:g}" if plain else value
-
-
-# One value is checked as a list of one, so that each problem is named once.
-_LISTED, _MANY = BeforeValidator(values), Discriminator(lambda _: "many")
-Words = Annotated[
-    Annotated[str, Tag("one")] | Annotated[tuple[str, ...], Tag("many")], _MANY, _LISTED
-]
-Integers = Annotated[
-    Annotated[int, Tag("one")] | Annotated[tuple[int, ...], Tag("many")], _MANY, _LISTED
-]
-Number = float | int
-Numbers = Annotated[
-    Annotated[Number, Tag("one")] | Annotated[tuple[Number, ...], Tag("many")], _MANY, _LISTED
-]
-Schemes = Annotated[
-    Annotated[Scheme, Tag("one")] | Annotated[tuple[Scheme, ...], Tag("many")], _MANY, _LISTED
-]
-StuckWords = Annotated[
-    Annotated[str | Number, Tag("one")]
-    | Annotated[tuple[Annotated[str | Number, BeforeValidator(_text)], ...], Tag("many")],
-    _MANY,
-    _LISTED,
-]
-# Defaults are brought into the one form too, so that a setting left out equals its default.
-FORBID = ConfigDict(extra="forbid", validate_default=True, revalidate_instances="always")
 
 
 @dataclass(frozen=True)
@@ -111,11 +75,17 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class CircuitSettings:
-    """Devices, wires and amplifiers.
+    """Devices, wires, amplifiers and converters.
 
     Args:
         window: conductance range of the devices, *swept*: a preset of
-            `xbar.devices.mapping.WINDOWS`, or "R_ON:R_OFF" [ohm].
+            `xbar.devices.mapping.WINDOWS`, "R_ON:R_OFF" [ohm], or "device", its own.
+        device: what cells are made of, *swept*: "exact", a preset of `xbar.devices`, or effects
+            with sizes, as "levels=16, programming=0.05" (`xbar.run.chips.WORDS`). Each seed is one
+            chip, the same at every time. None is "exact".
+        seconds: since the chip was programmed, *swept* [s]; None is 1 s.
+        dac_bits: of converters at the rows, their range from calibration; None for none.
+        adc_bits: of converters at the columns, likewise.
         wire_ohm: resistance of every wire segment, *swept* [ohm].
         mapping: "unipolar" or "balanced", *swept*.
         gain: open-loop gain of the amplifiers; None is ideal.
@@ -131,6 +101,10 @@ class CircuitSettings:
     gain: Number | None = None
     rail: Number | None = None
     tile: tuple[int, int] | None = None
+    device: Words | None = None
+    seconds: Numbers | None = None
+    dac_bits: int | None = None
+    adc_bits: int | None = None
 
     def problems(self) -> Iterator[str]:
         """What cannot be, in sentences."""
@@ -138,15 +112,26 @@ class CircuitSettings:
         needs = "(rows, columns) above 0, an even number of columns"
         yield from in_range("circuit.tile", self.tile, fits, needs)
         for number, window in enumerate(values(self.window)):
-            yield from check_window(f"circuit.window[{number}]", window)
+            if window != OWN:
+                yield from check_window(f"circuit.window[{number}]", window)
         for number, ohm in enumerate(values(self.wire_ohm)):
             needs = "a finite resistance >= 0 [ohm]"
             yield from in_range(f"circuit.wire_ohm[{number}]", ohm, 0 <= ohm < float("inf"), needs)
         for name in ("gain", "rail"):
             value = getattr(self, name)
             yield from in_range(f"circuit.{name}", value, value is None or value > 0, "above 0")
-        for name in ("window", "wire_ohm", "mapping"):
+        for name in ("dac_bits", "adc_bits"):
+            bits = getattr(self, name)
+            fits = bits is None or 1 <= bits <= MOST_BITS
+            yield from in_range(f"circuit.{name}", bits, fits, f"1 to {MOST_BITS}")
+        for name in ("window", "wire_ohm", "mapping", *self.chip_axes):
             yield from swept(f"circuit.{name}", values(getattr(self, name)))
+        yield from check_chips(self.device, self.seconds, values(self.window))
+
+    @property
+    def chip_axes(self) -> tuple[str, ...]:
+        """Columns of chips: none where the study names neither devices nor times."""
+        return tuple(name for name in ("device", "seconds") if getattr(self, name) is not None)
 
 
 @dataclass(frozen=True)
@@ -163,8 +148,12 @@ class DefectSettings:
         stuck: where, *swept*: "on", "off", "random", "uniform" or a resistance [ohm]; None is "on",
             or "random" for unequal cells. For bridged lines, the resistance of a bridge, None is 0.
         stuck_window: window that stuck values refer to; None is the devices'.
-        placements: how many places of each defect in each seed's circuit.
+        placements: how many places of each defect in each seed's circuit; of a map, how many of the
+            file's chips.
         bias_row: whether shapes reach over the bias row.
+        map: file of a measured chip, or of several, instead of shape, coverage, fault and stuck;
+            see `xbar.io.load_map`. Beside the study file.
+        map_unit: of its values, where the file does not say: ohm, S, uS, stuck, ...
     """
 
     __pydantic_config__ = FORBID
@@ -176,6 +165,8 @@ class DefectSettings:
     stuck_window: str | None = None
     placements: int = 1
     bias_row: bool = True
+    map: str | None = None
+    map_unit: str | None = None
 
     def problems(self, place: str, layers: int | None) -> Iterator[str]:
         """What cannot be, in sentences.
@@ -204,6 +195,10 @@ class DefectSettings:
         for name in ("shape", "coverage", "layer", "fault", "stuck"):
             if (setting := getattr(self, name)) is not None:
                 yield from swept(f"{place}.{name}", values(setting))
+        names = ("shape", "coverage", "fault", "stuck")
+        given = {name: getattr(self, name) for name in names}
+        own = {name: getattr(DefectSettings, name) for name in names}
+        yield from check_map(place, self.map, self.map_unit, given, own)
 
 
 @dataclass(frozen=True)
@@ -371,7 +366,7 @@ class Study:
     @property
     def circuits(self) -> int:
         """Number of defective circuits: of all combinations of what is swept."""
-        swept_alike = ("window", "wire_ohm", "mapping")
+        swept_alike = ("window", "wire_ohm", "mapping", *self.circuit.chip_axes)
         each = self.seeds * prod(len(values(getattr(self.circuit, n))) for n in swept_alike)
         names = ("shape", "coverage", "layer", "fault", "stuck")
         return each * sum(

@@ -120,7 +120,8 @@ def _compute(plan: Plan, inputs: StudyInputs, run: Runner, measures: Mapping[str
 
 def files_of(study: Study, beside: Path) -> list[Path]:
     """The files that a study names."""
-    named = (study.data.file, study.data.test_file, study.network.file)
+    maps = (defect.map for defect in study.defects)
+    named = (study.data.file, study.data.test_file, study.network.file, *maps)
     return [beside / name for name in named if name is not None]
 
 
@@ -141,11 +142,19 @@ def settings_of(
         if tree is not None:
             found[name]["given"] = fingerprint(tree)
         elif file is not None:
-            path = beside / file
-            if not is_file(path):
-                raise UsageError(f"{name}.file: {shortened(path, 200)}: got no file, needs one")
+            read = _bytes(f"{name}.file", beside / file)
             before = found[name].get("sha256", "")
-            found[name]["sha256"] = before + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            found[name]["sha256"] = before + hashlib.sha256(read).hexdigest()[:12]
+    for number, defect in enumerate(study.defects):
+        if defect.map is not None:
+            digest = hashlib.sha256(_bytes(f"defects[{number}].map", beside / defect.map))
+            found["defects"][number]["sha256"] = digest.hexdigest()[:12]
     if measures:
         found["measures"] = sorted(measures)
     return found
+
+
+def _bytes(place: str, path: Path) -> bytes:
+    if not is_file(path):
+        raise UsageError(f"{place}: {shortened(path, 200)}: got no file, needs one")
+    return path.read_bytes()

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from xbar.learn.mlp import BATCH_SIZE, MLP, STEPS, fit_many
 from xbar.run.chunks import KEPT_SHARDS, ChunkComputer
-from xbar.run.config import DefectSettings, Study, values
+from xbar.run.config import DefectSettings, Study
+from xbar.run.kinds import values
 from xbar.run.plan import Plan
 from xbar.run.progress import compiling, duration
 from xbar.run.software import StudyInputs, load
@@ -98,11 +99,14 @@ def _times(plan: Plan, inputs: StudyInputs) -> tuple[float, float, int]:
     one size; one more of the same stage takes as long to compile.
     """
     study, done = plan.study, dict[str, Any]()
-    wires = values(study.circuit.wire_ohm)[:1]
+    first = {
+        name: values(getattr(study.circuit, name))[:1]
+        for name in ("window", "wire_ohm", *study.circuit.chip_axes)
+    }
     small = replace(
         study,
         seeds=1,
-        circuit=replace(study.circuit, window=("mnsim",), wire_ohm=wires, mapping=("unipolar",)),
+        circuit=replace(study.circuit, **first, mapping=("unipolar",)),
         defects=tuple(DefectSettings(layer=int(k)) for k in np.unique(plan.table["layer"])),
         run=replace(study.run, chunk=1),
     )

@@ -1,11 +1,12 @@
 """What a study may call a fault, a window and a stuck value, and all of them in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xbar.checks import resistance
 from xbar.devices import PLACEMENTS, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
 from xbar.devices.mapping import WINDOWS, Window
+from xbar.io.maps import UNITS
 from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.run.checks import has_conductance, in_range, one_of, shortened
 
@@ -71,6 +72,8 @@ def describe(
     shape: str, coverage: float | int, fault: str, stuck: str | None, stuck_window: str | None
 ) -> str:
     """A defect in words."""
+    if fault == "map":
+        return f"the measured chip of {stuck}"
     if fault in LINE_FAULTS:
         ohms = f" by {stuck or '0'} ohm" if fault.startswith("bridged") else ""
         return f"{shape} over {coverage:.0%} of the array, {_WHAT[fault]}{ohms}"
@@ -118,3 +121,27 @@ def check_stuck(name: str, fault: str, stuck: str | None) -> Iterator[str]:
     elif stuck not in ("on", "off"):
         needs = "on, off, random, uniform or a resistance above 0 [ohm]"
         yield from in_range(name, stuck, has_conductance(resistance(stuck)), needs)
+
+
+def check_map(
+    place: str, file: str | None, unit: str | None, given: Mapping[str, Any], own: Mapping[str, Any]
+) -> Iterator[str]:
+    """A measured chip, beside which nothing else says what is where.
+
+    Args:
+        place: of the settings.
+        file: of the map; None is no map.
+        unit: of its values, if it is said.
+        given: the settings that the map stands for.
+        own: their defaults.
+    """
+    if file is None:
+        yield from in_range(f"{place}.map_unit", unit, unit is None, f"{place}.map beside it")
+        return
+    if unit is not None:
+        yield from one_of(f"{place}.map_unit", unit, UNITS)
+    for name, value in given.items():
+        same = value in (own[name], (own[name],))
+        yield from in_range(
+            f"{place}.{name}", value, same, "none beside map, whose file says what is where"
+        )

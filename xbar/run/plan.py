@@ -18,8 +18,10 @@ import numpy as np
 from jax import Array
 
 from xbar.devices import SHAPES
-from xbar.run.config import DefectSettings, Study, values
+from xbar.run.chips import CHIP_AXES, kinds_of
+from xbar.run.config import DefectSettings, Study
 from xbar.run.faults import drawn_if_none
+from xbar.run.kinds import values
 
 # Seeds whose software networks are trained side by side.
 SEEDS_PER_CHUNK = 8
@@ -31,15 +33,18 @@ AXES: dict[str, tuple[str, str]] = {
     "window": ("1", "conductance window of the devices"),
     "wire_ohm": ("ohm", "resistance of every wire segment"),
     "mapping": ("1", "weights to pairs"),
+    **CHIP_AXES,  # where the study names devices or times
     "shape": ("1", "shape of the defect"),
     "coverage": ("1", "share of the array that the shape covers"),
     "fault": ("1", "what is stuck"),
-    "stuck": ("1", "where it is stuck: a word or a resistance in ohm; of bridges, theirs"),
+    "stuck": ("1", "where it is stuck: a word or a resistance in ohm; of bridges, theirs; a file"),
     "stuck_window": ("1", "window that stuck values refer to"),
     "bias_row": ("1", "whether the shape reaches over the bias row, with or without"),
     "placement": ("1", "number of the place in this seed's circuit"),
 }
-BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits
+BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits; then their chips
+
+MAP = "map"  # shape and fault of a measured chip
 
 Table = dict[str, np.ndarray]
 
@@ -102,7 +107,9 @@ class Plan:
         """One row for each circuit, by column; sorted by layer, then by healthy circuit."""
         rows = [row for block in self.study.defects for row in self._rows(block)]
         columns = list(zip(*rows, strict=True))
-        table = {name: _column(column) for name, column in zip(AXES, columns, strict=True)}
+        chip = self.study.circuit.chip_axes
+        names = [name for name in AXES if name not in CHIP_AXES or name in chip]
+        table = {name: _column(column) for name, column in zip(names, columns, strict=True)}
         table["healthy"] = self._healthy_of(table)
         order = np.lexsort((np.arange(len(rows)), table["healthy"], table["layer"]))
         return {name: column[order] for name, column in table.items()}
@@ -112,13 +119,19 @@ class Plan:
         layers = (self.layers - 1,) if block.layer is None else values(block.layer)
         places = range(block.placements)
         bias = "with" if block.bias_row else "without"
-        for layer, seed, window, ohm, mapping in product(
+        for layer, seed, window, ohm, mapping, chip in product(
             layers,
             range(self.study.seeds),
             values(circuit.window),
             values(circuit.wire_ohm),
             values(circuit.mapping),
+            self._chips,
         ):
+            base = (layer, seed, window, float(ohm), mapping, *chip)
+            if block.map is not None:
+                what = (MAP, 1.0, MAP, block.map, block.stuck_window or window, "with")
+                yield from ((*base, *what, place) for place in places)
+                continue
             for shape in values(block.shape):
                 covers = (SHAPES[shape].coverage,)
                 covers = covers if block.coverage is None else values(block.coverage)
@@ -126,27 +139,44 @@ class Plan:
                     own = (drawn_if_none(fault),)
                     for stuck in own if block.stuck is None else values(block.stuck):
                         where = block.stuck_window or window
-                        base = (layer, seed, window, float(ohm), mapping)
                         yield (*base, shape, float(coverage), fault, stuck, where, bias, place)
+
+    @property
+    def _chips(self) -> list[tuple[Any, ...]]:
+        """Devices and times, a value for each of the study's columns of chips."""
+        circuit = self.study.circuit
+        found = {"device": str, "seconds": float}
+        each = [map(found[name], values(getattr(circuit, name))) for name in circuit.chip_axes]
+        return list(product(*each))
+
+    @property
+    def _base_axes(self) -> tuple[str, ...]:
+        return (*BASE_AXES, *self.study.circuit.chip_axes)
 
     @cached_property
     def healthy(self) -> Table:
-        """One row for each healthy circuit; those of one mapping follow each other."""
+        """One row for each healthy circuit; those of one mapping and device follow each other."""
         circuit = self.study.circuit
         rows = [
-            (seed, window, float(ohm), mapping)
+            (seed, window, float(ohm), mapping, *chip)
             for mapping in values(circuit.mapping)
             for seed in range(self.study.seeds)
-            for window, ohm in product(values(circuit.window), values(circuit.wire_ohm))
+            for window, ohm, chip in product(
+                values(circuit.window), values(circuit.wire_ohm), self._chips
+            )
         ]
-        columns = zip(BASE_AXES, zip(*rows, strict=True), strict=True)
-        return {name: _column(column) for name, column in columns}
+        columns = zip(self._base_axes, zip(*rows, strict=True), strict=True)
+        table = {name: _column(column) for name, column in columns}
+        alike = _alike(table)
+        first = list(dict.fromkeys(alike))
+        order = sorted(range(len(rows)), key=lambda row: first.index(alike[row]))
+        return {name: column[order] for name, column in table.items()}
 
     def _healthy_of(self, table: Table) -> np.ndarray:
         healthy = self.healthy
-        base = zip(*(healthy[name].tolist() for name in BASE_AXES), strict=True)
+        base = zip(*(healthy[name].tolist() for name in self._base_axes), strict=True)
         number = {row: n for n, row in enumerate(base)}
-        asked = zip(*(table[name].tolist() for name in BASE_AXES), strict=True)
+        asked = zip(*(table[name].tolist() for name in self._base_axes), strict=True)
         return np.array([number[row] for row in asked])
 
     @cached_property
@@ -154,8 +184,9 @@ class Plan:
         """Everything that has to be computed, in an order in which it can be."""
         software = _cut("software", 0, self.study.seeds, SEEDS_PER_CHUNK, 0)
         found, size = list(software), self.study.run.chunk
-        for mapping in values(self.study.circuit.mapping):
-            rows = np.flatnonzero(self.healthy["mapping"] == mapping)
+        alike = _alike(self.healthy)
+        for group in dict.fromkeys(alike):
+            rows = np.flatnonzero([one == group for one in alike])
             number = sum(chunk.kind == "healthy" for chunk in found)
             found += _cut("healthy", int(rows[0]), len(rows), size, number)
         for layer in np.unique(self.table["layer"]):
@@ -212,6 +243,11 @@ def _hashed(column: np.ndarray) -> np.ndarray:
     if column.dtype.kind in "iu":
         return column.astype(np.uint32)
     return np.array([zlib.crc32(str(item).encode()) for item in column], np.uint32)
+
+
+def _alike(healthy: Table) -> list[tuple[Any, ...]]:
+    """What rows of healthy circuits share that one program serves."""
+    return list(zip(healthy["mapping"].tolist(), kinds_of(healthy), strict=True))
 
 
 def _column(items: Any) -> np.ndarray:

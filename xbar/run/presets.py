@@ -2,10 +2,13 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from xbar.devices import PLACEMENTS, PRESETS, SHAPES, preset
 from xbar.devices.mapping import WINDOWS
 from xbar.nn.broken_lines import LINE_FAULTS
+from xbar.run.chips import WORDS
+from xbar.run.errors import UsageError
 from xbar.run.faults import DRAWN, FAULTS, in_words
 
 # Where each window comes from; a test holds the list complete.
@@ -38,10 +41,27 @@ def show_presets(console: Console) -> None:
         if name in LINE_FAULTS:
             where = ("open",) if name.startswith("open") else ("ohm of a bridge, such as 20",)
         faults.add_row(name, in_words(name), ", ".join(where))
-    devices = Table("device", "what, its range, source (in Python: xbar.devices.preset)")
+    devices = Table("device", "what, its range, source; `xbar presets DEVICE` prints all its laws")
     for name in PRESETS:
         about = preset(name).about
         low, high = (f"{1e6 * g:.3g}" for g in about.g_range or (0.0, float("inf")))
         devices.add_row(name, f"{about.what}; {low} to {high} uS; {about.source}")
-    for table in (windows, shapes, faults, devices):
+    effects = Table("effect of a device", "its size")
+    for text in WORDS.values():
+        word, _, about = text.partition(": ")
+        effects.add_row(word, about)
+    for table in (windows, shapes, faults, devices, effects):
         console.print(table)
+
+
+def show_device(console: Console, name: str) -> None:
+    """Print one published device: laws with units, ranges, source.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    try:
+        text = str(preset(name))
+    except ValueError as error:
+        raise UsageError(str(error).replace("preset:", "DEVICE:")) from error
+    console.print(Text(text))

@@ -39,6 +39,7 @@ from xbar.run.tables import (
 )
 from xbar.statistics import Interval
 
+UNITS = {"wire_ohm": " Ω", "seconds": " s"}  # behind values of these axes
 MOST_MAPS = 3  # of the report: the pairs of axes over which accuracies differ most
 BY = "95 % intervals over seeds (Student's t on the logit, so within 0 and 100 %)"
 
@@ -183,7 +184,7 @@ def _map(down: Axis, right: Axis, panels: Mapping[str, np.ndarray], best: str, i
 
 
 def _value(axis: Axis, index: int) -> str:
-    value, unit = axis.values[index], " Ω" if axis.name == "wire_ohm" else ""
+    value, unit = axis.values[index], UNITS.get(axis.name, "")
     number = f"{value:.3g}" if isinstance(value, float) else str(value)
     return f"{axis.name} = {number}{unit}"
 

@@ -1,6 +1,7 @@
 """Software networks of a study: what they read, and their training."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xbar.devices import ChipMap
 from xbar.io.dataset import Dataset
 from xbar.io.datasets import DATASETS, load_dataset
+from xbar.io.maps import load_map
 from xbar.io.parts import Split, split_many
 from xbar.io.user import read_network
 from xbar.learn.mlp import MLP, accuracy, fit_many
 from xbar.run.checks import in_range
-from xbar.run.config import Study, values
+from xbar.run.config import Study
 from xbar.run.errors import StudyError
+from xbar.run.kinds import values
 from xbar.run.plan import Chunk, Plan
 
 # How a network of one output, which tells two classes apart by its sign, becomes one of two.
@@ -32,11 +36,13 @@ class StudyInputs:
         dataset: the digits, or a user's own data.
         network: a user's own network, or None: each seed trains its own.
         activation: between the layers of all networks.
+        maps: measured chips by the file that the study names and the layer that is broken.
     """
 
     dataset: Dataset
     network: MLP | None
     activation: str
+    maps: Mapping[tuple[str, int], ChipMap] = field(default_factory=dict)
 
     @property
     def images(self) -> Array:
@@ -114,7 +120,26 @@ def load(
             problems.append(f"data: {error}")
     if problems:
         raise StudyError(problems)
-    return given
+    return replace(given, maps=_maps(study, given.sizes(study), below))
+
+
+def _maps(study: Study, sizes: tuple[int, ...], below: Path) -> dict[tuple[str, int], ChipMap]:
+    """The measured chips that a study names; each has to fit every layer that it breaks."""
+    found, problems = {}, []
+    for number, defect in enumerate(study.defects):
+        if defect.map is None:
+            continue
+        for layer in (len(sizes) - 2,) if defect.layer is None else values(defect.layer):
+            shape = (sizes[layer] + 1, 2 * sizes[layer + 1])
+            chips = load_map(below / defect.map, unit=defect.map_unit, shape=shape)
+            count = 1 if len(chips.shape) == 2 else len(chips)
+            place, got = f"defects[{number}].placements", defect.placements
+            needs = f"at most {count}, the chips of {defect.map}"
+            problems += in_range(place, got, got <= count, needs)
+            found[defect.map, layer] = chips
+    if problems:
+        raise StudyError(problems)
+    return found
 
 
 def _parts(dataset: Dataset, keys: Array, study: Study) -> Split:

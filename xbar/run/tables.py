@@ -21,6 +21,8 @@ WORDS = {
     "window": "device window",
     "wire_ohm": "wire resistance per segment [Ω]",
     "mapping": "mapping",
+    "device": "device",
+    "seconds": "time since programming [s]",
     "shape": "shape of the defect",
     "coverage": "share of the array covered",
     "fault": "fault",
@@ -67,7 +69,7 @@ def axes_of(circuits: Columns) -> list[Axis]:
     One that follows from another, as a shape's own coverage does, is not an axis of its own.
     """
     found: list[Axis] = []
-    for name in AXES:
+    for name in (name for name in AXES if name in circuits):
         column = circuits[name]
         values = list(dict.fromkeys(column.tolist()))
         if len(values) < 2 or name in REPEATS:

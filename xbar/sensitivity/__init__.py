@@ -37,6 +37,9 @@ from xbar.sensitivity.response import response as response
 from xbar.sensitivity.smooth_masks import membership as membership
 from xbar.sensitivity.smooth_masks import with_smooth_fault as with_smooth_fault
 from xbar.sensitivity.trust import agreement as agreement
+from xbar.sensitivity.variability import Variability as Variability
+from xbar.sensitivity.variability import cell_spreads as cell_spreads
+from xbar.sensitivity.variability import variability as variability
 from xbar.sensitivity.wire_slopes import wire_slopes as wire_slopes
 from xbar.sensitivity.worst_cells import greedy_cells as greedy_cells
 from xbar.sensitivity.worst_cells import individually_worst as individually_worst

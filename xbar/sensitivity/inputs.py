@@ -23,7 +23,7 @@ def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"
     if not isinstance(net, Network):
         raise TypeError(f"net: got {type(net).__name__}, needs xbar.Network")
     inputs = net.layers[0].pairs.shape[0] - 1
-    classes = net.layers[-1].pairs.shape[1]
+    classes = net.layers[-1].outputs
     x_ = checked("x", x, "finite numbers", np.isfinite)
     if x_.ndim != 2 or x_.shape[1] != inputs or x_.shape[0] == 0:
         raise ValueError(f"x: got shape {x_.shape}, needs (n, {inputs}), n at least 1")

@@ -6,8 +6,9 @@ from typing import Any
 
 from xbar.devices import PLACEMENTS
 from xbar.run.checks import in_range, one_of, sizes
-from xbar.run.config import FORBID, MOST, Number
+from xbar.run.config import MOST
 from xbar.run.faults import check_coverage
+from xbar.run.kinds import FORBID, Number
 
 KINDS = ("on", "off")  # stuck-on, stuck-off
 

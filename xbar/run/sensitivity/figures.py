@@ -12,6 +12,7 @@ from xbar.run.sensitivity.findings import predictions
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS
 
 Summary = Mapping[str, Any]
+SPREAD = 0.05  # of a cell's conductance: what programming leaves on many published devices
 
 
 class Scene:
@@ -252,11 +253,29 @@ def _yield(scene: Scene) -> Drawn:
     return figure, ReportFigure("yield.png", "Accuracy over circuits, by fault rate", caption)
 
 
+def _variability(scene: Scene) -> Drawn:
+    each = [(layer["slope"] * SPREAD * layer["g"]) ** 2 for layer in scene.layers]
+    total = sum(float(e.sum()) for e in each)
+    parts = ", ".join(f"{e.sum() / total:.0%}" if total else "none" for e in each)
+    cells = np.sort(np.concatenate([e.ravel() for e in each]))[::-1]
+    few = int(np.searchsorted(np.cumsum(cells), total / 2)) + 1
+    caption = (
+        f"Cells that vary by {SPREAD:.0%} of their conductance, each by itself, make the loss of "
+        f"chips vary by {np.sqrt(total):.3f} (one standard deviation, to first order). Layer by "
+        f"layer, {parts} of its variance; half of all comes from {few:,} of {len(cells):,} cells."
+    )
+    label = f"share of the loss's variance, cells varying by {SPREAD:.0%} [%]"
+    shares = [100 * e / total if total else e for e in each]
+    figure = plots.fault_maps_figure(shares, label)
+    return figure, ReportFigure("variability.png", "Whose variability costs most", caption)
+
+
 _FIGURES: tuple[Callable[[Scene], Drawn], ...] = (
     *(_cell_map(kind) for kind in KINDS),
     _accuracy,
     _lines,
     _wires,
+    _variability,
     _scatter,
     _growth,
     _places,

@@ -10,7 +10,8 @@ import numpy as np
 
 from xbar.io.runs import load_run
 from xbar.nn import Network
-from xbar.run.circuits import limits, map_network
+from xbar.run.chips import limits
+from xbar.run.circuits import map_network
 from xbar.run.config import Study
 from xbar.run.errors import UsageError
 from xbar.run.plan import Chunk, Plan
