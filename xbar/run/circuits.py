@@ -4,7 +4,7 @@ A healthy circuit is solved once, every array of it; a circuit with one broken l
 array solved anew, and the healthy transfer matrices do the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,14 +13,18 @@ import jax
 import numpy as np
 from jax import Array
 
+from xbar.cells.families import OHMIC, family
 from xbar.circuit import LineFaults, Wires
 from xbar.devices import inject, random_mask
 from xbar.devices.mapping import Pairs, Window
 from xbar.learn.mlp import MLP
 from xbar.nn import Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
+from xbar.nn.corrected import Read
+from xbar.run.cells import laws_of, parameters_in
 from xbar.run.devices import Batching, in_blocks, one_by_one
 from xbar.run.faults import make_fault, stuck_value, window_of
+from xbar.run.nonlinear import solve_healthy_cells
 from xbar.run.plan import Plan, Table, row_keys
 from xbar.run.software import StudyInputs
 
@@ -39,7 +43,7 @@ def solve_healthy(
 
     Args:
         plan: of the study.
-        rows: of the table of healthy circuits, all of one mapping.
+        rows: of the table of healthy circuits, all of one law and mapping.
         models: each row's software network, stacked.
         parts: "base" and "labelled" of each row: which images scale and which are read.
         given: the data.
@@ -47,8 +51,10 @@ def solve_healthy(
 
     Returns:
         By name, leading with the rows: `network`, `transfer_0`, ... [S], `volts` (rows, labelled,
-        classes) [V].
+        classes) [V]. Of cells that are not resistors, `entering_1`, ... and `errors` instead of
+        transfer matrices, as `solve_healthy_cells` gives them.
     """
+    law = str(laws_of(rows)[0])
     windows = np.array([limits(name) for name in rows["window"]])
     circuits = {
         "model": models,
@@ -56,13 +62,15 @@ def solve_healthy(
         "r": rows["wire_ohm"],
         "base": parts["base"],
         "labelled": parts["labelled"],
+        "cells": parameters_in(rows, law),
     }
-    asked = plan.study.circuit
-    static = (str(rows["mapping"][0]), asked.gain, asked.rail, asked.tile)
+    asked, cells = plan.study.circuit, plan.study.cells
+    read = "exact" if cells is None else cells.read
+    static = (str(rows["mapping"][0]), asked.gain, asked.rail, asked.tile, law, read)
     return _solve_healthy(circuits, given.images, *static, how)
 
 
-@partial(jax.jit, static_argnames=("mapping", "gain", "rail", "tile", "how"))
+@partial(jax.jit, static_argnames=("mapping", "gain", "rail", "tile", "law", "read", "how"))
 def _solve_healthy(
     circuits: Arrays,
     images: Array,
@@ -70,6 +78,8 @@ def _solve_healthy(
     gain: float | int | None,
     rail: float | int | None,
     tile: tuple[int, int] | None,
+    law: str,
+    read: Read,
     how: Batching,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
@@ -82,7 +92,10 @@ def _solve_healthy(
             gain=gain,
             rail=rail,
             tile=tile,
+            cells=family(law, row["cells"]),
         )
+        if law != OHMIC:
+            return solve_healthy_cells(network, images[row["labelled"]], read)
         transfers = network.transfers()
         volts = network.apply(transfers, images[row["labelled"]])
         matrices = {f"transfer_{k}": t for k, t in enumerate(transfers)}
@@ -101,6 +114,7 @@ def map_network(
     gain: float | int | None,
     rail: float | int | None,
     tile: tuple[int, int] | None = None,
+    cells: Callable[[Any], Any] | None = None,
 ) -> Network:
     """A software network on arrays, as every study maps it.
 
@@ -113,6 +127,7 @@ def map_network(
         gain: open-loop gain of the amplifiers; None is ideal.
         rail: they clip at -rail and +rail [V]; None is never.
         tile: (rows, columns) of cells of one array; None for arrays as large as the layers.
+        cells: from conductances to a law; None for resistors.
 
     Returns:
         The network, healthy.
@@ -127,6 +142,7 @@ def map_network(
             wires=Wires(word_line=wire_ohm, bit_line=wire_ohm),
             mapping=mapping,
             tile=tile,
+            cells=cells,
             open_loop_gain=np.inf if gain is None else gain,
             v_min=None if rail is None else -rail,
             v_max=rail,

@@ -8,56 +8,20 @@ resumes under and the report have it then. `docs/studies.md` describes every key
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Annotated, Any, Literal, cast
-
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Tag
+from typing import Any, Literal, cast
 
 from xbar.devices import SHAPES
-from xbar.devices.mapping import Scheme
 from xbar.io.datasets import DATASETS
+from xbar.nn.broken_lines import LINE_FAULTS
+from xbar.run.cells import CellSettings
 from xbar.run.checks import in_range, one_of, plain_name, repeated, sizes, swept
 from xbar.run.faults import FAULTS, check_coverage, check_stuck, check_window
+from xbar.run.kinds import FORBID, Integers, Number, Numbers, Schemes, StuckWords, Words, values
 
 NEAREST, RETRAINED = "nearest neighbours", "retrained network"  # what they are called in tables
 RESERVED = ("software", "healthy", "defective", NEAREST, RETRAINED)
 MOST = 10**6  # units of a layer, places of a defect: beyond, a typing error
 MOST_CIRCUITS = 10**8  # whose table takes 20 GB
-
-
-def values(setting: Any) -> tuple[Any, ...]:
-    """The values of a swept setting."""
-    return tuple(setting) if isinstance(setting, list | tuple) else (setting,)
-
-
-def _text(value: Any) -> Any:
-    """A resistance may be written as a number; it is kept as text, as the command line has it."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:g}" if plain else value
-
-
-# One value is checked as a list of one, so that each problem is named once.
-_LISTED, _MANY = BeforeValidator(values), Discriminator(lambda _: "many")
-Words = Annotated[
-    Annotated[str, Tag("one")] | Annotated[tuple[str, ...], Tag("many")], _MANY, _LISTED
-]
-Integers = Annotated[
-    Annotated[int, Tag("one")] | Annotated[tuple[int, ...], Tag("many")], _MANY, _LISTED
-]
-Number = float | int
-Numbers = Annotated[
-    Annotated[Number, Tag("one")] | Annotated[tuple[Number, ...], Tag("many")], _MANY, _LISTED
-]
-Schemes = Annotated[
-    Annotated[Scheme, Tag("one")] | Annotated[tuple[Scheme, ...], Tag("many")], _MANY, _LISTED
-]
-StuckWords = Annotated[
-    Annotated[str | Number, Tag("one")]
-    | Annotated[tuple[Annotated[str | Number, BeforeValidator(_text)], ...], Tag("many")],
-    _MANY,
-    _LISTED,
-]
-# Defaults are brought into the one form too, so that a setting left out equals its default.
-FORBID = ConfigDict(extra="forbid", validate_default=True, revalidate_instances="always")
 
 
 @dataclass(frozen=True)
@@ -325,6 +289,7 @@ class Study:
         data: what is read.
         network: the software network.
         circuit: devices, wires, amplifiers.
+        cells: their laws; None is resistors.
         defects: what is broken.
         correctors: what is trained on each circuit's output voltages.
         references: of "nearest-neighbours" (vote on the voltages) and "retrained" (the software
@@ -340,6 +305,7 @@ class Study:
     data: DataSettings = DataSettings()
     network: NetworkSettings = NetworkSettings()
     circuit: CircuitSettings = CircuitSettings()
+    cells: CellSettings | None = None
     defects: tuple[DefectSettings, ...] = (DefectSettings(),)
     correctors: tuple[CorrectorSettings, ...] = ()
     references: tuple[Literal["nearest-neighbours", "retrained"], ...] = ()
@@ -357,6 +323,10 @@ class Study:
         yield from in_range("seeds", self.seeds, self.seeds >= 1, "at least 1")
         for part in (self.data, self.network, self.circuit, self.store, self.run):
             yield from part.problems()
+        if self.cells is not None:
+            faults = {fault for block in self.defects for fault in values(block.fault)}
+            broken = sorted(faults.intersection(LINE_FAULTS))
+            yield from self.cells.problems(self.circuit.tile is not None, broken)
         yield from in_range("defects", "none", len(self.defects) > 0, "at least one")
         layers = None if self.network.file else len(self.network.hidden) + 1
         for number, defect in enumerate(self.defects):
@@ -373,6 +343,7 @@ class Study:
         """Number of defective circuits: of all combinations of what is swept."""
         swept_alike = ("window", "wire_ohm", "mapping")
         each = self.seeds * prod(len(values(getattr(self.circuit, n))) for n in swept_alike)
+        each *= 1 if self.cells is None else self.cells.count
         names = ("shape", "coverage", "layer", "fault", "stuck")
         return each * sum(
             defect.placements * prod(len(values(getattr(defect, name))) for name in names)

@@ -17,9 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xbar.cells.families import OHMIC
 from xbar.devices import SHAPES
-from xbar.run.config import DefectSettings, Study, values
+from xbar.run.cells import CELL_AXES, laws_of
+from xbar.run.config import DefectSettings, Study
 from xbar.run.faults import drawn_if_none
+from xbar.run.kinds import values
 
 # Seeds whose software networks are trained side by side.
 SEEDS_PER_CHUNK = 8
@@ -31,6 +34,7 @@ AXES: dict[str, tuple[str, str]] = {
     "window": ("1", "conductance window of the devices"),
     "wire_ohm": ("ohm", "resistance of every wire segment"),
     "mapping": ("1", "weights to pairs"),
+    **CELL_AXES,  # where the study names laws
     "shape": ("1", "shape of the defect"),
     "coverage": ("1", "share of the array that the shape covers"),
     "fault": ("1", "what is stuck"),
@@ -39,7 +43,7 @@ AXES: dict[str, tuple[str, str]] = {
     "bias_row": ("1", "whether the shape reaches over the bias row, with or without"),
     "placement": ("1", "number of the place in this seed's circuit"),
 }
-BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits
+BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits; then their cells
 
 Table = dict[str, np.ndarray]
 
@@ -55,6 +59,7 @@ class Chunk:
         count: how many rows.
         size: rows that are computed: a last, shorter chunk is filled up, which saves compiling.
         layer: the layer that is broken in these circuits; 0 for other kinds.
+        law: that the cells are computed with, of healthy and defective circuits.
     """
 
     kind: str
@@ -63,6 +68,7 @@ class Chunk:
     count: int
     size: int
     layer: int = 0
+    law: str = OHMIC
 
     @property
     def name(self) -> str:
@@ -102,7 +108,8 @@ class Plan:
         """One row for each circuit, by column; sorted by layer, then by healthy circuit."""
         rows = [row for block in self.study.defects for row in self._rows(block)]
         columns = list(zip(*rows, strict=True))
-        table = {name: _column(column) for name, column in zip(AXES, columns, strict=True)}
+        names = [name for name in AXES if name not in CELL_AXES or name in self.cell_axes]
+        table = {name: _column(column) for name, column in zip(names, columns, strict=True)}
         table["healthy"] = self._healthy_of(table)
         order = np.lexsort((np.arange(len(rows)), table["healthy"], table["layer"]))
         return {name: column[order] for name, column in table.items()}
@@ -112,12 +119,13 @@ class Plan:
         layers = (self.layers - 1,) if block.layer is None else values(block.layer)
         places = range(block.placements)
         bias = "with" if block.bias_row else "without"
-        for layer, seed, window, ohm, mapping in product(
+        for layer, seed, window, ohm, mapping, cells in product(
             layers,
             range(self.study.seeds),
             values(circuit.window),
             values(circuit.wire_ohm),
             values(circuit.mapping),
+            self._cells,
         ):
             for shape in values(block.shape):
                 covers = (SHAPES[shape].coverage,)
@@ -126,27 +134,46 @@ class Plan:
                     own = (drawn_if_none(fault),)
                     for stuck in own if block.stuck is None else values(block.stuck):
                         where = block.stuck_window or window
-                        base = (layer, seed, window, float(ohm), mapping)
+                        base = (layer, seed, window, float(ohm), mapping, *cells)
                         yield (*base, shape, float(coverage), fault, stuck, where, bias, place)
+
+    @property
+    def cell_axes(self) -> tuple[str, ...]:
+        """Columns of the cells: none where all are resistors."""
+        return () if self.study.cells is None else self.study.cells.names
+
+    @property
+    def _cells(self) -> list[tuple[Any, ...]]:
+        return [()] if self.study.cells is None else self.study.cells.combinations
+
+    @property
+    def _base_axes(self) -> tuple[str, ...]:
+        return (*BASE_AXES, *self.cell_axes)
 
     @cached_property
     def healthy(self) -> Table:
-        """One row for each healthy circuit; those of one mapping follow each other."""
+        """One row for each healthy circuit; those of one law and mapping follow each other."""
         circuit = self.study.circuit
         rows = [
-            (seed, window, float(ohm), mapping)
+            (seed, window, float(ohm), mapping, *cells)
             for mapping in values(circuit.mapping)
             for seed in range(self.study.seeds)
-            for window, ohm in product(values(circuit.window), values(circuit.wire_ohm))
+            for window, ohm, cells in product(
+                values(circuit.window), values(circuit.wire_ohm), self._cells
+            )
         ]
-        columns = zip(BASE_AXES, zip(*rows, strict=True), strict=True)
-        return {name: _column(column) for name, column in columns}
+        columns = zip(self._base_axes, zip(*rows, strict=True), strict=True)
+        table = {name: _column(column) for name, column in columns}
+        laws = laws_of(table).tolist()
+        first = list(dict.fromkeys(laws))
+        order = sorted(range(len(rows)), key=lambda row: first.index(laws[row]))
+        return {name: column[order] for name, column in table.items()}
 
     def _healthy_of(self, table: Table) -> np.ndarray:
         healthy = self.healthy
-        base = zip(*(healthy[name].tolist() for name in BASE_AXES), strict=True)
+        base = zip(*(healthy[name].tolist() for name in self._base_axes), strict=True)
         number = {row: n for n, row in enumerate(base)}
-        asked = zip(*(table[name].tolist() for name in BASE_AXES), strict=True)
+        asked = zip(*(table[name].tolist() for name in self._base_axes), strict=True)
         return np.array([number[row] for row in asked])
 
     @cached_property
@@ -154,14 +181,15 @@ class Plan:
         """Everything that has to be computed, in an order in which it can be."""
         software = _cut("software", 0, self.study.seeds, SEEDS_PER_CHUNK, 0)
         found, size = list(software), self.study.run.chunk
-        for mapping in values(self.study.circuit.mapping):
-            rows = np.flatnonzero(self.healthy["mapping"] == mapping)
-            number = sum(chunk.kind == "healthy" for chunk in found)
-            found += _cut("healthy", int(rows[0]), len(rows), size, number)
-        for layer in np.unique(self.table["layer"]):
-            rows = np.flatnonzero(self.table["layer"] == layer)
-            number = sum(chunk.kind == "circuits" for chunk in found)
-            found += _cut("circuits", int(rows[0]), len(rows), size, number, int(layer))
+        alike = {"healthy": (self.healthy, "mapping"), "circuits": (self.table, "layer")}
+        for kind, (table, name) in alike.items():
+            number, column, laws = 0, table[name], laws_of(table)
+            both = zip(laws.tolist(), column.tolist(), strict=True)
+            for law, value in dict.fromkeys(both):
+                rows = np.flatnonzero((laws == law) & (column == value))
+                layer = value if kind == "circuits" else 0
+                chunks = [*_cut(kind, int(rows[0]), len(rows), size, number, layer, law)]
+                found, number = found + chunks, number + len(chunks)
         return found
 
     def of_kind(self, kind: str) -> list[Chunk]:
@@ -220,8 +248,14 @@ def _column(items: Any) -> np.ndarray:
 
 
 def _cut(
-    kind: str, first: int, count: int, size: int, number: int, layer: int = 0
+    kind: str,
+    first: int,
+    count: int,
+    size: int,
+    number: int,
+    layer: int = 0,
+    law: str = OHMIC,
 ) -> Iterator[Chunk]:
     size = min(size, count)
     for k, start in enumerate(range(0, count, size)):
-        yield Chunk(kind, number + k, first + start, min(size, count - start), size, layer)
+        yield Chunk(kind, number + k, first + start, min(size, count - start), size, layer, law)

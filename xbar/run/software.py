@@ -16,8 +16,9 @@ from xbar.io.parts import Split, split_many
 from xbar.io.user import read_network
 from xbar.learn.mlp import MLP, accuracy, fit_many
 from xbar.run.checks import in_range
-from xbar.run.config import Study, values
+from xbar.run.config import Study
 from xbar.run.errors import StudyError
+from xbar.run.kinds import values
 from xbar.run.plan import Chunk, Plan
 
 # How a network of one output, which tells two classes apart by its sign, becomes one of two.
