@@ -4,7 +4,9 @@ For `Hardware(cells=...)`. A plain function does as well, ``lambda g: cells.Sinh
 these the parameters are arrays, which may be traced, batched and differentiated.
 """
 
-from collections.abc import Callable
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, cast, final
 
 import equinox as eqx
@@ -14,6 +16,7 @@ from xbar.cells.base import FINITE, NOT_NEGATIVE, POSITIVE, AbstractCell, parame
 from xbar.cells.compound import Series
 from xbar.cells.laws import Ohmic, Selector, Sinh
 from xbar.cells.transistor import Transistor
+from xbar.fields import described
 
 
 @final
@@ -24,7 +27,7 @@ class SinhCells(eqx.Module):
         v_0: a scalar or (rows, cols) [V], > 0.
     """
 
-    v_0: Array
+    v_0: Array = eqx.field(metadata=described("V", (), "voltage beyond which currents grow fast"))
 
     def __init__(self, v_0: Any):
         self.v_0 = parameter("SinhCells.v_0", v_0, POSITIVE, "V")
@@ -43,8 +46,8 @@ class SelectorCells(eqx.Module):
         v_s: voltage over which the current grows by e, a scalar or (rows, cols) [V], > 0.
     """
 
-    i_s: Array
-    v_s: Array
+    i_s: Array = eqx.field(metadata=described("A", (), "current scale of selectors"))
+    v_s: Array = eqx.field(metadata=described("V", (), "voltage over which a selector grows by e"))
 
     def __init__(self, i_s: Any, v_s: Any):
         self.i_s = parameter("SelectorCells.i_s", i_s, NOT_NEGATIVE, "A")
@@ -64,8 +67,8 @@ class TransistorCells(eqx.Module):
         v_ov: gate overdrive, a scalar or (rows, cols) [V].
     """
 
-    beta: Array
-    v_ov: Array
+    beta: Array = eqx.field(metadata=described("A/V^2", (), "transconductance of transistors"))
+    v_ov: Array = eqx.field(metadata=described("V", (), "gate overdrive of transistors"))
 
     def __init__(self, beta: Any, v_ov: Any):
         self.beta = parameter("TransistorCells.beta", beta, NOT_NEGATIVE, "A/V^2")
@@ -74,6 +77,45 @@ class TransistorCells(eqx.Module):
     def __call__(self, g: Any) -> Series:
         """The law of cells whose resistors have these conductances [S]."""
         return Series(Ohmic(g), Transistor(self.beta, self.v_ov))
+
+
+FAMILIES: Mapping[str, type] = {
+    "sinh": SinhCells,
+    "selector": SelectorCells,
+    "transistor": TransistorCells,
+}
+"""Families by the names that studies have for them, beside "ohmic"."""
+
+OHMIC = "ohmic"
+
+
+def parameters_of(law: str) -> dict[str, Mapping[str, Any]]:
+    """The parameters of a family by name, with unit and meaning; none of "ohmic"."""
+    kind = FAMILIES.get(law)
+    return {} if kind is None else {f.name: f.metadata for f in dataclasses.fields(kind)}
+
+
+def bent(law: str, v_0: float = math.inf) -> str:
+    """The law that circuits are computed with: a hyperbolic sine of no bend at all is ohmic."""
+    return OHMIC if law == "sinh" and v_0 == math.inf else law
+
+
+def family(law: str, parameters: Mapping[str, Any]) -> Callable[[Any], AbstractCell] | None:
+    """A family by its name.
+
+    Args:
+        law: a key of `FAMILIES`, or "ohmic".
+        parameters: by name; others than the law's are left aside.
+
+    Returns:
+        From conductances to cells; None for ohmic ones.
+
+    Raises:
+        TypeError, ValueError: as the family's.
+    """
+    if law == OHMIC:
+        return None
+    return FAMILIES[law](**{name: parameters[name] for name in parameters_of(law)})
 
 
 @final

@@ -8,6 +8,7 @@ run.table["coverage"]  # a column of the table of circuits; voltages stay on dis
 ```
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from xbar.cells.families import OHMIC, bent, family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
 from xbar.io.files import check_dataset
@@ -33,6 +35,8 @@ from xbar.learn.corrector import Corrector
 from xbar.learn.mlp import MLP
 from xbar.nn import Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, line_faults_at
+from xbar.nn.stuck import stuck_by
+from xbar.nn.with_law import with_law
 
 NETWORKS = ("healthy", "defective")
 
@@ -207,8 +211,9 @@ class Run:
         if name not in NETWORKS:
             raise ValueError(f"network: got {name!r}, needs one of {list(NETWORKS)}")
         healthy = self.one("healthy", Network, self._row(circuit, "healthy"))
+        cells = self._cells(circuit)
         if name == "healthy":
-            return healthy
+            return healthy if cells is None else with_law(healthy, cells)
         layer, place = self._broken(circuit)
         if not 0 <= layer < len(healthy.layers):
             needs = f"0..{len(healthy.layers) - 1}"
@@ -222,12 +227,25 @@ class Run:
             raise StoreError(f"{self._file}: arrays/layer_{layer}: {error}") from error
         lines = self._line_faults(circuit, layer, place)
         parts = (pairs, lines)
-        return eqx.tree_at(
+        broken = eqx.tree_at(
             lambda net: (net.layers[layer].pairs, net.layers[layer].line_faults),
             healthy,
             parts,
             is_leaf=lambda x: x is None,
         )
+        if cells is None:
+            return broken
+        stuck = stuck_by(str(self.table["fault"][circuit]), self._of_layer(layer, "hit")[place] > 0)
+        return with_law(broken, cells, {layer: jnp.asarray(stuck)})
+
+    def _cells(self, circuit: int) -> Callable[[Any], Any] | None:
+        """The law of the circuit's cells; None for resistors."""
+        row = {name: column[circuit] for name, column in self.table.items()}
+        try:
+            law = bent(str(row.get("law", OHMIC)), float(row.get("v_0", np.inf)))
+            return family(law, row)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{self._file}: circuits/law: {error}") from error
 
     def _line_faults(self, circuit: int, layer: int, place: int) -> LineFaults | None:
         """Of the circuit's broken layer; runs of older versions have no such faults."""

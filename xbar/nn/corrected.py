@@ -1,6 +1,7 @@
 """Networks whose cells are not linear on many inputs: each array by a corrected transfer matrix."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -9,8 +10,11 @@ from jaxtyping import Float
 from xbar.circuit import Crossbar
 from xbar.corrected import CHECKED, corrected_currents
 from xbar.nn.array import Answers, Currents, Volts, with_last
-from xbar.nn.network import Network, behind
+from xbar.nn.layer import Layer, LayerVoltages
+from xbar.nn.network import Network, forward
 from xbar.solvers import AbstractSolver
+
+Read = Literal["exact", "corrected"]
 
 
 class CorrectedVoltages(NamedTuple):
@@ -53,18 +57,53 @@ def corrected(
     x = net._inputs(x)
     if x.ndim != 2:
         raise ValueError(f"x: got shape {x.shape}, needs (n, inputs)")
+    found = passed(net.layers, net.input_volts(x), "corrected", solver, checked, throw=throw)
+    return CorrectedVoltages(found.volts[-1].v_out, found.errors)
+
+
+class Passed(NamedTuple):
+    """What consecutive layers made of their inputs.
+
+    Args:
+        volts: around each layer.
+        errors: of each layer's currents as `CorrectedVoltages.errors`; 0 where exact, (layers,).
+    """
+
+    volts: tuple[LayerVoltages, ...]
+    errors: Float[Array, " layers"]
+
+
+def passed(
+    layers: Sequence[Layer],
+    v: Float[Array, "n inputs"],
+    read: Read = "exact",
+    solver: AbstractSolver | None = None,
+    checked: int = CHECKED,
+    *,
+    throw: bool = True,
+) -> Passed:
+    """Voltages of consecutive layers, each array solved for each input or by corrected matrices.
+
+    Args:
+        layers: of any cells; linear ones are exact in both ways.
+        v: input voltages of the first, without the bias row's, (n, inputs) [V].
+        read: "exact", or "corrected" as `corrected` does it.
+        solver: of the arrays; None for the default.
+        checked: as for `corrected`; so is `throw`.
+        throw: raise where an array cannot be solved.
+    """
     arrays: list[Answers] = []
-    for layer in net.layers:
-        array = layer.array()
-        linear = array.cells.linear
+    for layer in layers:
+        circuit = layer.circuit()
+        exact = read == "exact" or circuit.linear
         arrays.append(
-            layer.circuit().answers(solver, throw=throw)
-            if linear
-            else _Correcting(array, solver, checked, throw, [])
+            circuit.answers(solver, throw=throw)
+            if exact
+            else _Correcting(layer.array(), solver, checked, throw, [])
         )
-    volts = behind(net.layers, arrays, net.input_volts(x))
+    volts = forward(layers, arrays, v)
     errors = [array.found[0] if isinstance(array, _Correcting) else 0.0 for array in arrays]
-    return CorrectedVoltages(volts, jnp.stack([jnp.asarray(e, volts.dtype) for e in errors]))
+    return Passed(volts, jnp.stack([jnp.asarray(e, v.dtype) for e in errors]))
 
 
 class _Correcting(NamedTuple):

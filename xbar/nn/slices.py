@@ -10,7 +10,8 @@ included, and `ShiftAdd` adds what was read with the weights f_s, which sum to 1
 **Derivatives go straight through**: every slice counts as the whole weight.
 """
 
-from typing import Any, NamedTuple, final
+from dataclasses import dataclass
+from typing import Any, final
 
 import equinox as eqx
 import jax
@@ -24,7 +25,8 @@ from xbar.nn.steps import AbstractStep
 MOST_BITS = 32
 
 
-class Slices(NamedTuple):
+@dataclass(frozen=True)
+class Slices:
     """How weights are sliced; `of` checks.
 
     Args:
@@ -42,7 +44,7 @@ class Slices(NamedTuple):
         Raises:
             ValueError: no two whole numbers of which the second divides the first.
         """
-        parts = tuple(slices) if isinstance(slices, tuple | list) else ()
+        parts: tuple[Any, ...] = tuple(slices) if isinstance(slices, tuple | list) else ()
         whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in parts)
         fits = len(parts) == 2 and whole and 0 < parts[1] <= parts[0] <= MOST_BITS
         if not fits or parts[0] % parts[1]:

@@ -6,10 +6,12 @@ from typing import Any, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float
 
 from xbar.cells import AbstractCell, Ohmic, Where
 from xbar.devices.mapping import Pairs
+from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.nn.layer import Layer
 
 
@@ -54,3 +56,14 @@ def with_stuck(layer: Layer, injected: Pairs) -> Layer:
         cells, stuck = cells.cells, stuck | cells.stuck
     new = Mixed(cells, stuck)
     return eqx.tree_at(lambda layer: layer.cells, layer, new, is_leaf=lambda x: x is None)
+
+
+def stuck_by(fault: str, hit: Bool[np.ndarray, "*n rows outputs"]) -> np.ndarray:
+    """Cells (..., rows, 2 * outputs) that a fault of a study makes stick; none by broken lines.
+
+    Args:
+        fault: as a study names it, such as "pair" or "plus".
+        hit: the pairs that it hits.
+    """
+    sides = [hit & (fault not in (other, *LINE_FAULTS)) for other in ("minus", "plus")]
+    return np.stack(sides, axis=-1).reshape(*hit.shape[:-1], -1)

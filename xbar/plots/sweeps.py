@@ -27,7 +27,7 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
     """
     figure = new_figure(3.4 + 0.16 * len(curves))
     axes = figure.subplots()
-    numeric = all(isinstance(v, int | float) for v in values)
+    numeric = all(isinstance(v, int | float) and np.isfinite(v) for v in values)
     places = np.asarray(values, float) if numeric else np.arange(len(values), dtype=float)
     step = np.min(np.diff(places)) if numeric and len(places) > 1 else 1.0
     if numeric and min(places) > 0 and max(places) / min(places) >= DECADES:

@@ -7,6 +7,7 @@ run_study(Study(defects=(DefectSettings(shape=("circle", "ring"), layer=(0, 3)),
 ```
 """
 
+from xbar.run.cells import CellSettings as CellSettings
 from xbar.run.config import CircuitSettings as CircuitSettings
 from xbar.run.config import CorrectorSettings as CorrectorSettings
 from xbar.run.config import DataSettings as DataSettings

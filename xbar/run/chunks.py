@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xbar.cells.families import OHMIC
 from xbar.learn.mlp import accuracy
+from xbar.run.cells import parameters_in
 from xbar.run.circuits import (
     break_lines,
     break_pairs,
@@ -19,6 +21,7 @@ from xbar.run.circuits import (
 )
 from xbar.run.config import NEAREST, RETRAINED, Study
 from xbar.run.devices import Batching, local_mesh
+from xbar.run.nonlinear import solve_broken_cells
 from xbar.run.plan import Chunk, Plan, Table, row_keys
 from xbar.run.readers import Labelled, correct, neighbours
 from xbar.run.software import StudyInputs, compute_software
@@ -79,6 +82,11 @@ def stored_images(study: Study, trained: int, of_labelled: Any, volts: bool = Fa
     last = None if study.store.images is None else trained + study.store.images
     kept = of_labelled[:, first:last]
     return kept.astype("float32") if volts and study.store.precision == "float32" else kept
+
+
+def corrects(study: Study) -> bool:
+    """Whether arrays are read by corrected transfer matrices, whose error is then stored."""
+    return study.cells is not None and study.cells.read == "corrected"
 
 
 def _measured(name: str, measure: Measure, batch: Batch) -> Arrays:
@@ -179,16 +187,18 @@ class ChunkComputer:
         for name, circuit in healthy.items():
             pairs = circuit["network"].layers[layer].pairs
             broken[name] = break_pairs(plan, rows, pairs.g_plus, pairs.g_minus, hit, maps)
-            known = {k: v for k, v in circuit.items() if k not in ("volts", "kept", "accuracy")}
-            solved[name] = solve_broken(
-                layer,
-                known,
-                broken[name],
-                labelled,
-                given.images,
-                self.how,
-                lines,
-            )
+            if chunk.law == OHMIC:
+                kept = ("volts", "kept", "accuracy")
+                known = {k: v for k, v in circuit.items() if k not in kept}
+                place = (layer, known, broken[name], labelled, given.images, self.how, lines)
+                solved[name] = {"volts": solve_broken(*place)}
+            else:
+                assert plan.study.cells is not None
+                cells = (chunk.law, parameters_in(rows, chunk.law), plan.study.cells.read)
+                where = (labelled, given.images, cells, self.how, lines)
+                solved[name] = solve_broken_cells(layer, circuit, broken[name], rows, hit, *where)
+        errors = solved["software"].get("errors", np.zeros((len(hit), 1)))
+        solved = {name: found["volts"] for name, found in solved.items()}
         batch = Batch(
             plan,
             given,
@@ -202,6 +212,8 @@ class ChunkComputer:
         found = {"pairs_hit": hit.sum((1, 2)), **self._scores(batch, solved)}
         if self.measures:
             found["measures"] = {n: _measured(n, m, batch) for n, m in self.measures.items()}
+        if corrects(plan.study):
+            found["current_error"] = errors.max(axis=1)
         return found | self._stored(batch, broken["software"], hit)
 
     def _scores(self, batch: Batch, solved: Arrays) -> Arrays:

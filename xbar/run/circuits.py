@@ -4,7 +4,7 @@ A healthy circuit is solved once, every array of it; a circuit with one broken l
 array solved anew, and the healthy transfer matrices do the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,15 +13,19 @@ import jax
 import numpy as np
 from jax import Array
 
+from xbar.cells.families import OHMIC, family
 from xbar.circuit import LineFaults, Wires
 from xbar.devices import ChipMap, Device, inject, random_mask
 from xbar.devices.mapping import Pairs, Window
 from xbar.learn.mlp import MLP
 from xbar.nn import ADC, DAC, Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
+from xbar.nn.corrected import Read
+from xbar.run.cells import laws_of, parameters_in
 from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
 from xbar.run.devices import Batching, in_blocks, one_by_one
 from xbar.run.faults import make_fault, stuck_value
+from xbar.run.nonlinear import solve_healthy_cells
 from xbar.run.plan import MAP, Plan, Table, row_keys
 from xbar.run.software import StudyInputs
 
@@ -42,7 +46,7 @@ def solve_healthy(
 
     Args:
         plan: of the study.
-        rows: of the table of healthy circuits, all of one mapping and kind of device.
+        rows: of the table of healthy circuits, all of one law, mapping and kind of device.
         models: each row's software network, stacked.
         parts: "base" and "labelled" of each row: which images scale and which are read.
         given: the data.
@@ -50,8 +54,10 @@ def solve_healthy(
 
     Returns:
         By name, leading with the rows: `network`, `transfer_0`, ... [S], `volts` (rows, labelled,
-        classes) [V].
+        classes) [V]. Of cells that are not resistors, `entering_1`, ... and `errors` instead of
+        transfer matrices, as `solve_healthy_cells` gives them.
     """
+    law = str(laws_of(rows)[0])
     circuits = {
         "model": models,
         "g": limits_of(rows, "window"),
@@ -60,27 +66,36 @@ def solve_healthy(
         **ages_of(rows),
         "base": parts["base"],
         "labelled": parts["labelled"],
+        "cells": parameters_in(rows, law),
     }
-    asked = plan.study.circuit
+    asked, cells = plan.study.circuit, plan.study.cells
     options = {name: getattr(asked, name) for name in OPTIONS}
-    static = (str(rows["mapping"][0]), kinds_of(rows)[0], tuple(options.items()))
+    read = "exact" if cells is None else cells.read
+    static = (str(rows["mapping"][0]), kinds_of(rows)[0], tuple(options.items()), law, read)
     return _solve_healthy(circuits, given.images, *static, how)
 
 
-@partial(jax.jit, static_argnames=("mapping", "kind", "options", "how"))
+@partial(jax.jit, static_argnames=("mapping", "kind", "options", "law", "read", "how"))
 def _solve_healthy(
     circuits: Arrays,
     images: Array,
     mapping: str,
     kind: Kind,
     options: tuple[tuple[str, Any], ...],
+    law: str,
+    read: Read,
     how: Batching,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
-        device = None if kind == Kind() else made(kind, row["sizes"])
+        made_of = {
+            "device": None if kind == Kind() else made(kind, row["sizes"]),
+            "cells": family(law, row["cells"]),
+        }
         place = (row["model"], row["g"], row["r"], images[row["base"]], mapping)
-        network = map_network(*place, device=device, **dict(options))
+        network = map_network(*place, **made_of, **dict(options))
         network = as_chip(network, row["key"], row["seconds"])
+        if law != OHMIC:
+            return solve_healthy_cells(network, images[row["labelled"]], read)
         transfers = network.transfers()
         volts = network.apply(transfers, images[row["labelled"]])
         matrices = {f"transfer_{k}": t for k, t in enumerate(transfers)}
@@ -102,6 +117,7 @@ def map_network(
     dac_bits: int | None = None,
     adc_bits: int | None = None,
     device: Device | None = None,
+    cells: Callable[[Any], Any] | None = None,
 ) -> Network:
     """A software network on arrays, as every study maps it.
 
@@ -117,6 +133,7 @@ def map_network(
         dac_bits: of converters at the rows, calibrated; None for none.
         adc_bits: of converters at the columns, calibrated; None for none.
         device: what cells are made of; None for cells that have and keep what is asked.
+        cells: from conductances to a law; None for resistors.
 
     Returns:
         The network, healthy, at its targets.
@@ -132,6 +149,7 @@ def map_network(
             mapping=mapping,
             tile=tile,
             device=device,
+            cells=cells,
             dac=None if dac_bits is None else DAC(dac_bits),
             adc=None if adc_bits is None else ADC(adc_bits),
             open_loop_gain=np.inf if gain is None else gain,

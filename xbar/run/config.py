@@ -12,7 +12,9 @@ from typing import Any, Literal, cast
 
 from xbar.devices import SHAPES
 from xbar.io.datasets import DATASETS
+from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.nn.converters import MOST_BITS
+from xbar.run.cells import CellSettings
 from xbar.run.checks import in_range, one_of, plain_name, repeated, sizes, swept
 from xbar.run.chips import OWN, check_chips
 from xbar.run.faults import FAULTS, check_coverage, check_map, check_stuck, check_window
@@ -320,6 +322,7 @@ class Study:
         data: what is read.
         network: the software network.
         circuit: devices, wires, amplifiers.
+        cells: their laws; None is resistors.
         defects: what is broken.
         correctors: what is trained on each circuit's output voltages.
         references: of "nearest-neighbours" (vote on the voltages) and "retrained" (the software
@@ -335,6 +338,7 @@ class Study:
     data: DataSettings = DataSettings()
     network: NetworkSettings = NetworkSettings()
     circuit: CircuitSettings = CircuitSettings()
+    cells: CellSettings | None = None
     defects: tuple[DefectSettings, ...] = (DefectSettings(),)
     correctors: tuple[CorrectorSettings, ...] = ()
     references: tuple[Literal["nearest-neighbours", "retrained"], ...] = ()
@@ -352,6 +356,10 @@ class Study:
         yield from in_range("seeds", self.seeds, self.seeds >= 1, "at least 1")
         for part in (self.data, self.network, self.circuit, self.store, self.run):
             yield from part.problems()
+        if self.cells is not None:
+            faults = {fault for block in self.defects for fault in values(block.fault)}
+            broken = sorted(faults.intersection(LINE_FAULTS))
+            yield from self.cells.problems(self.circuit.tile is not None, broken)
         yield from in_range("defects", "none", len(self.defects) > 0, "at least one")
         layers = None if self.network.file else len(self.network.hidden) + 1
         for number, defect in enumerate(self.defects):
@@ -368,6 +376,7 @@ class Study:
         """Number of defective circuits: of all combinations of what is swept."""
         swept_alike = ("window", "wire_ohm", "mapping", *self.circuit.chip_axes)
         each = self.seeds * prod(len(values(getattr(self.circuit, n))) for n in swept_alike)
+        each *= 1 if self.cells is None else self.cells.count
         names = ("shape", "coverage", "layer", "fault", "stuck")
         return each * sum(
             defect.placements * prod(len(values(getattr(defect, name))) for name in names)

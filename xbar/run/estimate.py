@@ -17,6 +17,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from xbar.cells.families import OHMIC
 from xbar.learn.mlp import BATCH_SIZE, MLP, STEPS, fit_many
 from xbar.run.chunks import KEPT_SHARDS, ChunkComputer
 from xbar.run.config import DefectSettings, Study
@@ -107,6 +108,7 @@ def _times(plan: Plan, inputs: StudyInputs) -> tuple[float, float, int]:
         study,
         seeds=1,
         circuit=replace(study.circuit, **first, mapping=("unipolar",)),
+        cells=None if study.cells is None else study.cells.one_of_each,
         defects=tuple(DefectSettings(layer=int(k)) for k in np.unique(plan.table["layer"])),
         run=replace(study.run, chunk=1),
     )
@@ -120,25 +122,25 @@ def _times(plan: Plan, inputs: StudyInputs) -> tuple[float, float, int]:
     )
     runs, compiles = {}, {}
     for chunk in computer.plan.chunks:
-        stage, before = (chunk.kind, chunk.layer), _compiled()
+        stage, before = (chunk.kind, chunk.layer, chunk.law), _compiled()
         done[chunk.name] = computer.compute(chunk)
         compiles[stage] = _compiled() - before
         start = time.perf_counter()
         computer.compute(chunk)
         runs[stage] = time.perf_counter() - start
     if not given:
-        compiles["software", 0] += _compile_training(plan, inputs)
+        compiles["software", 0, OHMIC] += _compile_training(plan, inputs)
     circuits = [chunk for chunk in plan.chunks if chunk.kind != "software"]
-    total = sum(c.count * runs[c.kind, c.layer] for c in circuits) / jax.local_device_count()
+    total = sum(c.count * runs[c.kind, c.layer, c.law] for c in circuits) / jax.local_device_count()
     # About 6 operations for each weight, sample and step; a quarter of them side by side.
     weights = sum((n + 1) * m for n, m in pairwise(plan.sizes))
     total += 0 if given else study.seeds * 6 * weights * BATCH_SIZE * STEPS / TRAINED_PER_S / 4
     mapping = plan.healthy["mapping"]
     programs = {
-        (c.kind, c.layer, c.size, mapping[c.first] if c.kind == "healthy" else "")
+        (c.kind, c.layer, c.law, c.size, mapping[c.first] if c.kind == "healthy" else "")
         for c in plan.chunks
     }
-    return total, sum(compiles[kind, layer] for kind, layer, *_ in programs), len(programs)
+    return total, sum(compiles[tuple(stage)] for *stage, _, _ in programs), len(programs)
 
 
 def _compiled() -> float:

@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xbar.cells.families import OHMIC
 from xbar.devices import SHAPES
+from xbar.run.cells import CELL_AXES, laws_of
 from xbar.run.chips import CHIP_AXES, kinds_of
 from xbar.run.config import DefectSettings, Study
 from xbar.run.faults import drawn_if_none
@@ -34,6 +36,7 @@ AXES: dict[str, tuple[str, str]] = {
     "wire_ohm": ("ohm", "resistance of every wire segment"),
     "mapping": ("1", "weights to pairs"),
     **CHIP_AXES,  # where the study names devices or times
+    **CELL_AXES,  # where it names laws
     "shape": ("1", "shape of the defect"),
     "coverage": ("1", "share of the array that the shape covers"),
     "fault": ("1", "what is stuck"),
@@ -42,7 +45,7 @@ AXES: dict[str, tuple[str, str]] = {
     "bias_row": ("1", "whether the shape reaches over the bias row, with or without"),
     "placement": ("1", "number of the place in this seed's circuit"),
 }
-BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits; then their chips
+BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits; then what cells are
 
 MAP = "map"  # shape and fault of a measured chip
 
@@ -60,6 +63,7 @@ class Chunk:
         count: how many rows.
         size: rows that are computed: a last, shorter chunk is filled up, which saves compiling.
         layer: the layer that is broken in these circuits; 0 for other kinds.
+        law: that the cells are computed with, of healthy and defective circuits.
     """
 
     kind: str
@@ -68,6 +72,7 @@ class Chunk:
     count: int
     size: int
     layer: int = 0
+    law: str = OHMIC
 
     @property
     def name(self) -> str:
@@ -107,8 +112,8 @@ class Plan:
         """One row for each circuit, by column; sorted by layer, then by healthy circuit."""
         rows = [row for block in self.study.defects for row in self._rows(block)]
         columns = list(zip(*rows, strict=True))
-        chip = self.study.circuit.chip_axes
-        names = [name for name in AXES if name not in CHIP_AXES or name in chip]
+        own = (*CHIP_AXES, *CELL_AXES)
+        names = [name for name in AXES if name not in own or name in self._cell_axes]
         table = {name: _column(column) for name, column in zip(names, columns, strict=True)}
         table["healthy"] = self._healthy_of(table)
         order = np.lexsort((np.arange(len(rows)), table["healthy"], table["layer"]))
@@ -119,15 +124,15 @@ class Plan:
         layers = (self.layers - 1,) if block.layer is None else values(block.layer)
         places = range(block.placements)
         bias = "with" if block.bias_row else "without"
-        for layer, seed, window, ohm, mapping, chip in product(
+        for layer, seed, window, ohm, mapping, cells in product(
             layers,
             range(self.study.seeds),
             values(circuit.window),
             values(circuit.wire_ohm),
             values(circuit.mapping),
-            self._chips,
+            self._cells,
         ):
-            base = (layer, seed, window, float(ohm), mapping, *chip)
+            base = (layer, seed, window, float(ohm), mapping, *cells)
             if block.map is not None:
                 what = (MAP, 1.0, MAP, block.map, block.stuck_window or window, "with")
                 yield from ((*base, *what, place) for place in places)
@@ -142,34 +147,44 @@ class Plan:
                         yield (*base, shape, float(coverage), fault, stuck, where, bias, place)
 
     @property
-    def _chips(self) -> list[tuple[Any, ...]]:
-        """Devices and times, a value for each of the study's columns of chips."""
-        circuit = self.study.circuit
+    def _cell_axes(self) -> tuple[str, ...]:
+        """Columns of what cells are: none where all are exact resistors."""
+        cells = self.study.cells
+        return (*self.study.circuit.chip_axes, *(() if cells is None else cells.names))
+
+    @property
+    def _cells(self) -> list[tuple[Any, ...]]:
+        """What cells are, a value for each of these columns."""
+        circuit, cells = self.study.circuit, self.study.cells
         found = {"device": str, "seconds": float}
         each = [map(found[name], values(getattr(circuit, name))) for name in circuit.chip_axes]
-        return list(product(*each))
+        laws = [()] if cells is None else cells.combinations
+        return [(*chip, *law) for chip, law in product(product(*each), laws)]
 
     @property
     def _base_axes(self) -> tuple[str, ...]:
-        return (*BASE_AXES, *self.study.circuit.chip_axes)
+        return (*BASE_AXES, *self._cell_axes)
 
     @cached_property
     def healthy(self) -> Table:
-        """One row for each healthy circuit; those of one mapping and device follow each other."""
+        """One row for each healthy circuit; those of one law, mapping and device follow."""
         circuit = self.study.circuit
         rows = [
-            (seed, window, float(ohm), mapping, *chip)
+            (seed, window, float(ohm), mapping, *cells)
             for mapping in values(circuit.mapping)
             for seed in range(self.study.seeds)
-            for window, ohm, chip in product(
-                values(circuit.window), values(circuit.wire_ohm), self._chips
+            for window, ohm, cells in product(
+                values(circuit.window), values(circuit.wire_ohm), self._cells
             )
         ]
         columns = zip(self._base_axes, zip(*rows, strict=True), strict=True)
         table = {name: _column(column) for name, column in columns}
         alike = _alike(table)
+        laws = list(dict.fromkeys(law for law, *_ in alike))
         first = list(dict.fromkeys(alike))
-        order = sorted(range(len(rows)), key=lambda row: first.index(alike[row]))
+        order = sorted(
+            range(len(rows)), key=lambda row: (laws.index(alike[row][0]), first.index(alike[row]))
+        )
         return {name: column[order] for name, column in table.items()}
 
     def _healthy_of(self, table: Table) -> np.ndarray:
@@ -184,15 +199,15 @@ class Plan:
         """Everything that has to be computed, in an order in which it can be."""
         software = _cut("software", 0, self.study.seeds, SEEDS_PER_CHUNK, 0)
         found, size = list(software), self.study.run.chunk
-        alike = _alike(self.healthy)
-        for group in dict.fromkeys(alike):
-            rows = np.flatnonzero([one == group for one in alike])
-            number = sum(chunk.kind == "healthy" for chunk in found)
-            found += _cut("healthy", int(rows[0]), len(rows), size, number)
-        for layer in np.unique(self.table["layer"]):
-            rows = np.flatnonzero(self.table["layer"] == layer)
-            number = sum(chunk.kind == "circuits" for chunk in found)
-            found += _cut("circuits", int(rows[0]), len(rows), size, number, int(layer))
+        layers = zip(laws_of(self.table).tolist(), self.table["layer"].tolist(), strict=True)
+        for kind, alike in (("healthy", _alike(self.healthy)), ("circuits", [*layers])):
+            number = 0
+            for group in dict.fromkeys(alike):
+                rows = np.flatnonzero([one == group for one in alike])
+                layer = group[1] if kind == "circuits" else 0
+                cut = _cut(kind, int(rows[0]), len(rows), size, number, layer, group[0])
+                found += cut
+                number = found[-1].number + 1
         return found
 
     def of_kind(self, kind: str) -> list[Chunk]:
@@ -246,8 +261,9 @@ def _hashed(column: np.ndarray) -> np.ndarray:
 
 
 def _alike(healthy: Table) -> list[tuple[Any, ...]]:
-    """What rows of healthy circuits share that one program serves."""
-    return list(zip(healthy["mapping"].tolist(), kinds_of(healthy), strict=True))
+    """What rows of healthy circuits share that one program serves: the law of cells first."""
+    laws, mappings = laws_of(healthy).tolist(), healthy["mapping"].tolist()
+    return list(zip(laws, mappings, kinds_of(healthy), strict=True))
 
 
 def _column(items: Any) -> np.ndarray:
@@ -256,8 +272,14 @@ def _column(items: Any) -> np.ndarray:
 
 
 def _cut(
-    kind: str, first: int, count: int, size: int, number: int, layer: int = 0
+    kind: str,
+    first: int,
+    count: int,
+    size: int,
+    number: int,
+    layer: int = 0,
+    law: str = OHMIC,
 ) -> Iterator[Chunk]:
     size = min(size, count)
     for k, start in enumerate(range(0, count, size)):
-        yield Chunk(kind, number + k, first + start, min(size, count - start), size, layer)
+        yield Chunk(kind, number + k, first + start, min(size, count - start), size, layer, law)

@@ -9,7 +9,7 @@ import numpy as np
 from xbar.io.merge import OF_LAYER, Part, merge
 from xbar.io.store import Field
 from xbar.io.tree import encode
-from xbar.run.chunks import STATUS, stored_images
+from xbar.run.chunks import STATUS, corrects, stored_images
 from xbar.run.config import NEAREST, RETRAINED
 from xbar.run.plan import AXES, Chunk, Plan
 from xbar.run.software import StudyInputs
@@ -25,6 +25,12 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "pairs_hit": ("1", (), "pairs that the shape hits"),
     "status": ("1", (), "; ".join(f"{n}: {word}" for n, word in enumerate(STATUS))),
+    "current_error": (
+        "1",
+        (),
+        "largest measured error of an array's currents by its corrected transfer matrix, relative "
+        "to its largest current; 0 where all is exact",
+    ),
     "classes": ("1", ("sample",), "of the test part, by the corrector"),
     "base": ("1", ("sample",), "images that train the software network"),
     "corrector": ("1", ("sample",), "images that train the correctors"),
@@ -106,12 +112,15 @@ def _software(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _healthy(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
-    del plan, chunk
+    del chunk
     axis, own = "healthy", tree["software"]
     found = {
         "healthy": encode(own["network"], (axis,)),
         "accuracy": {"healthy": Field(own["accuracy"], "1", (axis,), "test accuracy, healthy")},
     }
+    if corrects(plan.study):
+        errors = own.get("errors", np.zeros((len(own["accuracy"]), 1))).max(axis=1)
+        found["healthy_circuits"] = {"current_error": _known("current_error", errors, (axis,))}
     if "kept" in own:
         text = "outputs of the healthy circuits"
         volts = Field(own["kept"], "V", (axis, "sample", "class"), text)
@@ -123,8 +132,9 @@ def _circuits(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
     axis = ("circuit",)
     labels = [settings.label for settings in plan.study.correctors]
     names = [n for n in ("defective", *labels, NEAREST, RETRAINED) if n in tree["accuracy"]]
+    columns = ("pairs_hit", "status", *(n for n in ("current_error",) if n in tree))
     found: dict[str, Any] = {
-        "circuits": {name: _known(name, tree[name], axis) for name in ("pairs_hit", "status")},
+        "circuits": {name: _known(name, tree[name], axis) for name in columns},
         "accuracy": {
             name: Field(tree["accuracy"][name], "1", axis, f"test accuracy, {name}")
             for name in names

@@ -23,6 +23,12 @@ WORDS = {
     "mapping": "mapping",
     "device": "device",
     "seconds": "time since programming [s]",
+    "law": "law of the cells",
+    "v_0": "v_0 of the cells [V]",
+    "i_s": "current scale of selectors [A]",
+    "v_s": "voltage scale of selectors [V]",
+    "beta": "transconductance of transistors [A/V²]",
+    "v_ov": "gate overdrive [V]",
     "shape": "shape of the defect",
     "coverage": "share of the array covered",
     "fault": "fault",
@@ -153,10 +159,19 @@ def means(arrays: Mapping[str, Any], most: int = 200) -> dict[str, Any]:
     return {"axes": [axis.label for axis in axes], "names": list(columns), "rows": rows}
 
 
+def _shown(value: Any) -> Any:
+    """A value of an axis; an infinite one in a word, since JSON has no number for it."""
+    return str(value) if value in (np.inf, -np.inf) else value
+
+
 def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """What `summary.json` says of any study, without times and figures."""
     circuits, columns = arrays["circuits"], quantities(arrays)
     found = {name: interval(values, circuits["seed"]) for name, values in columns.items()}
+    more = {}
+    if "current_error" in circuits:
+        fine = circuits["current_error"][np.isfinite(circuits["current_error"])]
+        more["current_error"] = float(fine.max(initial=0.0))
     status = np.bincount(circuits["status"], minlength=len(STATUS))
     return {
         "circuits": len(circuits["seed"]),
@@ -164,15 +179,16 @@ def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
         "accuracy": {name: i.mean for name, i in found.items()},
         "ci95": {name: i.half_width for name, i in found.items()},
         "interval95": {name: share_bounds(i) for name, i in found.items()},
-        "axes": {axis.name: axis.values for axis in axes_of(circuits)},
+        "axes": {axis.name: [*map(_shown, axis.values)] for axis in axes_of(circuits)},
         "by_axis": {
             axis.name: {
                 name: [
-                    {"value": value, "mean": i.mean, "ci95": i.half_width}
+                    {"value": _shown(value), "mean": i.mean, "ci95": i.half_width}
                     for value, i in zip(axis.values, along(axis, circuits, values), strict=True)
                 ]
                 for name, values in columns.items()
             }
             for axis in axes_of(circuits)
         },
+        **more,
     }
