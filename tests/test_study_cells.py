@@ -34,6 +34,7 @@ seeds = 1
 data.file = "data.npz"
 network.hidden = []
 circuit.wire_ohm = 20.0
+circuit.device = "programming=0.05"
 defects = {shape = "row", coverage = 0.4, fault = ["pair", "plus"]}
 store = {voltages = "labelled", arrays = true}
 cells.v_0 = [inf, 0.1]
@@ -110,6 +111,7 @@ def test_the_law_s_parameters_are_axes(bent):
     found = load_run(out)
     assert labelled(found, "defective").sel(v_0=np.inf).shape == (2, 1, 1)
     assert found.table["law"].tolist() == ["sinh"] * 4
+    assert found.table["device"].tolist() == ["programming=0.05"] * 4  # a chip, whatever its law
     assert read_results(out / "results.h5", ("circuits",))[0]["circuits"]["v_0"].tolist() == [
         *(np.inf, np.inf, 0.1, 0.1)
     ]
