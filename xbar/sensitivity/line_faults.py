@@ -7,13 +7,13 @@ segment's current as it was, and u, l and K as in `xbar.sensitivity.response`,
     i_out' = i_out - o c / Y       o = n^T g l        Y = n^T (g - g K g) n
 
 where `o` is what 1 V of the source sends to the outputs and `Y` what it draws itself: a change of
-rank one, whose effect on a network's data set `segment_faults` gives. Where nearly all of n's current
-has to flow through the rest of the array (``Y / n^T g n`` near 0), the rounding of K may pass the
+rank one, whose effect on a network's data set `segment_faults` gives. Where nearly all of that has
+to flow through the rest of the array (``Y / n^T g n`` near 0), the rounding of K may pass the
 tolerance, and the result is NaN: such a fault has to be solved anew.
 
 Likewise a bridge of resistance R takes the current ``t = w / (R + Z)``, with `w` the voltage across
-it as it was and `Z` the resistance that the array has between its two nodes, and changes the outputs
-by t times what 1 A through it would.
+it as it was and `Z` the resistance that the array has between its two nodes, and changes the
+outputs by t times what 1 A through it would.
 """
 
 from collections.abc import Sequence
