@@ -7,9 +7,10 @@ at u, a cell is a conductance ``g = I'(u)``; what is left of the other three equ
 
 is answered by the linear circuit with these conductances, which is one Newton step. The step is
 taken cell by cell as in `xbar.solvers.newton`, bridges' currents and gaps' voltages along with it,
-and halved until what is left has become less, volts and (times the resistance of the cells that hold
-the busiest line, a scale that does not vanish with what is left) amperes together. The start is the answer of the linear circuit with each cell's conductance at the
-largest drive. Errors are bounded as for linear cells, with the slopes at the point.
+and halved until what is left has become less, volts and amperes together; these count by the
+conductance of the busiest line, a scale that does not vanish with what is left. The start is the
+answer of the linear circuit with each cell's conductance at the largest drive. Errors are bounded
+as for linear cells, with the slopes at the point.
 
 A change of parameters, wires, bridges and drivers leaves a rest of the four equations at the
 solution, with the law's change at fixed voltage for Ohm's; one more linear solve answers it.
