@@ -4,14 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from study_cases import quiet_console, write_tiny
 
+import xbar as xb
+from xbar.io.runs import load_run
 from xbar.nn.broken_lines import (
     LINE_FAULTS,
     bridge_ohm,
     line_faults_at,
     stacked_line_faults,
 )
-from xbar.run import DefectSettings, Study
+from xbar.run import DefectSettings, Study, read_study, run_study
 from xbar.run.faults import describe
 
 HIT = np.zeros((4, 3), bool)
@@ -85,3 +88,46 @@ def test_settings_of_line_faults():
     ):
         (problem,) = DefectSettings(fault=fault, stuck=stuck).problems("defects[0]", None)
         assert words in problem
+
+
+# One layer in one chunk, and no correctors: the study compiles one program, which all four share.
+LINES = f"""
+name = "lines"
+seeds = 1
+
+[data]
+file = "data.npz"
+
+[network]
+hidden = [4]
+
+[[defects]]
+shape = ["row", "column"]
+coverage = 0.5
+layer = 1
+fault = {[*LINE_FAULTS]}
+
+[store]
+arrays = true
+"""
+
+
+@pytest.mark.slow
+def test_a_study_s_voltages_are_those_of_the_networks_it_stores(tmp_path):
+    """From the study's file to the run read back, whose arrays nodal analysis solves anew."""
+    out = tmp_path / "out"
+    run_study(read_study(write_tiny(tmp_path, LINES)), out, quiet_console(), beside=tmp_path)
+    found = load_run(out)
+    assert found.circuits == 8
+    assert not found.table["status"].any()
+    healthy = found.network("healthy", 0)(found.images, solver=xb.Dense())
+    for fault in LINE_FAULTS:
+        circuit = int(found.rows(fault=fault, shape="row" if "word" in fault else "column")[0])
+        network = found.network("defective", circuit)
+        assert network.layers[1].line_faults is not None
+        (volts,), _ = found.voltages([circuit])
+        images = found.read("voltages/images")[0]
+        again = np.asarray(network(found.images[images], solver=xb.Dense()))
+        largest = np.abs(volts).max()
+        np.testing.assert_allclose(volts, again, rtol=0, atol=1e-9 * largest)
+        assert np.max(np.abs(volts - healthy[images])) > 1e-3 * largest

@@ -1,10 +1,13 @@
 """Defects of lines: drawn, and every single one of an array from one factorization."""
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
+from sensitivity_cases import inputs, labels, losses, network
 
 import xbar as xb
+from xbar import sensitivity as sens
 from xbar.circuit import BridgedLines, OpenBitLine, OpenWordLine, draw_line_faults
 from xbar.sensitivity import every_bridge, every_open_segment, response
 
@@ -51,6 +54,47 @@ def test_one_input_and_a_known_response_give_the_same(array, v_in):
     one = every_open_segment(array, v_in[:, 1], known=response(array))
     np.testing.assert_allclose(one.word, every.word[..., 1], rtol=0, atol=1e-18)
     np.testing.assert_allclose(one.bit, every.bit[..., 1], rtol=0, atol=1e-18)
+
+
+def broken_networks(net, layer):
+    """Output voltages with each segment of a layer broken, word lines first, solved anew."""
+    rows, columns = net.layers[layer].pairs.interleave().shape
+    masks = np.eye(2 * rows * columns, dtype=bool).reshape(-1, 2, rows, columns)
+
+    @jax.jit
+    @jax.vmap
+    def voltages(mask):
+        faults = xb.LineFaults(mask[0], mask[1], max_open=1)
+        broken = eqx.tree_at(
+            lambda net: net.layers[layer].line_faults, net, faults, is_leaf=lambda x: x is None
+        )
+        return broken(inputs(), solver=xb.Dense())
+
+    return np.asarray(voltages(masks)).reshape(2, rows, columns, len(inputs()), -1)
+
+
+@pytest.mark.parametrize("layer", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_broken_segment_of_a_network_is_that_of_solving_anew(layer):
+    net = network()
+    found = sens.segment_faults(sens.baseline(net, inputs(), labels()), layer)
+    changed = 0
+    for line, volts in zip(found, broken_networks(net, layer), strict=True):
+        for place in np.ndindex(line.loss.shape):
+            loss, accuracy = losses(volts[place], net)
+            assert abs(line.loss[place] - loss) <= 1e-10 * max(1, loss), place
+            assert abs(line.accuracy[place] - accuracy) <= 1e-12, place
+            changed += abs(loss - losses(net(inputs()), net)[0]) > 1e-3
+    assert changed >= 10
+
+
+def test_a_segment_that_rounding_would_decide_is_marked():
+    """Nearly all of the line's current flows through the rest of the array: solve it anew."""
+    word_line = np.ones((ROWS, COLS))
+    word_line[0] = 1e9
+    g = np.full((ROWS, COLS), 1e-3)
+    found = every_open_segment(xb.Crossbar(g, xb.Wires(word_line)), np.ones(ROWS))
+    assert np.all(np.isnan(found.word[0]))
+    assert np.all(np.isfinite(found.word[1:]))
 
 
 def test_every_bridge_is_that_of_solving_anew(array, v_in):

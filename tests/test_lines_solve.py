@@ -138,6 +138,13 @@ def test_solvers_agree(name, solver):
     assert max(worst.values()) <= 1e-10, worst
 
 
+def test_masks_without_a_broken_segment_are_whole_lines_to_dense():
+    """As line faults of a study have them, which name masks beside their bridges."""
+    case = CASES["bridged word lines"]
+    worst = differences(xb.solve(case.array(max_open=0), case.bias(), xb.Dense()), exact(case))
+    assert max(worst.values()) <= 1e-10, worst
+
+
 def check_random(case: Case, solver: xb.AbstractSolver, **options) -> bool:
     """True if the result is right, False if it is flagged; anything else fails."""
     array = case.array(**options) if case.word_open is not None else case.array()

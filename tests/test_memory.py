@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import xbar as xb
 from xbar import memory
@@ -86,6 +87,27 @@ def test_sneak_current_is_what_another_cell_lets_through():
     np.testing.assert_allclose(found.i_sneak, 0.2 * series, rtol=1e-10)
     np.testing.assert_allclose(found.i_cell, 0.2 * 1e-6, rtol=1e-10)
     np.testing.assert_allclose(found.i_word, found.i_out, rtol=1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", [G_ON, G_OFF])
+def test_a_floating_read_of_selectors_is_that_of_three_cells_in_series(state):
+    """2x2 behind a pull-up, 0 V to 0.44 V on the cells: the law itself says what flows."""
+    law = lambda g: xb.cells.Series(xb.cells.Ohmic(g), xb.cells.Selector(1e-9, 0.06))  # noqa: E731
+    r_pull_up, g = 1e4, jax.numpy.array([[G_ON, state], [G_ON, G_ON]])
+
+    def current(g, u):
+        return float(law(jax.numpy.full((1, 1), g)).current(jax.numpy.full((1, 1), u))[0, 0])
+
+    def missing(u):
+        return (1 - u) / r_pull_up - current(state, u) - current(G_ON, u / 3)
+
+    u = brentq(missing, 0, 1, xtol=1e-14, rtol=1e-14)
+    found = memory.read(
+        g, xb.Wires(source=r_pull_up), v=1.0, row=0, col=1, unselected="floating", law=law
+    )
+    np.testing.assert_allclose(found.i_cell, current(state, u), rtol=1e-8)
+    np.testing.assert_allclose(found.i_sneak, current(G_ON, u / 3), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("scheme", "half", "rest"), [("half", 0.5, 0.0), ("third", 1 / 3, 1 / 3)])

@@ -23,8 +23,10 @@ from xbar.sensitivity.gradient_maps import Gradients as Gradients
 from xbar.sensitivity.gradient_maps import LayerGradient as LayerGradient
 from xbar.sensitivity.gradient_maps import gradients as gradients
 from xbar.sensitivity.line_faults import OpenSegments as OpenSegments
+from xbar.sensitivity.line_faults import SegmentFaults as SegmentFaults
 from xbar.sensitivity.line_faults import every_bridge as every_bridge
 from xbar.sensitivity.line_faults import every_open_segment as every_open_segment
+from xbar.sensitivity.line_faults import segment_faults as segment_faults
 from xbar.sensitivity.losses import margin as margin
 from xbar.sensitivity.one_layer import OneLayer as OneLayer
 from xbar.sensitivity.ranked import RankedFault as RankedFault

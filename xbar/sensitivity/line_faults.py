@@ -7,9 +7,13 @@ segment's current as it was, and u, l and K as in `xbar.sensitivity.response`,
     i_out' = i_out - o c / Y       o = n^T g l        Y = n^T (g - g K g) n
 
 where `o` is what 1 V of the source sends to the outputs and `Y` what it draws itself: a change of
-rank one. Likewise a bridge of resistance R takes the current ``t = w / (R + Z)``, with `w` the
-voltage across it as it was and `Z` the resistance that the array has between its two nodes, and
-changes the outputs by t times what 1 A through it would.
+rank one, whose effect on a network's data set `segment_faults` gives. Where nearly all of that has
+to flow through the rest of the array (``Y / n^T g n`` near 0), the rounding of K may pass the
+tolerance, and the result is NaN: such a fault has to be solved anew.
+
+Likewise a bridge of resistance R takes the current ``t = w / (R + Z)``, with `w` the voltage across
+it as it was and `Z` the resistance that the array has between its two nodes, and changes the
+outputs by t times what 1 A through it would.
 """
 
 from collections.abc import Sequence
@@ -21,9 +25,21 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
+from xbar.batch import batch_map
 from xbar.checks import as_real
 from xbar.circuit import Bridge, Crossbar, LineFaults
+from xbar.nn.layer import layer_index
+from xbar.sensitivity.baseline import (
+    MEMORY,
+    Baseline,
+    FaultMap,
+    members_at_once,
+    onwards,
+    scores_of,
+)
+from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response, response
+from xbar.sensitivity.update import is_safe
 from xbar.solve import legal_problem, solve
 from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.base import Problem
@@ -42,6 +58,18 @@ class OpenSegments(NamedTuple):
     bit: Float[Array, "rows cols outputs *n"]
 
 
+class SegmentFaults(NamedTuple):
+    """What each single broken segment of a layer leaves of a network.
+
+    Args:
+        word: with the segment left of cell (i, j) broken, (rows, cols) each.
+        bit: with the segment below cell (i, j) broken, the same.
+    """
+
+    word: FaultMap
+    bit: FaultMap
+
+
 def every_open_segment(
     array: Crossbar, v_in: Any, *, known: Response | None = None
 ) -> OpenSegments:
@@ -55,7 +83,8 @@ def every_open_segment(
         known: `response(array)`, where it is found already.
 
     Returns:
-        The currents; NaN where the array's response failed inside `jit`.
+        The currents; NaN where rounding may pass the tolerance, and where the array's response
+        failed inside `jit`.
 
     Raises:
         TypeError, ValueError, RuntimeError: as `response`, or inputs that do not fit.
@@ -70,21 +99,29 @@ def every_open_segment(
 
 @jax.jit
 def _every_open_segment(known: Response, v: Float[Array, "rows n"]) -> OpenSegments:
-    g = known.g
-    i_cell = g * jnp.einsum("kn,kij->nij", v, known.u)
-    sent = g * known.l  # to each output, for 1 V in series with each cell
-    i_out = known.t @ v
-    out = []
+    i_out, out = known.t @ v, []
     for axis in (WORD, BIT):
-        # Beyond a segment: to the right of it, or above it.
-        reverse = axis == WORD
-        c = running_sum(i_cell, axis, reverse=reverse)
-        o = running_sum(sent, axis, reverse=reverse)
-        y = _drawn(known, axis)
-        # Where nothing conducts beyond it, nothing flows through it.
-        share = jnp.where(y > 0, c / jnp.where(y > 0, y, 1), 0)
-        out.append(i_out - jnp.einsum("oij,nij->ijon", o, share))
+        taken, sent = _beyond(known, axis)
+        share = jnp.einsum("kn,kij->nij", v, taken)
+        out.append(i_out - jnp.einsum("oij,nij->ijon", sent, share))
     return OpenSegments(*out)
+
+
+def _beyond(known: Response, axis: int) -> tuple[Array, Array]:
+    """What opens each segment, and where it goes.
+
+    Returns:
+        The source's voltage ``c / Y`` for 1 V on each row, (rows, rows, cols), NaN where rounding
+        may pass the tolerance; and what 1 V of it sends to each output, (cols, rows, cols) [S].
+    """
+    # Beyond a segment: to the right of it, or above it.
+    beyond = partial(running_sum, axis=axis, reverse=axis == WORD)
+    y, most = _drawn(known, axis), beyond(known.g)
+    # Where nothing conducts beyond it, nothing flows through it.
+    idle = most == 0
+    pivot = jnp.where(idle, 1, y / jnp.where(idle, 1, most))
+    y = jnp.where(is_safe(pivot) & (pivot > 0), jnp.where(idle, 1, y), jnp.nan)
+    return beyond(known.g * known.u) / y, beyond(known.g * known.l)
 
 
 def _drawn(known: Response, axis: int) -> Float[Array, "rows cols"]:
@@ -96,6 +133,51 @@ def _drawn(known: Response, axis: int) -> Float[Array, "rows cols"]:
     among = running_sum(running_sum(own, WORD, reverse=reverse), BIT, reverse=reverse)
     y = jnp.diagonal(among, axis1=1, axis2=2)
     return y if axis == WORD else y.T
+
+
+def segment_faults(
+    base: Baseline, layer: int, loss: Loss = "cross_entropy", *, memory: int = MEMORY
+) -> SegmentFaults:
+    """Loss and accuracy of a network with each single segment of a layer's lines broken, exactly.
+
+    ```python
+    base = sens.baseline(net, x, labels)
+    harm = sens.segment_faults(base, 0).word.loss - base.scores().loss  # (rows, cols)
+    ```
+
+    Args:
+        base: the baseline.
+        layer: index of the layer.
+        loss: "cross_entropy", "margin", or a function of voltages (n, classes) [V] and labels.
+        memory: bytes that temporary arrays may take, about; at least one fault at a time.
+
+    Returns:
+        (rows, cols) each; NaN where rounding may pass the tolerance.
+
+    Raises:
+        TypeError: `base` is no `Baseline`.
+        ValueError: no such layer or loss.
+    """
+    if not isinstance(base, Baseline):
+        raise TypeError(f"base: got {type(base).__name__}, needs what baseline() returns")
+    loss_of(loss, base.net)
+    return _segment_faults(base, layer_index(layer, len(base.stages)), loss, memory)
+
+
+@partial(jax.jit, static_argnames=("layer", "loss", "memory"))
+def _segment_faults(base: Baseline, layer: int, loss: Loss, memory: int) -> SegmentFaults:
+    stage, fold = base.stages[layer], base.net.layers[layer].fold
+    both = [_beyond(stage.response, axis) for axis in (WORD, BIT)]
+    taken = jnp.concatenate([t.reshape(len(t), -1).T for t, _ in both])
+    push = jnp.concatenate([fold(sent.reshape(len(sent), -1)).T for _, sent in both])
+
+    def one(fault: tuple[Array, Array]) -> FaultMap:
+        moved = (stage.v_in @ fault[0])[:, None] * fault[1]
+        return scores_of(base, onwards(base, layer, stage.v_lin - moved), loss)
+
+    found = batch_map(one, (taken, push), chunk=members_at_once(base, layer, memory))
+    found = jax.tree.map(lambda x: x.reshape(2, *stage.response.g.shape), found)
+    return SegmentFaults(*(jax.tree.map(lambda x, k=k: x[k], found) for k in (0, 1)))
 
 
 def every_bridge(

@@ -36,10 +36,10 @@ def update_factor(
     """
     if dg.shape[-1] == 1:
         grown = 1 + dg[:, :, None] * coupling
-        return jnp.where(_safe(grown), dg[:, :, None] / grown, jnp.nan)
+        return jnp.where(is_safe(grown), dg[:, :, None] / grown, jnp.nan)
     matrix = jnp.eye(dg.shape[-1], dtype=dg.dtype) + coupling * dg[:, None, :]
     inverse = jnp.linalg.inv(matrix)
-    safe = _safe(1 / jnp.max(jnp.abs(inverse), axis=(-2, -1), keepdims=True))
+    safe = is_safe(1 / jnp.max(jnp.abs(inverse), axis=(-2, -1), keepdims=True))
     return jnp.where(safe, dg[:, :, None] * inverse, jnp.nan)
 
 
@@ -64,7 +64,7 @@ def changed_transfer(
     l = response.l[:, cells[:, 0], cells[:, 1]].T  # (k, cols)  # noqa: E741
     matrix = jnp.eye(len(dg), dtype=dg.dtype) + coupling * dg
     factors = jsl.lu_factor(matrix)
-    safe = jnp.all(_safe(jnp.diagonal(factors[0])))
+    safe = jnp.all(is_safe(jnp.diagonal(factors[0])))
     # F is symmetric: it may act on either side, and does on the one with fewer vectors.
     if u.shape[1] <= l.shape[1]:
         change = l.T @ (dg[:, None] * jsl.lu_solve(factors, u))
@@ -73,7 +73,7 @@ def changed_transfer(
     return jnp.where(safe, response.t + change, jnp.nan)
 
 
-def _safe(pivot: Float[Array, "..."]) -> Bool[Array, "..."]:
-    """Whether dividing by a pivot keeps the rounding of K within the tolerance."""
+def is_safe(pivot: Float[Array, "..."]) -> Bool[Array, "..."]:
+    """Whether dividing by a pivot, of numbers near 1, keeps K's rounding within the tolerance."""
     lost = ROUNDING[pivot.dtype.name] * jnp.finfo(pivot.dtype).eps
     return jnp.abs(pivot) * default_rtol(None, pivot.dtype) >= lost

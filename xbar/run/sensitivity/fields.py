@@ -30,6 +30,8 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
         for fault, (axes, about) in _FAULTS.items()
         for kind in KINDS
     },
+    "maps/*/segment_word/*": ("1", CELLS, "test part, the word-line segment left of a cell broken"),
+    "maps/*/segment_bit/*": ("1", CELLS, "test part, the bit-line segment below a cell broken"),
     "maps/*/g": ("S", CELLS, "programmed conductance"),
     "maps/*/g_on": ("S", CELLS, "conductance when stuck-on"),
     "maps/*/g_off": ("S", CELLS, "conductance when stuck-off"),

@@ -114,6 +114,29 @@ def _lines(scene: Scene) -> Drawn:
     return figure, ReportFigure("lines.png", "Whole word lines and bit lines", caption)
 
 
+def _segments(scene: Scene) -> Drawn:
+    change = {line: scene.change("segment", line) for line in ("word", "bit")}
+    cost = {line: scene.change("segment", line, "accuracy") for line in change}
+    worst = {
+        (line, k): np.unravel_index(np.nanargmax(layer), layer.shape)
+        for line, layers in change.items()
+        for k, layer in enumerate(layers)
+    }
+    line, k = max(worst, key=lambda key: change[key[0]][key[1]][worst[key]])
+    at, side = worst[line, k], {"word": "left of", "bit": "below"}[line]
+    caption = (
+        f"One segment of a line broken: what lies behind it floats. The worst is the {line}-line "
+        f"segment {side} cell ({at[0]}, {at[1]}) of layer {k}: the loss rises by "
+        f"{change[line][k][at]:.3f}, the accuracy falls by {-100 * cost[line][k][at]:.1f} points. "
+        "Shown is the worse of each cell's two segments, every one broken exactly; word lines are "
+        "driven from the left, bit lines sensed at the bottom."
+    )
+    both = [np.fmax(w, b) for w, b in zip(change["word"], change["bit"], strict=True)]
+    figure = plots.fault_maps_figure(both, "change of the loss, segment broken [nat]")
+    title = "What each broken segment of a line does"
+    return figure, ReportFigure("segments_broken.png", title, caption)
+
+
 def _wires(scene: Scene) -> Drawn:
     # Per ohm and segment; the sum of both is what a bad spot of metal under a cell would do.
     both = [layer["slope_word_line"] + layer["slope_bit_line"] for layer in scene.layers]
@@ -274,6 +297,7 @@ _FIGURES: tuple[Callable[[Scene], Drawn], ...] = (
     *(_cell_map(kind) for kind in KINDS),
     _accuracy,
     _lines,
+    _segments,
     _wires,
     _variability,
     _scatter,

@@ -71,6 +71,8 @@ def maps(source: Source, done: Done) -> Arrays:
                 layer[f"{name}_{kind}"] = {"loss": one.loss, "accuracy": one.accuracy}
             layer[f"g_{kind}"] = sens.stuck_values(base, number, kind)
             done(1)
+        for line, one in sens.segment_faults(base, number)._asdict().items():
+            layer[f"segment_{line}"] = {"loss": one.loss, "accuracy": one.accuracy}
         found[f"layer_{number}"] = layer
     return jax.tree.map(np.asarray, found)
 

@@ -7,9 +7,10 @@ at u, a cell is a conductance ``g = I'(u)``; what is left of the other three equ
 
 is answered by the linear circuit with these conductances, which is one Newton step. The step is
 taken cell by cell as in `xbar.solvers.newton`, bridges' currents and gaps' voltages along with it,
-and halved until what is left has become less, volts and (times the gaps' resistance to the drivers)
-amperes together. The start is the answer of the linear circuit with each cell's conductance at the
-largest drive. Errors are bounded as for linear cells, with the slopes at the point.
+and halved until what is left has become less, volts and amperes together; these count by the
+conductance of the busiest line, a scale that does not vanish with what is left. The start is the
+answer of the linear circuit with each cell's conductance at the largest drive. Errors are bounded
+as for linear cells, with the slopes at the point.
 
 A change of parameters, wires, bridges and drivers leaves a rest of the four equations at the
 solution, with the law's change at fixed voltage for Ohm's; one more linear solve answers it.
@@ -163,18 +164,23 @@ class _Search(NamedTuple):
         # Where no current flows, what rounding makes of that is right.
         return jnp.where(found.within(known, 0.0)[0], 0, jnp.max(ratio))
 
-    def change(self, now: _State) -> Any:
-        """Newton's step, as the linear circuit with the slopes at hand answers what is left."""
+    def change(self, now: _State) -> tuple[Any, Array]:
+        """Newton's step, as the linear circuit with the slopes at hand answers what is left.
+
+        With the volts that an ampere of the gaps counts as.
+        """
         inner = INNER_RTOL if self.newton.inner_rtol is None else self.newton.inner_rtol
         local = eqx.tree_at(lambda c: c.g, self.circuit, now.g)
         state = factor(self.newton.linear, local)
         loose = jnp.maximum(jnp.minimum(inner, now.error), 0.1 * self.rtol / now.error)
-        return answer(self.newton.linear, state, local, now.left, jnp.maximum(loose, 1e-14))
+        change = answer(self.newton.linear, state, local, now.left, jnp.maximum(loose, 1e-14))
+        busiest = state.known.busiest
+        return change, jnp.where(busiest > 0, 1 / jnp.where(busiest > 0, busiest, 1), 0)
 
-    def shortened(self, now: _State, change: Any) -> tuple[Array, tuple[Unknown, Array, Unknown]]:
+    def shortened(
+        self, now: _State, change: Any, ohms: Array
+    ) -> tuple[Array, tuple[Unknown, Array, Unknown]]:
         """The step's length, halved until less is left, and where it leads."""
-        amps = jnp.sum(jnp.abs(change.x.p)) / jnp.maximum(jnp.sum(jnp.abs(now.left.p)), 1e-300)
-        ohms = jnp.where(jnp.isfinite(amps), amps, 0)
 
         def merit(left: Unknown) -> Array:
             gaps = jnp.sum(left.p**2) * ohms**2
@@ -203,8 +209,8 @@ class _Search(NamedTuple):
 
     def step(self, now: _State) -> _State:
         """One step further, and whether to go on."""
-        change = self.change(now)
-        length, (x, g, left) = self.shortened(now, change)
+        change, ohms = self.change(now)
+        length, (x, g, left) = self.shortened(now, change, ohms)
         error = self.bound(x, g, left)
         settled = change.ok[0] & (length == 1) & (_moved(now.x, x, self.sources) <= self.rtol)
         ok = (error <= self.rtol) | settled

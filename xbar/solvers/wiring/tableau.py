@@ -118,7 +118,7 @@ def _lines(circuit: Circuit, known: Reduced) -> tuple[_Lines, _Lines]:
         far = None if far is None else jnp.broadcast_to(far, (lines,))
         gap = held = jnp.zeros((lines, along), bool)
         far_gap = jnp.zeros(lines, bool)
-        if gaps is not None:
+        if gaps is not None and gaps.count:
             assert known.pieces is not None
             gap = oriented(gaps.places.mask, axis)
             far_gap = far_gap if gaps.places.far is None else gaps.places.far
