@@ -142,5 +142,5 @@ def test_what_corrections_do_not_treat():
 
 
 def test_exact_fault_maps_are_of_linear_cells_and_say_so():
-    with pytest.raises(ValueError, match="got Sinh cells, which have no one conductance"):
+    with pytest.raises(ValueError, match="got Sinh cells, which have no one conductance; exact"):
         baseline(network(), X, np.zeros(6, int))

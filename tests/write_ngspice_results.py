@@ -6,6 +6,7 @@ To be run again when the exporter's text changes on purpose; the tests compare h
 """
 
 import json
+import re
 from functools import partial
 
 import jax
@@ -39,13 +40,24 @@ def array_case(seed: int, rows: int, cols: int, regime: str, wires: str) -> dict
     }
 
 
-def law_case(kind: str, seed: int, ohms: float) -> dict:
-    rng = np.random.default_rng(seed)
+def law_case(kind: str, size: tuple[int, int], ohms: float, volts: float) -> dict:
+    rng = np.random.default_rng([size[0], *kind.encode()])
     return {
-        "law": random_law(kind, rng, (4, 5)),
+        "kind": kind,
+        "law": random_law(kind, rng, size),
         "wires": {"word_line": ohms, "bit_line": ohms, "source": 2 * ohms, "sense": ohms},
-        "v_in": rng.uniform(-1, 1, (4, 2)).tolist(),
+        "v_in": rng.uniform(-volts, volts, (size[0], 1)).tolist(),
     }
+
+
+def backward_case() -> dict:
+    """Bit lines rise above word lines that are held at 0 V: drain and source exchange."""
+    case = law_case("1T1R", (8, 8), 30.0, 1.0)
+    case["wires"]["sense"] = 300.0
+    return case | {"v_in": [[float(1 - row % 2)] for row in range(8)]}
+
+
+LAW_CASES = {"2x2": ((2, 2), 1.0, 0.3), "5x7": ((5, 7), 100.0, 1.0), "16x16": ((16, 16), 30.0, 1.0)}
 
 
 def network_case(activation: str, **amplifiers: float) -> dict:
@@ -78,9 +90,11 @@ CASES = {
     "array_severe": lambda: array_case(2, 5, 7, "severe", "given"),
     "array_zero_wires": lambda: array_case(3, 6, 5, "mild", "zero"),
     **{
-        f"array_law_{number}": partial(law_case, kind, 10 + number, (5.0, 100.0)[number % 2])
-        for number, kind in enumerate(LAWS)
+        f"law_{re.sub('[^a-z0-9]+', '_', kind.lower())}_{size}": partial(law_case, kind, *how)
+        for kind in LAWS
+        for size, how in LAW_CASES.items()
     },
+    "law_1t1r_backward": backward_case,
     "network_relu_ideal": lambda: network_case("relu"),
     "network_tanh_gain_rails": lambda: network_case(
         "tanh", open_loop_gain=1e3, v_min=-0.15, v_max=0.1

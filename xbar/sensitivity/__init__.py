@@ -28,6 +28,8 @@ from xbar.sensitivity.line_faults import every_bridge as every_bridge
 from xbar.sensitivity.line_faults import every_open_segment as every_open_segment
 from xbar.sensitivity.line_faults import segment_faults as segment_faults
 from xbar.sensitivity.losses import margin as margin
+from xbar.sensitivity.nonlinear_faults import NonlinearFaults as NonlinearFaults
+from xbar.sensitivity.nonlinear_faults import nonlinear_cell_faults as nonlinear_cell_faults
 from xbar.sensitivity.one_layer import OneLayer as OneLayer
 from xbar.sensitivity.ranked import RankedFault as RankedFault
 from xbar.sensitivity.ranked import ranked as ranked

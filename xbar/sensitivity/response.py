@@ -70,11 +70,17 @@ def response(array: Crossbar, *, throw: bool = True) -> Response:
 
     Raises:
         TypeError: `array` is no `Crossbar`.
-        ValueError: (with `throw`) a conductance or resistance that is negative or not finite.
+        ValueError: cells that are not linear; (with `throw`) a conductance or resistance that is
+            negative or not finite.
         RuntimeError: (with `throw`) the result missed 1e-10 (float32: 1e-5) of the largest current.
     """
     if not isinstance(array, Crossbar):
         raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    if not array.cells.linear:
+        raise ValueError(
+            f"array: got {type(array.cells).__name__} cells, which have no one conductance; exact "
+            "maps of all faults need linear cells: use xbar.sensitivity.nonlinear_cell_faults"
+        )
     found = _response(array)
     if throw and is_concrete(found.result) and found.result != RESULTS.successful:
         kind = RuntimeError if found.result == RESULTS.tolerance_missed else ValueError

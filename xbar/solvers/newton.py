@@ -133,13 +133,16 @@ class Newton(AbstractSolver):
         """As the linear solver."""
         return self.linear.accepts(problem)
 
-    def operating_points(self, law: AbstractCell, problem: Problem, e: Voltages) -> "Found":
+    def operating_points(
+        self, law: AbstractCell, problem: Problem, e: Voltages, start: Voltages | None = None
+    ) -> "Found":
         """Solve `u + drop(I(u)) = e` for `n` drives of one array, each with slopes of its own.
 
         Args:
             law: of the cells.
             problem: the lines; its conductances are not used.
             e: drives [V].
+            start: cell voltages near the solution [V]; None for where the method starts by itself.
         """
         options = _Options(
             self.linear,
@@ -149,10 +152,13 @@ class Newton(AbstractSolver):
         )
         most = problem.drop(jnp.ones_like(problem.g))
 
-        def solve_one(law: AbstractCell, problem: Problem, most: One, e: One) -> Found:
-            return _solve_one(options, law, problem, most, e)
+        def solve_one(
+            law: AbstractCell, problem: Problem, most: One, e: One, start: One | None
+        ) -> Found:
+            return _solve_one(options, law, problem, most, e, start)
 
-        return jax.vmap(per_array(solve_one), (None, None, None, 0))(law, problem, most, e)
+        axes = (None, None, None, 0, None if start is None else 0)
+        return jax.vmap(per_array(solve_one), axes)(law, problem, most, e, start)
 
     @property
     def tolerance(self) -> float | None:
@@ -205,7 +211,14 @@ class _State(NamedTuple):
     inner_steps: Int[Array, ""]
 
 
-def _solve_one(options: _Options, law: AbstractCell, problem: Problem, most: One, e: One) -> Found:
+def _solve_one(
+    options: _Options,
+    law: AbstractCell,
+    problem: Problem,
+    most: One,
+    e: One,
+    start: One | None,
+) -> Found:
     """The operating point of one drive."""
     rtol = options.rtol
     largest_volt = jnp.max(jnp.abs(e))
@@ -255,7 +268,7 @@ def _solve_one(options: _Options, law: AbstractCell, problem: Problem, most: One
             inner_steps=now.inner_steps + change.steps,
         )
 
-    u = _start(law, most, e)
+    u = _start(law, most, e) if start is None else start
     i, g, residual, error = at(u)
     none, ok = jnp.zeros((), int), error <= rtol
     state = _State(u, i, g, residual, error, error, none, ok, ~ok, none, none)

@@ -53,7 +53,9 @@ def legal_law(law: AbstractCell, dtype: Any) -> tuple[AbstractCell, Bool[Array, 
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def operating_points(newton: Newton, law: AbstractCell, wires: Wires, e: Voltages) -> Found:
+def operating_points(
+    newton: Newton, law: AbstractCell, wires: Wires, e: Voltages, start: Voltages | None = None
+) -> Found:
     """Solve `u + drop(I(u)) = e` for `n` drives of one array, with exact derivatives.
 
     Args:
@@ -61,15 +63,17 @@ def operating_points(newton: Newton, law: AbstractCell, wires: Wires, e: Voltage
         law: of the cells.
         wires: of the array.
         e: drives [V]; their precision is that of the solve.
+        start: cell voltages to start from [V], on which no derivative depends; None for the
+            method's own.
     """
-    return newton.operating_points(law, problem_of(jnp.zeros_like(e[0]), wires), e)
+    return newton.operating_points(law, problem_of(jnp.zeros_like(e[0]), wires), e, start)
 
 
 @operating_points.defjvp
 def _operating_points_jvp(newton: Newton, primals: tuple, tangents: tuple) -> tuple[Found, Found]:
-    law, wires, e = primals
-    d_law, d_wires, de = tangents
-    found = operating_points(newton, law, wires, e)
+    law, wires, e, start = primals
+    d_law, d_wires, de, _ = tangents
+    found = operating_points(newton, law, wires, e, start)
 
     def drop(wires: Wires) -> Voltages:
         return drop_of(wires, e[0])(found.i_cell)
