@@ -13,7 +13,7 @@ from study_cases import assert_same, finish, numbers, write_tiny, xbar
 
 from xbar.io.store import read_results
 
-KILLS = {"study": 20, "demo": 4, "sensitivity": 4, "paper": 3}
+KILLS = {"study": 16, "demo": 3, "sensitivity": 2, "paper": 2}
 SHARDS = 18  # of the tiny study
 SETTLE_S = 30.0  # longer than the imports take
 LITTLE = ("samples=3", "places=3", "starts=2", "steps=2", "cells=2", "pooled=2", "rates=[0.05]")
