@@ -36,6 +36,7 @@ def test_without_an_adc_a_linear_array_reads_the_same_in_cycles_as_at_once():
     serial = made(wires=wires, dac=xb.DAC(6, serial=True))
     plain = made(wires=wires)
     layer, own = plain.layers[0], serial.layers[0]
+    assert own.dac is not None
     v = plain.k_in * jnp.asarray(X)
     t = layer.transfer()
     expected = layer.apply(t, own.dac.volts(v)).v_tia
@@ -52,6 +53,7 @@ def test_each_cycle_is_converted_by_itself(tile):
     layer = net.layers[-1]
     v = jnp.asarray(RNG.uniform(0, 0.2, size=(6, 4)))
     plain = xb.nn.Readout(layer.readout.r_f)
+    assert layer.dac is not None
     array = layer.circuit().prepare()
     read = []
     for cycle in layer.dac.cycles(v):

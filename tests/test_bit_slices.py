@@ -27,7 +27,7 @@ def made(weights=None, **hardware):
 def test_slices_add_up_to_the_nearest_level(slices, scale, traced):
     how, w = Slices.of(slices), WEIGHTS[0]
     cut = how.cut(jnp.asarray(w) if traced else w, scale)
-    each = np.asarray(cut).reshape(5, 4, how.count)
+    each = np.asarray(cut).reshape(5, 4, how.per_weight)
     largest = np.abs(w).max(0 if scale == "column" else None)
     step = largest / (2 ** slices[0] - 1)
     expected = np.round(np.abs(w) / step) * step * np.sign(w)
@@ -48,7 +48,7 @@ def test_the_ideal_circuit_computes_the_quantised_network(scale, mapping):
     for number, (w, b, layer) in enumerate(zip(WEIGHTS, BIASES, net.layers, strict=True)):
         k = float(net.k[number])
         rows = np.concatenate([w, b[None] * k / float(layer.v_bias)])
-        cut = how.cut(rows, scale).reshape(*rows.shape, how.count) @ np.array(how.weights)
+        cut = how.cut(rows, scale).reshape(*rows.shape, how.per_weight) @ np.array(how.weights)
         a = a @ cut[:-1] + cut[-1] * float(layer.v_bias) / k
         a = np.maximum(a, 0) if number == 0 else a
     np.testing.assert_allclose(

@@ -11,7 +11,7 @@ import xbar as xb
 from xbar.devices import Everywhere
 from xbar.io.runs import load_run
 from xbar.io.store import StoreError
-from xbar.run import StudyError, labelled, read_study, run_study
+from xbar.run import StudyError, UsageError, labelled, read_study, run_study
 from xbar.run.chips import SIZED, WORDS, made, parsed
 from xbar.run.demo import demo_study
 from xbar.run.plan import Plan
@@ -78,7 +78,7 @@ def test_a_folder_of_another_map_is_refused(tmp_path):
     (tmp_path / "lot.csv").write_text(CHIPS)
     ran(tmp_path, "", 'map = "lot.csv"\n')
     (tmp_path / "lot.csv").write_text(CHIPS.replace("2000", "2001"))
-    with pytest.raises(xb.run.UsageError):
+    with pytest.raises(UsageError):
         ran(tmp_path, "", 'map = "lot.csv"\n')
 
 

@@ -45,7 +45,7 @@ def measured(case: Case, cells: str, chips: int) -> list[dict[str, Any]]:
         adc = xb.ADC(bits) if where in ("adc", "both") else None
         net = case.network(device=device, dac=dac, adc=adc)
         volts = volts_of(net, matrices, case.seen)
-        own = linear_correctors(volts[:, : case.count], case.labels[: case.count])
+        own = linear_correctors(volts[:, : case.trained], case.labels[: case.trained])
         found = {"accuracy": case.tested(volts), "corrected": case.tested(own(volts))}
         rows.append(
             {"cells": cells, "seed": case.seed, "converter": where, "bits": bits, "chips": count}

@@ -27,7 +27,7 @@ class Case(NamedTuple):
         base: images that trained it, (n, 64).
         seen: those that train correctors, then those that test, (n, 64).
         labels: of `seen`, (n,).
-        count: how many of `seen` train correctors.
+        trained: how many of `seen` train correctors.
         software: accuracy of the software network on the test part.
     """
 
@@ -36,7 +36,7 @@ class Case(NamedTuple):
     base: jax.Array
     seen: jax.Array
     labels: jax.Array
-    count: int
+    trained: int
     software: float
 
     def network(self, **hardware: Any) -> xb.Network:
@@ -55,8 +55,8 @@ class Case(NamedTuple):
 
     def tested(self, logits: jax.Array) -> np.ndarray:
         """Accuracy on the test part, of logits or volts (..., images of `seen`, 10)."""
-        rest = logits[..., self.count :, :]
-        truth = jnp.broadcast_to(self.labels[self.count :], rest.shape[:-1])
+        rest = logits[..., self.trained :, :]
+        truth = jnp.broadcast_to(self.labels[self.trained :], rest.shape[:-1])
         return np.asarray(accuracy(rest, truth))
 
 

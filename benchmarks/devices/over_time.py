@@ -54,7 +54,7 @@ def measured(case: Case, name: str, chips: int) -> list[dict[str, Any]]:
     last = device.about.last or np.inf
     times = [t for t in TIMES if t <= last]
     volts = xb.batch_map(chip, case.keys(1, chips), net, jnp.asarray(times), case.seen)
-    own = linear_correctors(volts[..., : case.count, :], case.labels[: case.count])
+    own = linear_correctors(volts[..., : case.trained, :], case.labels[: case.trained])
     first = jax.tree.map(lambda leaf: leaf[:, :1], own)
     ideal = float(case.tested(net(case.seen)))
     heads = jax.tree.map(lambda leaf: jnp.repeat(leaf, len(times), axis=1), first.head)

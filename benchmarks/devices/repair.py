@@ -57,8 +57,8 @@ def chip(
 
 def corrected(case: Case, volts: jax.Array, chips: int) -> dict[str, Any]:
     """Mean accuracy on the later chips by each way of training; volts (2 chips, n, 10)."""
-    labels, test = case.labels[: case.count], volts[chips:]
-    training = volts[:, : case.count]
+    labels, test = case.labels[: case.trained], volts[chips:]
+    training = volts[:, : case.trained]
     pool = training[:chips].reshape(1, -1, training.shape[-1])
     one = linear_correctors(training[:1], labels)
     many = linear_correctors(pool, jnp.tile(labels, chips))

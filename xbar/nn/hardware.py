@@ -152,7 +152,7 @@ class Hardware(eqx.Module):
     def _sliced(self) -> str:
         if self.slices is None:
             return ""
-        return f", {self.slices.count} slices of {self.slices.per_cell} bits"
+        return f", {self.slices.per_weight} slices of {self.slices.per_cell} bits"
 
     def driven(self, v_rows: Any) -> Any:
         """Row voltages that such inputs (n, inputs) cause, of every cycle if bit-serial [V]."""

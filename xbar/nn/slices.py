@@ -53,7 +53,7 @@ class Slices:
         return Slices(int(parts[0]), int(parts[1]))
 
     @property
-    def count(self) -> int:
+    def per_weight(self) -> int:
         """Slices of each weight."""
         return self.bits // self.per_cell
 
@@ -61,7 +61,7 @@ class Slices:
     def weights(self) -> tuple[float, ...]:
         """What each slice counts, the least first; they sum to 1."""
         top = 2.0**self.per_cell - 1
-        places = (2.0 ** (self.per_cell * s) for s in range(self.count))
+        places = (2.0 ** (self.per_cell * s) for s in range(self.per_weight))
         return tuple(top * place / (2.0**self.bits - 1) for place in places)
 
     def cut(self, w: Any, scale: str = "layer", clip: float | None = None) -> Any:
@@ -73,7 +73,7 @@ class Slices:
             clip: quantile of |w| that counts as the largest, as in `map_weights`.
 
         Returns:
-            (rows, outputs * count), the slices of one output side by side.
+            (rows, outputs * per_weight), the slices of one output side by side.
         """
         xp = namespace(w)
         w, axis = xp.asarray(w), 0 if scale == "column" else None
@@ -85,11 +85,11 @@ class Slices:
 
 
 def _cut(slices: Slices, w: Any, w_max: Any, xp: Any) -> Any:
-    """The slices of each weight, (rows, outputs, count)."""
+    """The slices of each weight, (rows, outputs, per_weight)."""
     share = xp.minimum(xp.abs(w) / w_max, 1)
     code = xp.round(share * (2.0**slices.bits - 1))[..., None]
     base = 2.0**slices.per_cell
-    places = xp.asarray([base**s for s in range(slices.count)], w.dtype)
+    places = xp.asarray([base**s for s in range(slices.per_weight)], w.dtype)
     digits = xp.mod(xp.floor(code / places), base)
     top = xp.sign(w) * w_max
     return (top[..., None] * digits / (base - 1)).astype(w.dtype)
