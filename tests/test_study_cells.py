@@ -41,26 +41,18 @@ cells.v_0 = [inf, 0.1]
 """
 WIDE = """
 name = "laws"
-seeds = 2
+seeds = 1
 references = ["retrained"]
 data.file = "data.npz"
 network.hidden = [4]
 circuit.wire_ohm = 20.0
-circuit.mapping = ["balanced", "unipolar"]
-store = {voltages = "test", arrays = true}
-run.chunk = 5
-
-[[defects]]
-shape = "row"
-coverage = 0.4
-layer = [0, 1]
-fault = ["pair", "minus", "open-bit-lines"]
+defects = {shape = "row", coverage = 0.4, layer = 1, fault = ["pair", "minus"]}
+store = {voltages = "labelled", arrays = true}
+run.chunk = 3
 
 [cells]
-law = ["sinh", "ohmic", "transistor"]
+law = ["sinh", "ohmic"]
 v_0 = [0.2, inf]
-beta = 1e-3
-v_ov = 1.0
 """
 
 
@@ -205,13 +197,22 @@ def test_impossible_cells_get_a_sentence(text, sentence):
 
 @pytest.mark.slow
 def test_several_laws_at_once(tmp_path):
-    """Laws, mappings, layers, broken lines and a retrained network in one study."""
+    """Also what enters a layer behind the first, and a retrained network."""
     file = write_tiny(tmp_path, WIDE)
     summary = run(file, tmp_path / "out")
-    assert summary["status"] == {"solved": 2 * 2 * 4 * 2 * 3}
-    assert summary["axes"]["law"] == ["sinh", "ohmic", "transistor"]
-    rows = load_run(tmp_path / "out").rows(seed=1, mapping="balanced")
+    assert summary["status"] == {"solved": 3 * 2}
+    assert summary["axes"]["law"] == ["sinh", "ohmic"]
+    rows = load_run(tmp_path / "out").rows(law="sinh", v_0=0.2, fault="minus")
+    assert len(rows) == 1
     assert_as_the_package_has_it(file, tmp_path / "out", rows, (4, 4, 3))
+
+
+@pytest.mark.slow
+def test_broken_lines_among_cells_that_bend(tmp_path):
+    text = TEXT.replace('["pair", "plus"]', '"open-bit-lines"').replace("[inf, 0.1]", "0.1")
+    file = write_tiny(tmp_path, text)
+    assert run(file, tmp_path / "out")["status"] == {"solved": 1}
+    assert_as_the_package_has_it(file, tmp_path / "out", [0])
 
 
 @pytest.mark.slow
