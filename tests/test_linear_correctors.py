@@ -91,7 +91,7 @@ def test_a_shape_without_the_bias_row_leaves_it_alone_and_covers_the_rest():
         for bias in (True, False)
     )
     plan = Plan(checked(Study(seeds=2, defects=defects)), (8, 6, 3))
-    hit = hits(plan, plan.table, (9, 6))
+    hit = hits(plan, plan.table, (9, 6), {})
     without = plan.table["bias_row"] == "without"
     column = plan.table["shape"] == "column"
     assert not hit[without, -1].any()

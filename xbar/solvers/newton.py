@@ -248,11 +248,7 @@ def _solve_one(
 
         nothing = _Trial(jnp.full((), 2, e.dtype), now.u, now.i, now.g, now.residual, now.error)
         new = lax.while_loop(too_far, shorter, nothing)
-        moved = jnp.maximum(
-            _relative(_largest(new.i - now.i), _largest(new.i)),
-            _relative(jnp.max(jnp.abs(new.u - now.u)), largest_volt),
-        )
-        settled = change.ok & (new.length == 1) & (moved <= rtol)
+        settled = change.ok & (new.length == 1) & (_moved(now, new, largest_volt) <= rtol)
         ok = (new.error <= rtol) | settled
         better = new.error <= now.best / 2
         since = jnp.where(better, 0, now.since + 1)
@@ -275,6 +271,12 @@ def _solve_one(
     last = lax.while_loop(lambda now: now.going, step, state)
     holds = jnp.all(law.holds(last.u))
     return Found(last.u, last.i, last.ok, holds, last.steps, last.inner_steps)
+
+
+def _moved(now: _State, new: _Trial, largest_volt: Array) -> Float[Array, ""]:
+    """How far a step led, relative to the largest current and voltage."""
+    i = _relative(_largest(new.i - now.i), _largest(new.i))
+    return jnp.maximum(i, _relative(jnp.max(jnp.abs(new.u - now.u)), largest_volt))
 
 
 def _next(law: AbstractCell, now: _State, du: One) -> One:
