@@ -16,7 +16,7 @@ from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.base import Drives, Problem, Voltages, problem_of
 from xbar.solvers.derivatives import Cells, cells, marked, matrix
 from xbar.solvers.nonlinear import legal_law, newton_of, operating_points
-from xbar.solvers.verdict import also, filled
+from xbar.solvers.verdict import also, filled, possible
 from xbar.solvers.wiring import solve_wired, transfer_wired
 
 
@@ -201,7 +201,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
         jnp.sum(rows * jnp.sum(i_cell, axis=-1), axis=-1),
         kcl,
     )
-    numbers = filled(numbers, result, fill | ~_possible(e, v_word, v_bit))
+    numbers = filled(numbers, result, fill | ~possible((e,), (v_word, v_bit)))
     single = inputs.ndim == 1
     i_out, v_word, v_bit, i_cell, p_total = (
         x[0] if single else jnp.moveaxis(x, 0, -1) for x in numbers[:-1]
@@ -288,16 +288,6 @@ def _prepare(array: Crossbar, dtype: jnp.dtype, solver: AbstractSolver) -> tuple
         array = Crossbar(jnp.zeros(array.cells.shape, dtype), array.wires)
     problem, result = legal_problem(array, dtype)
     return problem, also(result, solver.accepts(problem), RESULTS.wires_not_zero)
-
-
-def _possible(e: Drives, v_word: Voltages, v_bit: Voltages) -> Bool[Array, ""]:
-    """Whether node voltages are of the order of the drives, as those of any bad answer are.
-
-    Exactly, none is beyond the drives at all. Numbers that are no answer, not even a bad one, are
-    not shown.
-    """
-    largest = jnp.max(jnp.abs(jnp.stack([v_word, v_bit])))
-    return largest <= 100 * jnp.max(jnp.abs(e))
 
 
 def _kcl_residual(carried: Voltages, i_cell: Voltages) -> Float[Array, ""]:

@@ -1,5 +1,7 @@
 """What a failed result leaves of the numbers: the one place that decides what is shown."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree
@@ -11,6 +13,19 @@ from xbar.solvers.derivatives import marked
 def also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
     """Keep the first failure; a success also has to be `ok`."""
     return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
+
+
+def possible(drives: Sequence[Array], volts: Sequence[Array]) -> Bool[Array, ""]:
+    """Whether node voltages are of the order of the drives, as those of any bad answer are.
+
+    Exactly, none is beyond the drives at all. Numbers that are no answer, not even a bad one, are
+    not shown.
+    """
+
+    def largest(parts: Sequence[Array]) -> Array:
+        return jnp.max(jnp.stack([jnp.max(jnp.abs(part)) for part in parts]))
+
+    return largest(volts) <= 100 * largest(drives)
 
 
 def filled(numbers: PyTree, result: RESULTS, fill: bool | Bool[Array, ""]) -> PyTree:

@@ -23,7 +23,7 @@ from xbar.solvers.derivatives import cells, marked
 from xbar.solvers.lines import BIT, WORD, Cells
 from xbar.solvers.newton import Newton
 from xbar.solvers.nonlinear import legal_law, newton_of
-from xbar.solvers.verdict import also, filled
+from xbar.solvers.verdict import also, filled, possible
 from xbar.solvers.wiring.adjoint import drives, unknowns
 from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, circuit_of, nodes_of
 from xbar.solvers.wiring.ends import Ends
@@ -99,7 +99,9 @@ def _solve(
         result = also(result, ~bad, why)
     # Steps were taken, whatever came of them.
     steps, inner = parts.steps, parts.inner_steps
-    parts = filled(parts._replace(steps=None, inner_steps=None), result, fill)  # type: ignore[arg-type]
+    parts = parts._replace(steps=None, inner_steps=None)  # type: ignore[arg-type]
+    volts = [jnp.nan_to_num(v) for v in (parts.v_word, parts.v_bit)]  # NaN where lines float
+    parts = filled(parts, result, fill | ~possible(drivers.present, volts))
 
     def by_input(x: Any) -> Any:
         return None if x is None else (x[0] if single else jnp.moveaxis(x, 0, -1))

@@ -1,0 +1,56 @@
+"""What a failed result shows: bad answers on request, never numbers that are no answer."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import xbar as xb
+from xbar.solvers.verdict import also, filled, possible
+
+R = xb.RESULTS
+DRIVES, BAD, ABSURD = jnp.array([1.0, -2.0]), jnp.array([3.0, -1.0]), jnp.array([3.0, -1e14])
+
+
+def test_the_first_failure_is_kept():
+    found = also(
+        also(R.successful, jnp.asarray(False), R.invalid_wires), jnp.asarray(False), R.floating
+    )
+    assert bool(found == R.invalid_wires)
+    assert bool(also(R.successful, jnp.asarray(True), R.invalid_wires) == R.successful)
+
+
+@pytest.mark.parametrize(
+    ("result", "volts", "shown"),
+    [
+        (R.successful, BAD, True),
+        (R.floating, BAD, True),
+        (R.tolerance_missed, BAD, True),
+        (R.cells_out_of_range, BAD, True),
+        (R.tolerance_missed, ABSURD, False),
+        (R.invalid_conductance, BAD, False),
+    ],
+)
+def test_bad_answers_are_shown_and_absurd_ones_are_not(result, volts, shown):
+    """And nothing that failed has a derivative."""
+
+    def read(volts):
+        return filled(volts, result, ~possible((DRIVES,), (volts,)))
+
+    np.testing.assert_array_equal(read(volts), volts if shown else np.full(2, np.nan))
+    good = bool((result == R.successful) | (result == R.floating))
+    slopes = jax.vjp(read, volts)[1](jnp.ones(2))[0]
+    np.testing.assert_array_equal(slopes, np.ones(2) if good else np.full(2, np.nan))
+
+
+@pytest.mark.parametrize(("siemens", "shown"), [(1e-2, True), (1e-1, False)])
+def test_wired_answers_that_missed_are_shown_alike(siemens, shown):
+    """Two-ended lines, one step of an iteration: far off, or beyond anything a circuit does."""
+    rng = np.random.default_rng(0)
+    wires = xb.Wires(10.0, 10.0, 1.0, 1.0, source_far=1.0)
+    array = xb.Crossbar(siemens * rng.uniform(0.01, 1, (6, 5)), wires)
+    bias = xb.Bias(np.ones(6), np.zeros(5), np.ones(6))
+    sol = xb.solve(array, bias, xb.CG(max_steps=1), throw=False)
+    assert bool(sol.result == R.tolerance_missed)
+    assert np.isfinite(sol.v_word).all() == shown
+    assert np.isnan(sol.v_word).all() != shown
