@@ -1,6 +1,7 @@
 """Rung 3 of the ladder: committed ngspice results, checked wherever there is no ngspice."""
 
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -84,7 +85,7 @@ PLAIN = {
 }
 
 
-def cornered(x):
+def cornered(x: Any) -> Any:
     """Whatever is (rows, cols) in the lower left corner of an array, its edge repeated."""
     if isinstance(x, dict):
         return {name: cornered(value) for name, value in x.items()}

@@ -212,12 +212,7 @@ class _State(NamedTuple):
 
 
 def _solve_one(
-    options: _Options,
-    law: AbstractCell,
-    problem: Problem,
-    most: One,
-    e: One,
-    start: One | None,
+    options: _Options, law: AbstractCell, problem: Problem, most: One, e: One, start: One | None
 ) -> Found:
     """The operating point of one drive."""
     rtol = options.rtol
