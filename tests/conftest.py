@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 jax.config.update("jax_enable_x64", True)
 
-MAX_MAPPINGS = 30_000  # one file compiles up to 20,000 more
+MAX_MAPPINGS = 30_000  # one file, or one slow test, compiles up to 20,000 more
 
 settings.register_profile(
     "xbar",
@@ -27,9 +27,21 @@ settings.load_profile("xbar")
 def _forget_compiled_functions() -> Iterator[None]:
     """Drop what XLA compiled when a process nears the memory mappings that it may hold.
 
-    A whole suite in one process passed Linux's default limit (65,530) and crashed in the compiler.
+    A whole suite in one process passed Linux's default limit (65,530) and crashed in the compiler;
+    so did the slow tests of one file.
     """
     yield
+    _forget_if_many()
+
+
+@pytest.fixture(autouse=True)
+def _forget_after_slow_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if request.node.get_closest_marker("slow"):
+        _forget_if_many()
+
+
+def _forget_if_many() -> None:
     maps = Path("/proc/self/maps")
     if not maps.exists() or maps.read_text().count("\n") > MAX_MAPPINGS:
         jax.clear_caches()
