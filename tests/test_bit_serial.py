@@ -31,6 +31,14 @@ def test_cycles_add_up_to_the_nearest_level(bits):
     np.testing.assert_allclose(dac.weights(v).sum(), 1, rtol=1e-12)
 
 
+@pytest.mark.parametrize("bits", [24, 25, 32])
+def test_full_scale_stays_full_scale_where_a_float_has_fewer_bits(bits):
+    volts = np.array([0.2, -0.2, 0.1], np.float32)
+    found = xb.DAC(bits, 0.2, serial=True).volts(jnp.asarray(volts))
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, volts, rtol=1e-6)
+
+
 def test_without_an_adc_a_linear_array_reads_the_same_in_cycles_as_at_once():
     wires = xb.Wires(5.0, 5.0)
     serial = made(wires=wires, dac=xb.DAC(6, serial=True))

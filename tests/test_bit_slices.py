@@ -21,6 +21,19 @@ def made(weights=None, **hardware):
     return xb.Network.from_weights(WEIGHTS if weights is None else weights, BIASES, **options)
 
 
+@pytest.mark.parametrize("slices", [(24, 8), (32, 4), (32, 32)])
+@pytest.mark.parametrize("traced", [False, True])
+def test_the_largest_weight_stays_where_a_float_has_fewer_bits(slices, traced):
+    how, w = Slices.of(slices), np.array([[1.0, -1.0], [0.5, 0.0]], np.float32)
+    each = np.asarray(how.cut(jnp.asarray(w) if traced else w)).reshape(2, 2, -1)
+    assert each.dtype == np.float32
+    np.testing.assert_allclose(each @ np.array(how.weights), w, rtol=1e-6)
+
+
+def test_whole_weights_are_sliced_as_real_ones():
+    np.testing.assert_allclose(Slices.of((2, 1)).cut(np.array([[1, 3]])), [[3.0, 0.0, 3.0, 3.0]])
+
+
 @pytest.mark.parametrize("slices", [(4, 1), (8, 2), (6, 6)])
 @pytest.mark.parametrize("scale", ["layer", "column"])
 @pytest.mark.parametrize("traced", [False, True])

@@ -97,6 +97,19 @@ def test_a_segment_that_rounding_would_decide_is_marked():
     assert np.all(np.isfinite(found.word[1:]))
 
 
+@pytest.mark.slow
+def test_derivatives_are_those_of_solving_anew_where_nothing_conducts_behind_a_break():
+    g = np.array([[1e-4, 2e-4, 0.0], [3e-4, 1e-4, 2e-4]])
+    wires, v = xb.Wires(2.0, 3.0), np.array([1.0, 0.5])
+
+    def anew(g):
+        broken = xb.Crossbar(g, wires, xb.LineFaults(np.array([[0, 0, 1], [0, 0, 0]]) > 0))
+        return xb.solve(broken, v, SOLVER, throw=False).i_out
+
+    found = jax.jacrev(lambda g: every_open_segment(xb.Crossbar(g, wires), v).word[0, 2])(g)
+    np.testing.assert_allclose(found, jax.jacrev(anew)(g), rtol=1e-8, atol=1e-9)
+
+
 def test_every_bridge_is_that_of_solving_anew(array, v_in):
     bridges = [
         xb.Bridge(("word", 0, 2), ("word", 1, 2), 20.0),
@@ -112,10 +125,12 @@ def test_every_bridge_is_that_of_solving_anew(array, v_in):
         assert np.max(np.abs(ours - right)) <= 1e-11 * largest
 
 
-def test_what_if_refuses_what_it_does_not_treat(array, v_in):
+def test_what_if_refuses_what_it_does_not_treat(array, v_in, no_shape_checks):
     far = xb.Crossbar(array.g, xb.Wires(1.0, source_far=1.0))
     with pytest.raises(ValueError, match="far ends"):
         every_open_segment(far, v_in)
+    with pytest.raises(TypeError, match=r"array: got ndarray, needs xbar\.Crossbar"):
+        every_open_segment(np.asarray(array.g), v_in)
     with pytest.raises(ValueError, match="bridges: got none"):
         every_bridge(array, v_in, [])
 

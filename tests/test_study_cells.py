@@ -10,7 +10,8 @@ import pytest
 from study_cases import quiet_console, write_tiny
 
 from xbar import cells
-from xbar.devices import random_mask
+from xbar.devices import Everywhere, random_mask
+from xbar.io.maps import load_map
 from xbar.io.runs import load_run
 from xbar.io.store import StoreError, read_results
 from xbar.run import (
@@ -205,6 +206,23 @@ def test_several_laws_at_once(tmp_path):
     rows = load_run(tmp_path / "out").rows(law="sinh", v_0=0.2, fault="minus")
     assert len(rows) == 1
     assert_as_the_package_has_it(file, tmp_path / "out", rows, (4, 4, 3))
+
+
+@pytest.mark.slow
+def test_measured_cells_among_cells_that_bend(tmp_path):
+    """Of a pair of which one cell is measured, the other keeps its law."""
+    (tmp_path / "chip.csv").write_text("row,col,ohm\n0,0,on\n3,5,20000\n2,1,300000\n")
+    text = TEXT.replace(
+        'shape = "row", coverage = 0.4, fault = ["pair", "plus"]', 'map = "chip.csv"'
+    )
+    file = write_tiny(tmp_path, text.replace("[inf, 0.1]", "0.1"))
+    assert run(file, tmp_path / "out")["status"] == {"solved": 1}
+    found, chip = load_run(tmp_path / "out"), load_map(tmp_path / "chip.csv", shape=(5, 6))
+    mine = found.network("healthy").with_fault(0, Everywhere(), chip)
+    volts = found.read("voltages/defective")[0]
+    for expected in (mine, found.network("defective")):
+        x = jnp.asarray(found.images[found.read("voltages/images")[0]])
+        np.testing.assert_allclose(volts, expected(x), rtol=0, atol=1e-9 * np.abs(volts).max())
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from xbar.io.runs import load_run
 from xbar.io.store import StoreError
 from xbar.run import StudyError, UsageError, labelled, read_study, run_study
 from xbar.run.chips import SIZED, WORDS, made, parsed
+from xbar.run.circuits import stuck_cells
 from xbar.run.demo import demo_study
 from xbar.run.plan import Plan
 
@@ -63,6 +64,11 @@ def test_a_study_of_measured_chips_solves_what_with_fault_builds(tmp_path):
         ('map = "lot.csv"\nlayer = 0\n', "needs 0..4"),
         ('map = "lot.csv"\ncoverage = 0.2\n', "coverage: got (0.2,), needs none beside map"),
         ('map = "lot.csv"\nmap_unit = "kS"\n', "map_unit: got 'kS', needs one of ohm"),
+        ('map = "lot.csv"\nbias_row = false\n', "bias_row: got False, needs none beside map"),
+        (
+            'map = "lot.csv"\nmap_unit = "ohm"\n[[defects]]\nmap = "lot.csv"\nmap_unit = "S"\n',
+            "defects[1].map_unit: got S, needs the unit named before for lot.csv, ohm",
+        ),
         ('map_unit = "ohm"\n', "map_unit: got ohm, needs defects[0].map beside it"),
     ],
 )
@@ -72,6 +78,15 @@ def test_a_map_that_does_not_fit_is_named(tmp_path, defects, words):
     with pytest.raises((StudyError, StoreError)) as caught:
         ran(tmp_path, "", defects)
     assert words in str(caught.value)
+
+
+def test_of_a_measured_pair_only_known_cells_are_stuck():
+    chip = xb.devices.ChipMap(np.array([[np.nan, 1e-4, np.nan, np.nan], [1e-5, 1e-6, np.nan, 0.0]]))
+    rows = {"fault": np.array(["map", "plus"]), "stuck": np.array(["chip.csv", "on"])}
+    hit = np.array([[[True, False], [True, True]]] * 2)
+    measured, plus = stuck_cells(rows, hit, {"chip.csv": chip})
+    np.testing.assert_array_equal(measured, chip.known)
+    np.testing.assert_array_equal(plus, [[1, 0, 0, 0], [1, 0, 1, 0]])
 
 
 def test_a_folder_of_another_map_is_refused(tmp_path):

@@ -84,5 +84,9 @@ def test_bad_spreads_are_named(base, no_shape_checks):
         sens.variability(base, [np.zeros((4, 6)), np.zeros((6, 4))])
     with pytest.raises(ValueError, match="spread: got"):
         sens.variability(base, -0.1)
+    with pytest.raises(TypeError, match="base: got Network, needs what baseline"):
+        sens.variability(base.net)
+    with pytest.raises(TypeError, match=r"chips: got 2\.5, needs a whole number"):
+        sens.cell_spreads(base.net, jax.random.key(0), chips=2.5)
     with pytest.raises(ValueError, match="chips: got 1"):
         sens.cell_spreads(base.net, jax.random.key(0), chips=1)

@@ -235,8 +235,18 @@ class Run:
         )
         if cells is None:
             return broken
-        stuck = stuck_by(str(self.table["fault"][circuit]), self._of_layer(layer, "hit")[place] > 0)
-        return with_law(broken, cells, {layer: jnp.asarray(stuck)})
+        return with_law(broken, cells, {layer: jnp.asarray(self._stuck(circuit, layer, place))})
+
+    def _stuck(self, circuit: int, layer: int, place: int) -> np.ndarray:
+        """Which cells of the circuit's broken layer are resistors, (inputs + 1, 2 * outputs)."""
+        fault, hit = str(self.table["fault"][circuit]), self._of_layer(layer, "hit")[place] > 0
+        if fault != "map":
+            return stuck_by(fault, hit)
+        stuck = self._of_layer(layer, "stuck")[place] > 0
+        if stuck.shape != (needs := (len(hit), 2 * hit.shape[1])):
+            at = f"{self._file}: arrays/layer_{layer}/stuck"
+            raise StoreError(f"{at}: got cells {stuck.shape}, needs {needs}")
+        return stuck
 
     def _cells(self, circuit: int) -> Callable[[Any], Any] | None:
         """The law of the circuit's cells; None for resistors."""

@@ -47,7 +47,7 @@ def _cycles(
     """What drives a row in each cycle of a bit-serial input, the least bit first [V]."""
     full = jnp.maximum(-low, high)
     held = jnp.clip(v, low, high)
-    code = jnp.round(jnp.abs(held) / full * (2.0**bits - 1))
+    code = largest_code(jnp.round(jnp.abs(held) / full * (2.0**bits - 1)), bits, jnp)
     place = (2.0 ** jnp.arange(bits, dtype=v.dtype)).reshape(-1, *(1,) * v.ndim)
     return jnp.sign(held) * full * jnp.mod(jnp.floor(code / place), 2)
 
@@ -63,6 +63,18 @@ def _cycles_through(bits: int, primals: tuple, tangents: tuple) -> tuple:
 def _straight_through(primals: tuple, tangents: tuple) -> tuple:
     v, low, high, levels = primals
     return quantise(v, low, high, levels), jax.jvp(jnp.clip, primals[:3], tangents[:3])[1]
+
+
+def largest_code(code: Any, bits: int, xp: Any) -> Any:
+    """Codes below 2^bits, which all ones round up to where a float holds fewer digits.
+
+    Args:
+        code: whole numbers, 0 to 2^bits - 1 but for rounding, of any shape and float dtype.
+        bits: of a code.
+        xp: NumPy or `jax.numpy`.
+    """
+    beyond = xp.asarray(2.0**bits, code.dtype)
+    return xp.minimum(code, xp.nextafter(beyond, xp.zeros_like(beyond)))
 
 
 class Range(eqx.Module):

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import namespace
+from xbar.nn.converters import largest_code
 from xbar.nn.steps import AbstractStep
 
 MOST_BITS = 32
@@ -77,6 +78,7 @@ class Slices:
         """
         xp = namespace(w)
         w, axis = xp.asarray(w), 0 if scale == "column" else None
+        w = w if xp.issubdtype(w.dtype, xp.floating) else w.astype(float)
         size = xp.abs(w)
         w_max = size.max(axis) if clip is None else xp.quantile(size, clip, axis=axis)
         w_max = xp.where(w_max > 0, w_max, 1).astype(w.dtype)
@@ -87,7 +89,7 @@ class Slices:
 def _cut(slices: Slices, w: Any, w_max: Any, xp: Any) -> Any:
     """The slices of each weight, (rows, outputs, per_weight)."""
     share = xp.minimum(xp.abs(w) / w_max, 1)
-    code = xp.round(share * (2.0**slices.bits - 1))[..., None]
+    code = largest_code(xp.round(share * (2.0**slices.bits - 1)), slices.bits, xp)[..., None]
     base = 2.0**slices.per_cell
     places = xp.asarray([base**s for s in range(slices.per_weight)], w.dtype)
     digits = xp.mod(xp.floor(code / places), base)

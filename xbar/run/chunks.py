@@ -18,6 +18,7 @@ from xbar.run.circuits import (
     hits,
     solve_broken,
     solve_healthy,
+    stuck_cells,
 )
 from xbar.run.config import NEAREST, RETRAINED, Study
 from xbar.run.devices import Batching, local_mesh
@@ -87,6 +88,11 @@ def stored_images(study: Study, trained: int, of_labelled: Any, volts: bool = Fa
 def corrects(study: Study) -> bool:
     """Whether arrays are read by corrected transfer matrices, whose error is then stored."""
     return study.cells is not None and study.cells.read == "corrected"
+
+
+def tells_stuck_cells(study: Study) -> bool:
+    """Whether stored arrays say which cells are resistors: where the fault's name does not."""
+    return study.cells is not None and any(block.map is not None for block in study.defects)
 
 
 def _measured(name: str, measure: Measure, batch: Batch) -> Arrays:
@@ -181,7 +187,7 @@ class ChunkComputer:
         labelled = np.concatenate([software["corrector"], software["test"]], axis=-1)
         maps = {file: found for (file, of), found in given.maps.items() if of == layer}
         hit = hits(plan, rows, healthy["software"]["network"].layers[layer].pairs.shape, maps)
-        lines = break_lines(rows, hit)
+        lines, stuck = break_lines(rows, hit), stuck_cells(rows, hit, maps)
         solved: Arrays = {}
         broken: Arrays = {}
         for name, circuit in healthy.items():
@@ -196,7 +202,7 @@ class ChunkComputer:
                 assert plan.study.cells is not None
                 cells = (chunk.law, parameters_in(rows, chunk.law), plan.study.cells.read)
                 where = (labelled, given.images, cells, self.how, lines)
-                solved[name] = solve_broken_cells(layer, circuit, broken[name], rows, hit, *where)
+                solved[name] = solve_broken_cells(layer, circuit, broken[name], stuck, *where)
         errors = solved["software"].get("errors", np.zeros((len(hit), 1)))
         solved = {name: found["volts"] for name, found in solved.items()}
         batch = Batch(
@@ -214,7 +220,7 @@ class ChunkComputer:
             found["measures"] = {n: _measured(n, m, batch) for n, m in self.measures.items()}
         if corrects(plan.study):
             found["current_error"] = errors.max(axis=1)
-        return found | self._stored(batch, broken["software"], hit)
+        return found | self._stored(batch, broken["software"], hit, stuck)
 
     def _scores(self, batch: Batch, solved: Arrays) -> Arrays:
         study, volts = self.plan.study, batch.split(batch.defective_v)
@@ -241,11 +247,15 @@ class ChunkComputer:
         status = jnp.where(~healthy, 1, jnp.where(~defective, 2, jnp.where(~ok, 3, 0)))
         return found | {"status": status.astype(jnp.int8)}
 
-    def _stored(self, batch: Batch, broken: tuple[Any, Any], hit: np.ndarray) -> Arrays:
+    def _stored(
+        self, batch: Batch, broken: tuple[Any, Any], hit: np.ndarray, stuck: np.ndarray
+    ) -> Arrays:
         store, found = self.plan.study.store, {}
         if store.voltages != "none":
             study, volts = self.plan.study, batch.defective_v
             found["volts"] = stored_images(study, batch.trained, volts, True)
         if store.arrays:
             found["arrays"] = {"g_plus": broken[0], "g_minus": broken[1], "hit": hit}
+            if tells_stuck_cells(self.plan.study):
+                found["arrays"]["stuck"] = stuck
         return found

@@ -21,6 +21,7 @@ from xbar.learn.mlp import MLP
 from xbar.nn import ADC, DAC, Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
 from xbar.nn.corrected import Read
+from xbar.nn.stuck import stuck_by
 from xbar.run.cells import laws_of, parameters_in
 from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
 from xbar.run.devices import Batching, in_blocks, one_by_one
@@ -172,6 +173,17 @@ def hits(plan: Plan, rows: Table, shape: tuple[int, int], maps: Maps) -> np.ndar
         inside = np.asarray(_hits(name, shape, bias == "with", keys, rows["coverage"]))
         found[chosen] = inside[chosen]
     return found
+
+
+def stuck_cells(rows: Table, hit: np.ndarray, maps: Maps) -> np.ndarray:
+    """Which cells of the broken layer are stuck, (rows, inputs + 1, 2 * outputs).
+
+    Of a measured chip only those that it knows, though the pair counts as hit.
+    """
+    found = [stuck_by(fault, one) for fault, one in zip(rows["fault"].tolist(), hit, strict=True)]
+    for number in np.flatnonzero(rows["fault"] == MAP):
+        found[number] = np.asarray(_chip(maps, rows, number).known)
+    return np.stack(found)
 
 
 def _chip(maps: Maps, rows: Table, number: Any) -> ChipMap:

@@ -17,7 +17,14 @@ from xbar.nn.converters import MOST_BITS
 from xbar.run.cells import CellSettings
 from xbar.run.checks import in_range, one_of, plain_name, repeated, sizes, swept
 from xbar.run.chips import OWN, check_chips
-from xbar.run.faults import FAULTS, check_coverage, check_map, check_stuck, check_window
+from xbar.run.faults import (
+    FAULTS,
+    check_coverage,
+    check_map,
+    check_stuck,
+    check_units,
+    check_window,
+)
 from xbar.run.kinds import FORBID, Integers, Number, Numbers, Schemes, StuckWords, Words, values
 
 NEAREST, RETRAINED = "nearest neighbours", "retrained network"  # what they are called in tables
@@ -197,7 +204,7 @@ class DefectSettings:
         for name in ("shape", "coverage", "layer", "fault", "stuck"):
             if (setting := getattr(self, name)) is not None:
                 yield from swept(f"{place}.{name}", values(setting))
-        names = ("shape", "coverage", "fault", "stuck")
+        names = ("shape", "coverage", "fault", "stuck", "bias_row")
         given = {name: getattr(self, name) for name in names}
         own = {name: getattr(DefectSettings, name) for name in names}
         yield from check_map(place, self.map, self.map_unit, given, own)
@@ -364,6 +371,7 @@ class Study:
         layers = None if self.network.file else len(self.network.hidden) + 1
         for number, defect in enumerate(self.defects):
             yield from defect.problems(f"defects[{number}]", layers)
+        yield from check_units([(defect.map, defect.map_unit) for defect in self.defects])
         for number, corrector in enumerate(self.correctors):
             yield from corrector.problems(f"correctors[{number}]")
         yield from repeated("correctors", [corrector.label for corrector in self.correctors])

@@ -1,6 +1,6 @@
 """What a study may call a fault, a window and a stuck value, and all of them in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from xbar.checks import resistance
@@ -145,3 +145,15 @@ def check_map(
         yield from in_range(
             f"{place}.{name}", value, same, "none beside map, whose file says what is where"
         )
+
+
+def check_units(maps: Sequence[tuple[str | None, str | None]]) -> Iterator[str]:
+    """One unit for each file of measured chips: circuits are told apart by the file.
+
+    Args:
+        maps: file and unit of each of a study's defects; None where there is none.
+    """
+    for number, (file, unit) in enumerate(maps):
+        first = next(unit for other, unit in maps if other == file)
+        fits, needs = file is None or unit == first, f"the unit named before for {file}, {first}"
+        yield from in_range(f"defects[{number}].map_unit", unit, fits, needs)

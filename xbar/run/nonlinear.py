@@ -17,10 +17,8 @@ from xbar.cells.families import family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
 from xbar.nn.corrected import Passed, Read, passed
-from xbar.nn.stuck import stuck_by
 from xbar.nn.with_law import with_law
 from xbar.run.devices import Batching, in_blocks, one_by_one
-from xbar.run.plan import Table
 
 Arrays = dict[str, Any]
 # Inputs that one array is solved for at a time: what few of them need stays near the cache.
@@ -69,8 +67,7 @@ def solve_broken_cells(
     layer: int,
     healthy: Arrays,
     pairs: tuple[np.ndarray, np.ndarray],
-    rows: Table,
-    hit: np.ndarray,
+    stuck: np.ndarray,
     labelled: Any,
     images: Array,
     cells: tuple[str, Arrays, Read],
@@ -83,8 +80,7 @@ def solve_broken_cells(
         layer: the layer whose array is broken.
         healthy: of each row, as `solve_healthy_cells` gives it.
         pairs: plus and minus cells of the layer, (rows, inputs + 1, outputs) [S].
-        rows: of the study's table.
-        hit: which pairs are hit, (rows, inputs + 1, outputs). Stuck cells are resistors.
+        stuck: which cells are stuck, (rows, inputs + 1, 2 * outputs): they are resistors.
         labelled: images that each row reads, (rows, labelled).
         images: all inputs.
         cells: the law, its parameters of each row, and how arrays are read.
@@ -96,13 +92,12 @@ def solve_broken_cells(
         each layer's currents, (rows, layers).
     """
     law, parameters, read = cells
-    faults = zip(rows["fault"].tolist(), hit, strict=True)
     circuits = {
         "network": healthy["network"],
         "errors": healthy["errors"],
         "plus": pairs[0],
         "minus": pairs[1],
-        "stuck": np.stack([stuck_by(fault, one) for fault, one in faults]),
+        "stuck": stuck,
         "parameters": parameters,
         "labelled": labelled,
     }

@@ -23,6 +23,11 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("row", "pair"),
         "pairs of the broken layer that the shape hits",
     ),
+    "stuck": (
+        "1",
+        ("row", "column"),
+        "cells of the broken layer that are stuck: resistors; columns (+, -, +, -)",
+    ),
     "pairs_hit": ("1", (), "pairs that the shape hits"),
     "status": ("1", (), "; ".join(f"{n}: {word}" for n, word in enumerate(STATUS))),
     "current_error": (

@@ -89,6 +89,8 @@ def every_open_segment(
     Raises:
         TypeError, ValueError, RuntimeError: as `response`, or inputs that do not fit.
     """
+    if not isinstance(array, Crossbar):
+        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
     v = as_real("v_in", v_in)
     if v.ndim not in (1, 2) or v.shape[0] != array.rows:
         raise ValueError(f"v_in: got shape {v.shape}, needs (rows,) or (rows, n) of {array.rows}")
@@ -103,7 +105,8 @@ def _every_open_segment(known: Response, v: Float[Array, "rows n"]) -> OpenSegme
     for axis in (WORD, BIT):
         taken, sent = _beyond(known, axis)
         share = jnp.einsum("kn,kij->nij", v, taken)
-        out.append(i_out - jnp.einsum("oij,nij->ijon", sent, share))
+        lost = jnp.einsum("oij,nij->ijon", sent, share) + _vanishing(known, v, axis)
+        out.append(i_out - lost)
     return OpenSegments(*out)
 
 
@@ -122,6 +125,18 @@ def _beyond(known: Response, axis: int) -> tuple[Array, Array]:
     pivot = jnp.where(idle, 1, y / jnp.where(idle, 1, most))
     y = jnp.where(is_safe(pivot) & (pivot > 0), jnp.where(idle, 1, y), jnp.nan)
     return beyond(known.g * known.u) / y, beyond(known.g * known.l)
+
+
+def _vanishing(known: Response, v: Float[Array, "rows n"], axis: int) -> Array:
+    """0, with what a first cell beyond each segment would carry as derivative; (i, j, o, n).
+
+    Where nothing conducts there yet: `_beyond` has a product of two numbers that vanish. Broken off
+    from its driver, a cell that closes alone carries nothing.
+    """
+    beyond = partial(running_sum, axis=axis, reverse=axis == WORD)
+    each = jnp.einsum("kn,kij,oij->onij", v, known.u, known.g * known.l)
+    carried = jnp.where(beyond(known.g) == 0, beyond(each), 0)
+    return jnp.moveaxis(carried, (0, 1), (2, 3))
 
 
 def _drawn(known: Response, axis: int) -> Float[Array, "rows cols"]:

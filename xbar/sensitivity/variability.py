@@ -68,8 +68,11 @@ def variability(
         One per layer, columns (+, -, +, -).
 
     Raises:
+        TypeError: `base` is no `Baseline`.
         ValueError: another number of layers, another shape, negative numbers, or an unknown loss.
     """
+    if not isinstance(base, Baseline):
+        raise TypeError(f"base: got {type(base).__name__}, needs what baseline() returns")
     found = []
     for number, sigma in enumerate(_sigmas(base, spread)):
         second = expansion(base, number, loss)
@@ -97,8 +100,11 @@ def cell_spreads(
         (rows, cols) per layer, columns (+, -, +, -) [S].
 
     Raises:
+        TypeError: chips that are no whole number.
         ValueError: fewer than 2 chips, or as `xbar.nn.age`.
     """
+    if not isinstance(chips, int | np.integer):
+        raise TypeError(f"chips: got {chips!r}, needs a whole number")
     if chips < 2:
         raise ValueError(f"chips: got {chips}, needs at least 2")
     age(program(net, key), key, seconds)  # names targets and times that devices do not hold for
