@@ -174,7 +174,7 @@ def test_a_run_leaves_everything_and_says_where(finished):
     names = {file.name for file in out.iterdir()}
     files = {"report.html", "results.h5", "run.json", "summary.json", "critical_cells.csv"}
     assert names == {*files, *summary["figures"]}
-    assert len(summary["figures"]) == 12
+    assert len(summary["figures"]) == 13
     report = (out / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 12
     assert "http" not in report

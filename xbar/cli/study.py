@@ -55,17 +55,18 @@ def study(
     from xbar.run.errors import UsageError
     from xbar.run.settings import read_study
 
-    asked = read_study(file, changes or ())
     if dry_run:
         from xbar.run.estimate import show_estimate
 
-        show_estimate(asked, file.parent, start(cache))
+        show_estimate(read_study(file, changes or ()), file.parent, start(cache))
         return
     if out is None:
         raise UsageError("--out: got none, needs a folder for results")
     from xbar.run.engine import run_study
     from xbar.run.processes import join
 
+    # First of all: checking the settings computes with JAX, after which no process can join.
     together = join(coordinator, processes, process_id)
+    asked = read_study(file, changes or ())
     options = {"overwrite": overwrite, "beside": file.parent, "processes": together}
     run_study(asked, out, start(cache), **options)
