@@ -176,7 +176,7 @@ def test_a_run_leaves_everything_and_says_where(finished):
     assert names == {*files, *summary["figures"]}
     assert len(summary["figures"]) == 13
     report = (out / "report.html").read_text()
-    assert report.count("data:image/png;base64,") == 12
+    assert report.count("data:image/png;base64,") == 13
     assert "http" not in report
     for name in names - {"run.json"}:
         assert name in text.replace("\n", "")
