@@ -147,6 +147,9 @@ def test_margin_has_a_gradient():
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="patterns: got 'all'"):
         memory.read_margin(2, 2, G_ON, G_OFF, v=0.2, patterns="all")
+    for nothing, named in ((None, "None"), (np.zeros((0, 3, 3), bool), "none")):
+        with pytest.raises(ValueError, match=f"patterns: got {named}, needs booleans"):
+            memory.read_margin(3, 3, 1e-4, 1e-6, v=0.2, patterns=nothing)
     with pytest.raises(ValueError, match="patterns: got bool"):
         memory.read_margin(2, 2, G_ON, G_OFF, v=0.2, patterns=np.zeros((2, 2), bool))
     with pytest.raises(ValueError, match="scheme: got 'quarter'"):

@@ -154,6 +154,7 @@ def test_converters_of_a_study_quantise(tmp_path):
         ('device = "programming=x"\n', "got 'programming=x', needs a number"),
         ('device = "programming=-1"\n', "circuit.device[0]"),
         ('device = "levels=1"\n', "needs a whole number, 2 or more"),
+        ('device = "levels=1000000000000"\n', "needs a whole number, 2 or more, at most 1,048,576"),
         ("seconds = -1\n", "circuit.seconds[0]: got -1, needs a finite time"),
         ("adc_bits = 0\n", "circuit.adc_bits: got 0, needs 1 to 32"),
     ],

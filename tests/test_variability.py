@@ -1,5 +1,7 @@
 """Variance maps: what each cell's spread costs, against chips that are drawn and solved."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from xbar.devices import Device, ProgrammingError
 from xbar.sensitivity.losses import loss_of
 
 CHIPS = 4000
+HALF: Any = 2.5
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +90,6 @@ def test_bad_spreads_are_named(base, no_shape_checks):
     with pytest.raises(TypeError, match="base: got Network, needs what baseline"):
         sens.variability(base.net)
     with pytest.raises(TypeError, match=r"chips: got 2\.5, needs a whole number"):
-        sens.cell_spreads(base.net, jax.random.key(0), chips=2.5)
+        sens.cell_spreads(base.net, jax.random.key(0), chips=HALF)
     with pytest.raises(ValueError, match="chips: got 1"):
         sens.cell_spreads(base.net, jax.random.key(0), chips=1)

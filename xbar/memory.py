@@ -340,11 +340,14 @@ def _place(name: str, place: int, size: int) -> int:
 
 
 def _patterns(patterns: Any, rows: int, cols: int) -> Bool[Array, "patterns rows cols"]:
+    needs = f"needs booleans (patterns, {rows}, {cols}), at least one pattern"
+    if patterns is None:
+        raise ValueError(f"patterns: got None, {needs}")
     given = jnp.asarray(patterns)
-    if given.dtype != jnp.bool_ or given.shape[1:] != (rows, cols) or given.ndim != 3:
-        raise ValueError(
-            f"patterns: got {given.dtype} {given.shape}, needs booleans (patterns, {rows}, {cols})"
-        )
+    if given.dtype != jnp.bool_ or given.ndim != 3 or given.shape[1:] != (rows, cols):
+        raise ValueError(f"patterns: got {given.dtype} {given.shape}, {needs}")
+    if not len(given):
+        raise ValueError(f"patterns: got none, {needs}")
     return given
 
 

@@ -14,6 +14,8 @@ from xbar.devices.mapping import Window
 
 Spacing = Literal["linear", "log"]
 
+MOST_LEVELS = 2**20  # 8 MB of them; beyond, a typing error
+
 
 @final
 class Levels(AbstractProgramming):
@@ -24,20 +26,21 @@ class Levels(AbstractProgramming):
     g held in the window, 1 inside and 0 beyond it; the true ones are 0 or do not exist.
 
     Args:
-        n: number of levels, 2 or more.
+        n: number of levels, 2 to `MOST_LEVELS`.
         spacing: "linear" or "log".
 
     Raises:
-        ValueError: n is below 2, the spacing is another word, or (when used) it is "log" and the
-            window begins at 0.
+        ValueError: n is out of range, the spacing is another word, or (when used) it is "log" and
+            the window begins at 0.
     """
 
     n: int = eqx.field(static=True)
     spacing: str = eqx.field(static=True)
 
     def __init__(self, n: int, spacing: str = "linear"):
-        if not isinstance(n, int) or isinstance(n, bool) or n < 2:
-            raise ValueError(f"Levels.n: got {n!r}, needs a whole number, 2 or more")
+        if not isinstance(n, int) or isinstance(n, bool) or not 2 <= n <= MOST_LEVELS:
+            needs = f"a whole number, 2 or more, at most {MOST_LEVELS:,}"
+            raise ValueError(f"Levels.n: got {n!r}, needs {needs}")
         if spacing not in get_args(Spacing):
             raise ValueError(f"Levels.spacing: got {spacing!r}, needs one of {get_args(Spacing)}")
         self.n, self.spacing = n, spacing
