@@ -110,7 +110,8 @@ def test_the_table_names_public_things_alone():
 
 
 @pytest.mark.slow
-def test_examples_run(tmp_path, no_shape_checks):
+def test_examples_run(tmp_path, monkeypatch, no_shape_checks):
+    monkeypatch.chdir(tmp_path)  # some write their figure where they run
     shared, failed = names(tmp_path), {}
     for full in sorted(set(PUBLIC) - SHOWN):
         code = code_of(full) or ""
