@@ -152,6 +152,8 @@ def test_wrong_arguments_are_named():
             memory.read_margin(3, 3, 1e-4, 1e-6, v=0.2, patterns=nothing)
     with pytest.raises(ValueError, match="patterns: got bool"):
         memory.read_margin(2, 2, G_ON, G_OFF, v=0.2, patterns=np.zeros((2, 2), bool))
+    with pytest.raises(ValueError, match="cols: got 0, needs at least 1"):
+        memory.read_margin(2, 0, G_ON, G_OFF, v=0.2)
     with pytest.raises(ValueError, match="scheme: got 'quarter'"):
         memory.write_margin(np.full((2, 2), 1e-4), v=1.0, row=0, col=0, scheme=WRONG)
     with pytest.raises(ValueError, match="row: got 2"):

@@ -173,6 +173,9 @@ def read_margin(
     Example:
         >>> read_margin(64, 64, 1e-4, 1e-6, Wires(2.0, 2.0), v=0.2).margin
     """
+    for name, lines in (("rows", rows), ("cols", cols)):
+        if lines < 1:
+            raise ValueError(f"{name}: got {lines}, needs at least 1")
     on, off = as_real("g_on", g_on), as_real("g_off", g_off)
     row, col = _place("row", row, rows), _place("col", col, cols)
     here = (jnp.arange(rows)[:, None] == row) & (jnp.arange(cols) == col)
