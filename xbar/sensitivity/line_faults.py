@@ -167,7 +167,9 @@ def segment_faults(
         memory: bytes that temporary arrays may take, about; at least one fault at a time.
 
     Returns:
-        (rows, cols) each; NaN where rounding may pass the tolerance.
+        (rows, cols) each; NaN where rounding may pass the tolerance. Derivatives with respect to
+            open cells lack what a first cell beyond a segment would carry, where no other conducts
+            there (`every_open_segment` has it).
 
     Raises:
         TypeError: `base` is no `Baseline`.
