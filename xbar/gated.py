@@ -30,7 +30,7 @@ from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 from xbar.solvers.base import default_rtol
-from xbar.solvers.verdict import filled
+from xbar.solvers.verdict import filled, may_be_shown
 
 Cells = Float[Array, "rows cols"]
 # A contraction by a half each time would need 34 of them.
@@ -76,7 +76,7 @@ def solve_gated(
     one = partial(_solve_one, solver, throw, array)
     found = one(v) if v.ndim == 1 else _over_inputs(one, v)
     if throw and is_concrete(found.result) and found.result != RESULTS.successful:
-        raise (RuntimeError if _shown(found.result) else ValueError)(RESULTS[found.result])
+        raise (RuntimeError if may_be_shown(found.result) else ValueError)(RESULTS[found.result])
     return found
 
 
@@ -124,11 +124,6 @@ def _numbers(solution: Solution) -> tuple[Any, ...]:
     """What failed results hide, and what has the inputs as its last axis."""
     s = solution
     return s.i_out, s.v_word, s.v_bit, s.i_cell, s.p_total
-
-
-def _shown(result: Any) -> Any:
-    """Whether numbers of a failed result may be looked at."""
-    return (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
 
 
 def _over_inputs(one: Callable[[Array], Solution], v: Float[Array, "rows n"]) -> Solution:

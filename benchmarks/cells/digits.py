@@ -41,6 +41,20 @@ def split(labels, seeds):
     return [(o[:first], o[first:second], o[second:]) for o in orders]
 
 
+def trained(seeds):
+    """Images, labels, parts of each seed as `split` has them, and the seeds' networks, stacked."""
+    data = load_digits()
+    x = np.asarray(data.images, float)
+    x = x / np.sqrt(np.mean(x**2))
+    labels = np.asarray(data.labels)
+    parts = split(labels, seeds)
+    keys = jax.random.split(jax.random.key(0), seeds)
+    models = eqx.filter_vmap(lambda key: MLP.init(key, SIZES, dtype=float))(keys)
+    base = np.stack([part[0] for part in parts])
+    models = fit_many(models, jnp.asarray(x[base]), jnp.asarray(labels[base]), keys=keys)
+    return x, labels, parts, models
+
+
 @eqx.filter_jit
 def voltages(model, v_0, hit, base, x):
     """Output voltages of the healthy and the broken circuit, each array solved for each image."""
@@ -58,15 +72,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     seeds = parser.parse_args().seeds
     jax.config.update("jax_enable_x64", True)
-    data = load_digits()
-    x = np.asarray(data.images, float)
-    x = x / np.sqrt(np.mean(x**2))
-    labels = np.asarray(data.labels)
-    parts = split(labels, seeds)
-    keys = jax.random.split(jax.random.key(0), seeds)
-    models = eqx.filter_vmap(lambda key: MLP.init(key, SIZES, dtype=float))(keys)
-    base = np.stack([part[0] for part in parts])
-    models = fit_many(models, jnp.asarray(x[base]), jnp.asarray(labels[base]), keys=keys)
+    x, labels, parts, models = trained(seeds)
     volts, start = {}, time.perf_counter()
     for seed, (first, second, test) in enumerate(parts):
         model = jax.tree.map(lambda leaf, seed=seed: leaf[seed], models)

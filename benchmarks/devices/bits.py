@@ -4,7 +4,7 @@ Converters are in every layer; their ranges are calibrated on the images that tr
 """
 
 import argparse
-import time
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -55,12 +55,9 @@ def measured(case: Case, cells: str, chips: int) -> list[dict[str, Any]]:
 
 
 def run(asked: argparse.Namespace) -> None:
-    table, start = Table("bits", ("cells", "seed"), quick=asked.quick), time.perf_counter()
-    for case in cases(asked.seeds):
-        for cells in CELLS:
-            if not table.has(cells=cells, seed=case.seed):
-                table.add(measured(case, cells, asked.chips))
-        print(f"bits, seed {case.seed}: {time.perf_counter() - start:.0f} s", flush=True)
+    table = Table("bits", ("cells", "seed"), quick=asked.quick)
+    wanted = [{"cells": cells} for cells in CELLS]
+    table.complete(cases(asked.seeds), wanted, partial(measured, chips=asked.chips))
     draw(table)
     show(table)
 

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import xbar as xb
-from benchmarks.devices.digits import SIZES, WIRES
+from benchmarks.cells.digits import SIZES
+from benchmarks.devices.digits import WIRES
 from benchmarks.devices.table import Table
 from benchmarks.speed.machine import description
 from benchmarks.speed.networks import expected

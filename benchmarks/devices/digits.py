@@ -2,19 +2,16 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import xbar as xb
-from benchmarks.cells.digits import split
-from xbar.io import load_digits
+from benchmarks.cells.digits import trained
 from xbar.learn.converged import converged_correctors
 from xbar.learn.corrector import Corrector
-from xbar.learn.mlp import MLP, accuracy, fit_many
+from xbar.learn.mlp import MLP, accuracy
 
-SIZES = (64, 50, 20, 8, 10)
 WIRES = xb.Wires(1.0, 1.0)  # ohm per segment
 
 
@@ -62,15 +59,7 @@ class Case(NamedTuple):
 
 def cases(seeds: int) -> list[Case]:
     """All seeds, their networks trained together."""
-    data = load_digits()
-    x = np.asarray(data.images, float)
-    x = x / np.sqrt(np.mean(x**2))
-    labels = np.asarray(data.labels)
-    parts = split(labels, seeds)
-    keys = jax.random.split(jax.random.key(0), seeds)
-    models = eqx.filter_vmap(lambda key: MLP.init(key, SIZES, dtype=float))(keys)
-    base = np.stack([part[0] for part in parts])
-    models = fit_many(models, jnp.asarray(x[base]), jnp.asarray(labels[base]), keys=keys)
+    x, labels, parts, models = trained(seeds)
     found = []
     for seed, (first, second, test) in enumerate(parts):
         model = jax.tree.map(lambda leaf, seed=seed: leaf[seed], models)

@@ -6,7 +6,7 @@ its own window, cells ohmic, all images seen by one read.
 """
 
 import argparse
-import time
+from functools import partial
 from typing import Any
 
 import jax
@@ -47,9 +47,9 @@ def chip(key: jax.Array, net: xb.Network, times: jax.Array, x: jax.Array) -> jax
     return jax.lax.map(at, times)
 
 
-def measured(case: Case, name: str, chips: int) -> list[dict[str, Any]]:
+def measured(case: Case, preset: str, chips: int) -> list[dict[str, Any]]:
     """One preset in one seed, a row for each time."""
-    device = device_of(name)
+    device = device_of(preset)
     net = case.network(device=device)
     last = device.about.last or np.inf
     times = [t for t in TIMES if t <= last]
@@ -63,7 +63,7 @@ def measured(case: Case, name: str, chips: int) -> list[dict[str, Any]]:
     raw, frozen, normalised, renewed = map(case.tested, logits)
     return [
         {
-            "preset": name,
+            "preset": preset,
             "seed": case.seed,
             "time [s]": t,
             "chips": chips,
@@ -80,12 +80,9 @@ def measured(case: Case, name: str, chips: int) -> list[dict[str, Any]]:
 
 
 def run(asked: argparse.Namespace) -> None:
-    table, start = Table("time", ("preset", "seed"), quick=asked.quick), time.perf_counter()
-    for case in cases(asked.seeds):
-        for name in PRESETS:
-            if not table.has(preset=name, seed=case.seed):
-                table.add(measured(case, name, asked.chips))
-        print(f"time, seed {case.seed}: {time.perf_counter() - start:.0f} s", flush=True)
+    table = Table("time", ("preset", "seed"), quick=asked.quick)
+    wanted = [{"preset": name} for name in PRESETS]
+    table.complete(cases(asked.seeds), wanted, partial(measured, chips=asked.chips))
     draw(table)
     show(table)
 

@@ -7,7 +7,7 @@ trained neither of the first two, on images that trained none.
 """
 
 import argparse
-import time
+from functools import partial
 from typing import Any
 
 import jax
@@ -71,7 +71,7 @@ def corrected(case: Case, volts: jax.Array, chips: int) -> dict[str, Any]:
     return {name: float(case.tested(found).mean()) for name, found in logits.items()}
 
 
-def measured(case: Case, spread: Any, place: str, chips: int) -> dict[str, Any]:
+def measured(case: Case, spread: Any, place: str, chips: int) -> list[dict[str, Any]]:
     """One row: a spread and a kind of place in one seed."""
     net = case.network(device=device_of(spread))
     places = case.keys(5, 2 * chips)
@@ -80,18 +80,13 @@ def measured(case: Case, spread: Any, place: str, chips: int) -> dict[str, Any]:
     healthy, broken = found
     row = {"spread": spread, "place": place, "seed": case.seed, "chips": chips}
     whole = {"software": case.software, "healthy": float(case.tested(healthy[chips:]).mean())}
-    return row | whole | corrected(case, broken, chips)
+    return [row | whole | corrected(case, broken, chips)]
 
 
 def run(asked: argparse.Namespace) -> None:
-    keys = ("spread", "place", "seed")
-    table, start = Table("repair", keys, quick=asked.quick), time.perf_counter()
-    for case in cases(asked.seeds):
-        for spread in (*SIGMAS, PUBLISHED):
-            for place in PLACES:
-                if not table.has(spread=spread, place=place, seed=case.seed):
-                    table.add([measured(case, spread, place, asked.chips)])
-        print(f"repair, seed {case.seed}: {time.perf_counter() - start:.0f} s", flush=True)
+    table = Table("repair", ("spread", "place", "seed"), quick=asked.quick)
+    wanted = [{"spread": s, "place": p} for s in (*SIGMAS, PUBLISHED) for p in PLACES]
+    table.complete(cases(asked.seeds), wanted, partial(measured, chips=asked.chips))
     draw(table)
     show(table)
 

@@ -1,7 +1,8 @@
 """Rows of results that are written as they come, so that a stopped run goes on."""
 
 import csv
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,20 @@ class Table:
             writer.writerows({k: _text(v) for k, v in row.items()} for row in rows)
         self.rows += rows
         self._done |= {self._case(row) for row in rows}
+
+    def complete(
+        self,
+        cases: Sequence[Any],
+        wanted: Sequence[dict[str, Any]],
+        measured: Callable[..., Iterable[dict[str, Any]]],
+    ) -> None:
+        """Add what is missing, seed by seed: `measured(case, **one)` for each that is wanted."""
+        start = time.perf_counter()
+        for case in cases:
+            for one in wanted:
+                if not self.has(seed=case.seed, **one):
+                    self.add(measured(case, **one))
+            print(f"{self.name}, seed {case.seed}: {time.perf_counter() - start:.0f} s", flush=True)
 
     def interval(self, column: str, **where: Any) -> Interval:
         """Mean and 95 % interval over seeds of a column, of the rows that fit."""

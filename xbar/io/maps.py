@@ -25,6 +25,7 @@ import numpy as np
 from xbar.devices.maps import MOST, ChipMap
 from xbar.io.files import StoreError, check_size, native, read_arrays, readable, units_of
 
+MAP = "map"  # what studies call the shape and the fault of a measured chip
 UNITS = {
     "ohm": 1.0,
     "kohm": 1e3,

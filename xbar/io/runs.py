@@ -22,6 +22,7 @@ from xbar.cells.families import OHMIC, bent, family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
 from xbar.io.files import check_dataset
+from xbar.io.maps import MAP
 from xbar.io.store import (
     FORMAT_VERSION,
     StoreError,
@@ -240,7 +241,7 @@ class Run:
     def _stuck(self, circuit: int, layer: int, place: int) -> np.ndarray:
         """Which cells of the circuit's broken layer are resistors, (inputs + 1, 2 * outputs)."""
         fault, hit = str(self.table["fault"][circuit]), self._of_layer(layer, "hit")[place] > 0
-        if fault != "map":
+        if fault != MAP:
             return stuck_by(fault, hit)
         stuck = self._of_layer(layer, "stuck")[place] > 0
         if stuck.shape != (needs := (len(hit), 2 * hit.shape[1])):

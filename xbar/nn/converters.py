@@ -40,6 +40,12 @@ def quantise(
     return lsb * (jnp.clip(jnp.round(v / lsb + z), 0, levels - 1) - z)
 
 
+@quantise.defjvp
+def _straight_through(primals: tuple, tangents: tuple) -> tuple:
+    v, low, high, levels = primals
+    return quantise(v, low, high, levels), jax.jvp(jnp.clip, primals[:3], tangents[:3])[1]
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _cycles(
     v: Float[Array, "..."], low: Float[Array, ""], high: Float[Array, ""], bits: int
@@ -57,12 +63,6 @@ def _cycles_through(bits: int, primals: tuple, tangents: tuple) -> tuple:
     # Every cycle as the whole input: their weights sum to 1, so that the input counts once.
     found, slope = _cycles(*primals, bits), jax.jvp(jnp.clip, primals, tangents)[1]
     return found, jnp.broadcast_to(slope, found.shape)
-
-
-@quantise.defjvp
-def _straight_through(primals: tuple, tangents: tuple) -> tuple:
-    v, low, high, levels = primals
-    return quantise(v, low, high, levels), jax.jvp(jnp.clip, primals[:3], tangents[:3])[1]
 
 
 def largest_code(code: Any, bits: int, xp: Any) -> Any:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -30,7 +31,6 @@ from xbar.nn.array import Answers, with_last
 from xbar.nn.array import Array as PairArray
 from xbar.nn.converters import DAC
 from xbar.nn.readout import Readout
-from xbar.nn.slices import ShiftAdd
 from xbar.nn.tiles import Tiles, Tiling
 from xbar.solvers import AbstractSolver
 
@@ -101,9 +101,9 @@ class Layer(eqx.Module):
 
     @property
     def outputs(self) -> int:
-        """Number of outputs: of sliced weights, fewer than pairs in a row."""
-        last, pairs = self.readout.steps[-1], self.pairs.shape[1]
-        return pairs // len(last.weights) if isinstance(last, ShiftAdd) else pairs
+        """Number of outputs, as the readout makes them of two columns per pair."""
+        columns = jax.ShapeDtypeStruct((2 * self.pairs.shape[1],), self.pairs.g_plus.dtype)
+        return jax.eval_shape(self.readout.without_noise().volts, columns).shape[-1]
 
     def circuit(self) -> PairArray | Tiles:
         """The array or its tiles as a part of its own, with the amplifiers that it sees."""

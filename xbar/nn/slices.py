@@ -20,10 +20,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import namespace
-from xbar.nn.converters import largest_code
+from xbar.nn.converters import MOST_BITS, largest_code
 from xbar.nn.steps import AbstractStep
-
-MOST_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Slices:
         whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in parts)
         fits = len(parts) == 2 and whole and 0 < parts[1] <= parts[0] <= MOST_BITS
         if not fits or parts[0] % parts[1]:
-            needs = "(bits, bits of one cell), up to 32, the second a part of the first"
+            needs = f"(bits, bits of one cell), up to {MOST_BITS}, the second a part of the first"
             raise ValueError(f"slices: got {slices!r}, needs {needs}, as (8, 2)")
         return Slices(int(parts[0]), int(parts[1]))
 

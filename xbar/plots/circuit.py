@@ -39,20 +39,23 @@ class _One(NamedTuple):
 
     @staticmethod
     def of(sol: Any, which: int) -> "_One":
-        names = ("i_out", "v_word", "v_bit", "i_cell", "i_word", "i_word_far", "i_bit_far")
-        far = [n for n in names[4:] if getattr(sol, n, None) is not None]
-        parts = [np.asarray(getattr(sol, name)) for name in (*names[:4], *far)]
-        if parts[1].ndim == 3:
-            count = parts[1].shape[-1]
+        there = [
+            name
+            for name in _One._fields
+            if name not in _One._field_defaults or getattr(sol, name, None) is not None
+        ]
+        parts = {name: np.asarray(getattr(sol, name)) for name in there}
+        if parts["v_word"].ndim == 3:
+            count = parts["v_word"].shape[-1]
             if not 0 <= which < count:
                 raise ValueError(f"which: got {which}, needs 0..{count - 1}, an input of sol")
-            parts = [part[..., which] for part in parts]
-        if parts[1].ndim != 2:
-            shape = parts[1].shape
+            parts = {name: part[..., which] for name, part in parts.items()}
+        shape = parts["v_word"].shape
+        if len(shape) != 2:
             raise ValueError(
                 f"sol.v_word: got shape {shape}, needs (rows, cols) or (rows, cols, n)"
             )
-        return _One(**dict(zip((*names[:4], *far), parts, strict=True)))
+        return _One(**parts)
 
 
 def circuit(sol: Any, which: int = 0, *, values: bool | None = None) -> Figure:

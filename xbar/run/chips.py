@@ -177,9 +177,10 @@ def check_chips(device: Any, seconds: Any, windows: tuple[str, ...]) -> Iterator
     names = (EXACT,) if device is None else values(device)
     times = () if seconds is None else values(seconds)
     found: list[str] = []
+    devices: dict[str, Device] = {}
     for number, name in enumerate(names):
         try:
-            made(*parsed(name))
+            devices[name] = made(*parsed(name))
         except ValueError as error:
             found.append(f"circuit.device[{number}]: {error}")
     for number, t in enumerate(times):
@@ -188,13 +189,14 @@ def check_chips(device: Any, seconds: Any, windows: tuple[str, ...]) -> Iterator
     yield from found
     known = [name for name in windows if name == OWN or not list(check_window("", name))]
     if not found:
-        for name in names:
-            yield from _check_range(name, times, known)
+        for name, one in devices.items():
+            yield from _check_range(name, one, times, known)
 
 
-def _check_range(name: str, times: tuple[Any, ...], windows: list[str]) -> Iterator[str]:
+def _check_range(
+    name: str, device: Device, times: tuple[Any, ...], windows: list[str]
+) -> Iterator[str]:
     """Windows and times that a device was not measured in."""
-    device = made(*parsed(name))
     for window in windows:
         try:
             device.within(window_for(window, name))

@@ -187,7 +187,9 @@ class ChunkComputer:
         labelled = np.concatenate([software["corrector"], software["test"]], axis=-1)
         maps = {file: found for (file, of), found in given.maps.items() if of == layer}
         hit = hits(plan, rows, healthy["software"]["network"].layers[layer].pairs.shape, maps)
-        lines, stuck = break_lines(rows, hit), stuck_cells(rows, hit, maps)
+        lines = break_lines(rows, hit)
+        # Where all cells are resistors, nobody asks which of them are stuck.
+        stuck = None if plan.study.cells is None else stuck_cells(rows, hit, maps)
         solved: Arrays = {}
         broken: Arrays = {}
         for name, circuit in healthy.items():
@@ -200,6 +202,7 @@ class ChunkComputer:
                 solved[name] = {"volts": solve_broken(*place)}
             else:
                 assert plan.study.cells is not None
+                assert stuck is not None
                 cells = (chunk.law, parameters_in(rows, chunk.law), plan.study.cells.read)
                 where = (labelled, given.images, cells, self.how, lines)
                 solved[name] = solve_broken_cells(layer, circuit, broken[name], stuck, *where)
@@ -248,7 +251,7 @@ class ChunkComputer:
         return found | {"status": status.astype(jnp.int8)}
 
     def _stored(
-        self, batch: Batch, broken: tuple[Any, Any], hit: np.ndarray, stuck: np.ndarray
+        self, batch: Batch, broken: tuple[Any, Any], hit: np.ndarray, stuck: np.ndarray | None
     ) -> Arrays:
         store, found = self.plan.study.store, {}
         if store.voltages != "none":

@@ -5,10 +5,10 @@ array solved anew, and the healthy transfer matrices do the rest.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jax import Array
@@ -17,6 +17,7 @@ from xbar.cells.families import OHMIC, family
 from xbar.circuit import LineFaults, Wires
 from xbar.devices import ChipMap, Device, inject, random_mask
 from xbar.devices.mapping import Pairs, Window
+from xbar.io.maps import MAP
 from xbar.learn.mlp import MLP
 from xbar.nn import ADC, DAC, Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
@@ -27,7 +28,7 @@ from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
 from xbar.run.devices import Batching, in_blocks, one_by_one
 from xbar.run.faults import make_fault, stuck_value
 from xbar.run.nonlinear import solve_healthy_cells
-from xbar.run.plan import MAP, Plan, Table, row_keys
+from xbar.run.plan import Plan, Table, row_keys
 from xbar.run.software import StudyInputs
 
 Arrays = dict[str, Any]
@@ -296,15 +297,9 @@ def solve_broken(
 @partial(jax.jit, static_argnames=("layer", "how"))
 def _solve_broken(rows: Arrays, images: Array, layer: int, how: Batching) -> Array:
     def one(row: Arrays, images: Array) -> Array:
-        pairs = Pairs(row["plus"], row["minus"])
-        network = eqx.tree_at(lambda net: net.layers[layer].pairs, row["network"], pairs)
+        network, pairs = row["network"], Pairs(row["plus"], row["minus"])
         transfers = [row[f"transfer_{k}"] for k in range(len(network.layers))]
-        broken = eqx.tree_at(
-            lambda part: part.line_faults,
-            network.layers[layer],
-            row.get("line_faults"),
-            is_leaf=lambda x: x is None,
-        )
+        broken = replace(network.layers[layer], pairs=pairs, line_faults=row.get("line_faults"))
         transfers[layer] = broken.transfer()
         return network.apply(transfers, images[row["labelled"]])
 

@@ -6,7 +6,7 @@ from typing import Any
 from xbar.checks import resistance
 from xbar.devices import PLACEMENTS, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
 from xbar.devices.mapping import WINDOWS, Window
-from xbar.io.maps import UNITS
+from xbar.io.maps import MAP, UNITS
 from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.run.checks import has_conductance, in_range, one_of, shortened
 
@@ -72,7 +72,7 @@ def describe(
     shape: str, coverage: float | int, fault: str, stuck: str | None, stuck_window: str | None
 ) -> str:
     """A defect in words."""
-    if fault == "map":
+    if fault == MAP:
         return f"the measured chip of {stuck}"
     if fault in LINE_FAULTS:
         ohms = f" by {stuck or '0'} ohm" if fault.startswith("bridged") else ""

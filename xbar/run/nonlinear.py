@@ -4,10 +4,10 @@ No transfer matrix stands for such an array. What enters the layer that is broke
 healthy circuit instead, so that a defective circuit costs its broken layer and those behind it.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,13 +115,8 @@ def _solve_broken_cells(
     def one(row: Arrays, images: Array) -> Arrays:
         cells, stuck = family(law, row["parameters"]), {layer: row["stuck"]}
         network = with_law(row["network"], cells, stuck)
-        changed = (Pairs(row["plus"], row["minus"]), row.get("line_faults"))
-        broken = eqx.tree_at(
-            lambda part: (part.pairs, part.line_faults),
-            network.layers[layer],
-            changed,
-            is_leaf=lambda x: x is None,
-        )
+        pairs, lines = Pairs(row["plus"], row["minus"]), row.get("line_faults")
+        broken = replace(network.layers[layer], pairs=pairs, line_faults=lines)
         v = row["entering"] if layer else network.input_volts(images[row["labelled"]])
         found = read_layers((broken, *network.layers[layer + 1 :]), v, read)
         errors = jnp.concatenate([row["errors"][:layer], found.errors])

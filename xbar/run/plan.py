@@ -19,6 +19,7 @@ from jax import Array
 
 from xbar.cells.families import OHMIC
 from xbar.devices import SHAPES
+from xbar.io.maps import MAP
 from xbar.run.cells import CELL_AXES, laws_of
 from xbar.run.chips import CHIP_AXES, kinds_of
 from xbar.run.config import DefectSettings, Study
@@ -46,8 +47,6 @@ AXES: dict[str, tuple[str, str]] = {
     "placement": ("1", "number of the place in this seed's circuit"),
 }
 BASE_AXES = ("seed", "window", "wire_ohm", "mapping")  # of healthy circuits; then what cells are
-
-MAP = "map"  # shape and fault of a measured chip
 
 Table = dict[str, np.ndarray]
 

@@ -28,6 +28,11 @@ def possible(drives: Sequence[Array], volts: Sequence[Array]) -> Bool[Array, ""]
     return largest(volts) <= 100 * largest(drives)
 
 
+def may_be_shown(result: RESULTS) -> Bool[Array, ""]:
+    """Whether numbers of a failed result may be looked at: bad answers, but answers."""
+    return (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
+
+
 def filled(numbers: PyTree, result: RESULTS, fill: bool | Bool[Array, ""]) -> PyTree:
     """NaN in place of numbers that must not be used, and NaN as their derivatives in any case.
 
@@ -37,6 +42,5 @@ def filled(numbers: PyTree, result: RESULTS, fill: bool | Bool[Array, ""]) -> Py
         fill: whether numbers that missed their tolerance must not be used either.
     """
     failed = (result != RESULTS.successful) & (result != RESULTS.floating)
-    shown = (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
-    unusable = failed & (fill | ~shown)
+    unusable = failed & (fill | ~may_be_shown(result))
     return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)
