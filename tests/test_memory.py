@@ -110,6 +110,26 @@ def test_a_floating_read_of_selectors_is_that_of_three_cells_in_series(state):
     np.testing.assert_allclose(found.i_sneak, current(G_ON, u / 3), rtol=1e-6)
 
 
+@pytest.mark.slow
+def test_floating_reads_of_steep_selectors_end_within_a_dozen_steps():
+    """What is left of their equations may grow on the way: halving steps took 40 of 180 to no end."""
+    draw = np.random.default_rng(5).uniform
+    on = jax.numpy.asarray(draw(size=(40, 2, 2)) < 0.5)
+    ohms, volts, leak = 10 ** draw(1, 3.5, 40), draw(0.5, 2, 40), 10 ** draw(-12, -7, 40)
+
+    def read(on, ohms, volts, leak):
+        cells = xb.cells.Ohmic(jax.numpy.where(on, G_ON, G_OFF))
+        law = xb.cells.Series(cells, xb.cells.Selector(leak, 0.06))
+        array = xb.Crossbar(law, xb.Wires(1.0, 1.0, source=ohms, sense=ohms))
+        bias = xb.Bias.read(2, 2, volts, row=0, col=1, unselected="floating")
+        return xb.solve(array, bias, throw=False)
+
+    found = jax.jit(jax.vmap(read))(on, ohms, volts, leak)
+    assert bool(jax.numpy.all(found.result == xb.RESULTS.successful))
+    assert int(found.steps.max()) <= 12
+    np.testing.assert_allclose(found.i_word[:, 0], found.i_out[:, 1], rtol=1e-9)
+
+
 @pytest.mark.parametrize(("scheme", "half", "rest"), [("half", 0.5, 0.0), ("third", 1 / 3, 1 / 3)])
 def test_writes_without_wires_put_the_scheme_s_voltages_on_cells(scheme, half, rest):
     g = np.full((3, 4), 1e-4)

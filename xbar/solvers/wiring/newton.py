@@ -6,11 +6,13 @@ at u, a cell is a conductance ``g = I'(u)``; what is left of the other three equ
     s - u + y_word + y_bit        b - R t + J^T y        h - N^T d - S p
 
 is answered by the linear circuit with these conductances, which is one Newton step. The step is
-taken cell by cell as in `xbar.solvers.newton`, bridges' currents and gaps' voltages along with it,
-and halved until what is left has become less, volts and amperes together; these count by the
-conductance of the busiest line, a scale that does not vanish with what is left. The start is the
-answer of the linear circuit with each cell's conductance at the largest drive. Errors are bounded
-as for linear cells, with the slopes at the point.
+taken cell by cell as in `xbar.solvers.newton`, bridges' currents and gaps' voltages along with it.
+Whole steps come first: following the laws limits them already, and on the way to a circuit of
+floating lines and steep cells what is left may grow before it falls. Where they do not end, the
+search starts again, and halves each step until what is left has become less, volts and amperes
+together; these count by the conductance of the busiest line, a scale that does not vanish with what
+is left. The start is the answer of the linear circuit with each cell's conductance at the largest
+drive. Errors are bounded as for linear cells, with the slopes at the point.
 
 A change of parameters, wires, bridges and drivers leaves a rest of the four equations at the
 solution, with the law's change at fixed voltage for Ohm's; one more linear solve answers it.
@@ -66,6 +68,7 @@ class _State(NamedTuple):
     error: Float[Array, ""]
     best: Float[Array, ""]
     since: Int[Array, ""]
+    careful: Bool[Array, ""]  # steps are halved until less is left
     going: Bool[Array, ""]
     ok: Bool[Array, ""]
     steps: Int[Array, ""]
@@ -139,6 +142,7 @@ class _Search(NamedTuple):
     law: AbstractCell
     circuit: Circuit
     sources: Unknown
+    start: "_State | None" = None
 
     @property
     def rtol(self) -> float:
@@ -198,7 +202,7 @@ class _Search(NamedTuple):
         def too_far(trial: tuple) -> Bool[Array, ""]:
             length, (_, _, left) = trial
             less = merit(left) <= (1 - 1e-4 * length) * before
-            return (length > 1) | (~less & (length > SHORTEST))
+            return (length > 1) | (now.careful & ~less & (length > SHORTEST))
 
         def shorter(trial: tuple) -> tuple:
             length = trial[0] / 2
@@ -218,10 +222,14 @@ class _Search(NamedTuple):
         since = jnp.where(better, 0, now.since + 1)
         steps = now.steps + 1
         limit = MAX_STEPS if self.newton.max_steps is None else self.newton.max_steps
-        hopeful = (length > SHORTEST) & (since < PATIENCE) & (steps < limit)
+        hopeful = (length > SHORTEST) & (since < PATIENCE) & jnp.isfinite(error)
+        going = ~ok & (hopeful | ~now.careful) & (steps < limit)
         best = jnp.where(better, error, now.best)
         inner_steps = now.inner_steps + change.steps[0]
-        return _State(x, g, left, error, best, since, ~ok & hopeful, ok, steps, inner_steps)
+        new = _State(x, g, left, error, best, since, now.careful, going, ok, steps, inner_steps)
+        again = self.start._replace(careful=jnp.asarray(True), steps=steps, inner_steps=inner_steps)
+        lost = going & ~hopeful
+        return jax.tree.map(lambda old, new: jnp.where(lost, old, new), again, new)
 
 
 def _solve_one(newton: Newton, law: AbstractCell, circuit: Circuit, drivers: Drivers) -> Points:
@@ -233,8 +241,8 @@ def _solve_one(newton: Newton, law: AbstractCell, circuit: Circuit, drivers: Dri
     x, g, left = search.at(guess.x.u, guess.x.t, guess.x.p)
     error, none = search.bound(x, g, left), jnp.zeros((), int)
     ok = error <= search.rtol
-    start = _State(x, g, left, error, error, none, ~ok, ok, none, guess.steps[0])
-    last = lax.while_loop(lambda now: now.going, search.step, start)
+    start = _State(x, g, left, error, error, none, none > 0, ~ok, ok, none, guess.steps[0])
+    last = lax.while_loop(lambda now: now.going, search._replace(start=start).step, start)
     holds = jnp.all(law.holds(last.x.u), axis=(-2, -1))
     return Points(
         last.x, last.ok[None], holds, guess.joined, last.steps[None], last.inner_steps[None]
