@@ -112,7 +112,7 @@ def test_a_floating_read_of_selectors_is_that_of_three_cells_in_series(state):
 
 @pytest.mark.slow
 def test_floating_reads_of_steep_selectors_end_within_a_dozen_steps():
-    """What is left of their equations may grow on the way: halving steps took 40 of 180 to no end."""
+    """What is left of their equations may grow on the way: steps halved too soon came to no end."""
     draw = np.random.default_rng(5).uniform
     on = jax.numpy.asarray(draw(size=(40, 2, 2)) < 0.5)
     ohms, volts, leak = 10 ** draw(1, 3.5, 40), draw(0.5, 2, 40), 10 ** draw(-12, -7, 40)

@@ -13,6 +13,7 @@ from xbar.cells.base import first_illegal
 from xbar.checks import as_real, is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.solvers import AbstractSolver, Auto
+from xbar.solvers.auto import first_alone
 from xbar.solvers.base import Drives, Problem, Voltages, problem_of
 from xbar.solvers.derivatives import Cells, cells, marked, matrix
 from xbar.solvers.nonlinear import legal_law, newton_of, operating_points
@@ -58,10 +59,18 @@ def solve(
         bias = v_in if isinstance(v_in, Bias) else Bias(v_in)
         solution = solve_wired(array, bias, solver, fill=throw)
     else:
-        solution = _solve(array, v_in, solver, fill=throw)
+        solution = _solve_plain(array, v_in, solver, fill=throw)
     if throw:
         _raise_failed(solution.result, array, v_in)
     return solution
+
+
+def _solve_plain(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> Solution:
+    def solved(solver: AbstractSolver) -> tuple[Solution, RESULTS]:
+        found = _solve(array, v_in, solver, fill)
+        return found, found.result
+
+    return first_alone(solved, solver, array, v_in)[0]
 
 
 def _inputs(array: Crossbar, v_in: Any) -> Array:
@@ -116,7 +125,7 @@ def transfer(
     if bias is not None or not array.is_plain:
         found, result = transfer_wired(array, bias, solver, fill=throw)
     else:
-        found, result = _transfer(array, solver, fill=throw)
+        found, result = first_alone(partial(_transfer, array, fill=throw), solver, array)
     if throw:
         _raise_failed(result, array, None)
     return found

@@ -16,13 +16,16 @@ fastest. The elimination of `ColumnSweep` subtracts nothing and refines what it 
 right for every legal circuit in any precision.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool
 
+from xbar.checks import is_concrete
+from xbar.circuit import RESULTS, Crossbar
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
@@ -50,6 +53,8 @@ MAX_BYTES = 2**31
 # Where a sweep over columns takes as long as dividing and conquering (benchmarks/log.md).
 TILED_SIDE = 160
 
+Found = TypeVar("Found")
+
 
 class Auto(AbstractSolver):
     """The fastest method for the array's size, and one that is always right behind it.
@@ -62,15 +67,25 @@ class Auto(AbstractSolver):
         rtol: bound on the error of every current, relative to the largest current of the input, and
             of every node voltage, relative to the largest drive; None means 1e-10 in float64 and
             1e-5 in float32.
+        fallback: whether the second method stands behind the first in every program. Without it a
+            program compiles in half the time, and what the first method missed is marked
+            `tolerance_missed`. Outside of `jit` that is what runs first in any case.
 
     Raises:
-        ValueError: an option out of range.
+        ValueError, TypeError: an option out of range, or of the wrong kind.
     """
 
     rtol: float | None = eqx.field(static=True, default=None)
+    fallback: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
         check_rtol("Auto", self.rtol)
+        if not isinstance(self.fallback, bool):
+            raise TypeError(f"Auto.fallback: got {self.fallback!r}, needs True or False")
+
+    def without_fallback(self) -> "Auto":
+        """The first methods alone."""
+        return Auto(self.rtol, fallback=False)
 
     def factor(self, problem: Problem) -> Any:
         """What the sweep needs, where it comes first whatever the number of inputs."""
@@ -88,19 +103,23 @@ class Auto(AbstractSolver):
         if len(e) > MANY_INPUTS and 1.5 * factor_bytes(problem) <= MAX_BYTES:
             return directly(problem, e)
         answer = CG(self.rtol).cell_voltages(None, problem, e)
+        if not self.fallback:
+            return answer
         return repaired(jnp.all(answer.ok), answer, directly, problem, e)
 
     def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """By columns or by tiles."""
         if not _is_large(problem):
-            return self._sweep.transfer(problem)
+            return self._sweep.transfer(problem, fallback=self.fallback)
         found = self._by_tiles(problem)
+        if not self.fallback:
+            return found
         return repaired(found[1], found, self._sweep.eliminated_transfer, problem)
 
     def transfer_change(self, problem: Problem, dg: Any, dwires: Any) -> TransferChange:
         """By columns, or by differentiating the tiles."""
         if not _is_large(problem):
-            return self._sweep.transfer_change(problem, dg, dwires)
+            return self._sweep.transfer_change(problem, dg, dwires, fallback=self.fallback)
 
         def found(g: Array, wires: Any) -> tuple[Transfer, Bool[Array, ""]]:
             return self._by_tiles(problem_of(g, wires))
@@ -115,6 +134,31 @@ class Auto(AbstractSolver):
         matrix = tiled_transfer(problem)
         fixed, found = lax.stop_gradient((problem, matrix))
         return matrix, _agrees(fixed, found, default_rtol(self.rtol, problem.g.dtype))
+
+
+def first_alone(
+    solved: Callable[[AbstractSolver], tuple[Found, RESULTS]],
+    solver: AbstractSolver,
+    array: Crossbar,
+    *inputs: Any,
+) -> tuple[Found, RESULTS]:
+    """What `solved` finds, the first method by itself where a miss can be seen and mended.
+
+    Outside of `jit`, `vmap` and derivatives the fallback is then a program of its own, which few
+    results ask for.
+
+    Args:
+        solved: from a solver to what it finds and its result; one compiled program for each.
+        solver: the one that was asked for.
+        array: the circuit.
+        inputs: whatever else the program takes.
+    """
+    splits = isinstance(solver, Auto) and solver.fallback and array.cells.linear
+    if splits and is_concrete(array, inputs):
+        found = solved(solver.without_fallback())
+        if bool(found[1] != RESULTS.tolerance_missed):
+            return found
+    return solved(solver)
 
 
 def _is_small(problem: Problem) -> bool:

@@ -102,18 +102,20 @@ def repaired(ok: Bool[Array, ""], answer: Any, repair: Callable[..., Any], *args
     return call(ok, answer, *args)
 
 
+@custom_vmap
+def agreed(which: Int[Array, ""]) -> Int[Array, ""]:
+    """The same number; one for all of a batch side by side, the largest that any member needs.
+
+    What branches on it stays one branch, where a number for each member would compute them all.
+    """
+    return which
+
+
+@agreed.def_vmap
+def _agreed_in_batch(size: int, is_batched: list, which: Array) -> tuple[Array, bool]:
+    return jnp.max(which), False
+
+
 def chosen(which: Int[Array, ""], branches: Sequence[Callable[..., Any]], *args: Any) -> Any:
     """``branches[which](*args)``; a batch side by side takes the last that any member needs."""
-
-    @custom_vmap
-    def call(which: Array, *args: Any) -> Any:
-        return lax.switch(which, branches, *args)
-
-    @call.def_vmap
-    def batched(size: int, is_batched: list, which: Array, *args: Any) -> tuple[Any, Any]:
-        axes = jax.tree.map(lambda mark: 0 if mark else None, is_batched[1:])
-        every = [jax.vmap(branch, axes, axis_size=size) for branch in branches]
-        out = chosen(jnp.max(which), every, *args)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return call(which, *args)
+    return lax.switch(agreed(which), branches, *args)

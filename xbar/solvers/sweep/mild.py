@@ -20,6 +20,7 @@ Bit lines need no matrix: ``S = diag(own) - (upper_i lower_k for i < k, symmetri
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,7 +29,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
 from xbar.solvers.base import Problem, Transfer, error_bound, largest_current, probe
-from xbar.solvers.batching import chosen
+from xbar.solvers.batching import agreed, chosen
 from xbar.solvers.lines import product, running_sum
 from xbar.solvers.sweep.answers import Answers
 from xbar.solvers.sweep.bit_line import BitLine, Chains, chains_of, short_mutual_impedance
@@ -100,7 +101,10 @@ def _swept(flat: Problem, rtol: float) -> _Swept:
         cols, rows = segment.shape
         return Split(jnp.zeros((cols, rows, rows), segment.dtype), jnp.zeros_like(segment))
 
-    ahead = chosen(level, [_by_one_product, _by_two_products, none], chains, segment)
+    # One loop for both kinds of columns: a second would take as long again to compile.
+    whole = agreed(level) == TWO_PRODUCTS
+    step = partial(_eliminate, newton=whole)
+    ahead = chosen(level // NOT_MILD, [step, none], chains, segment)
     return _Swept(line, chains, segment, level, ahead)
 
 
@@ -140,16 +144,14 @@ def _beside(upper: Lines, lower: Lines) -> tuple[Lines, Lines]:
     return running_sum(upper, -1) - upper, running_sum(lower, -1, reverse=True) - lower
 
 
-def _by_one_product(chains: Chains, segment: Lines) -> Split:
-    return _eliminate(chains, segment, newton=False)
+def _eliminate(chains: Chains, segment: Lines, *, newton: Bool[Array, ""]) -> Split:
+    """What is seen from left of each column's segments, from the open end on.
 
-
-def _by_two_products(chains: Chains, segment: Lines) -> Split:
-    return _eliminate(chains, segment, newton=True)
-
-
-def _eliminate(chains: Chains, segment: Lines, *, newton: bool) -> Split:
-    """What is seen from left of each column's segments, from the open end on."""
+    Args:
+        chains: the bit lines.
+        segment: word-line segments left of them [ohm].
+        newton: whether each column takes a whole Newton step, by two products.
+    """
     rows, dtype = segment.shape[1], segment.dtype
     i, k = jnp.arange(rows)[:, None], jnp.arange(rows)
     above, below = (i < k).astype(dtype), (i > k).astype(dtype)
@@ -179,15 +181,14 @@ def _passed_on(last: Split, seen: Split, new: Split, d: Array, longer: Array) ->
     return Split(small, diagonal + kept**2 * change / (1 + lost))
 
 
-def _seen_through(new: Split, d: Array, start: Split, newton: bool) -> Split:
+def _seen_through(new: Split, d: Array, start: Split, newton: Bool[Array, ""]) -> Split:
     """One step of Newton's iteration from `start`; without its product unless `newton`."""
     column, (small, diagonal) = d[:, None], start
     left = new.small - small - _small_product(new.small, column * small)
     left = left - (new.diagonal * d)[:, None] * small - new.small * (d * diagonal)
     rest = new.diagonal - diagonal - new.diagonal * d * diagonal
     found = small + left - (diagonal * d)[:, None] * left - small * (d * rest)
-    if newton:
-        found = found - _small_product(small, column * left)
+    found = lax.cond(newton, lambda: found - _small_product(small, column * left), lambda: found)
     return Split(found, diagonal + rest - diagonal * d * rest)
 
 

@@ -4,7 +4,7 @@ The equations are those of `xbar.solvers.sweep.elimination`.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -75,19 +75,30 @@ class ColumnSweep(AbstractSolver):
         rtol = default_rtol(self.rtol, e.dtype)
         return _per_array(partial(_cell_voltages, rtol=rtol), problem)(state, problem, e)
 
-    def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
-        """By the elimination; by `xbar.solvers.sweep.mild` where arrays are large and drop mild."""
+    def transfer(
+        self, problem: Problem, *, fallback: bool = True
+    ) -> tuple[Transfer, Bool[Array, ""]]:
+        """By the elimination; by `xbar.solvers.sweep.mild` where arrays are large and drop mild.
+
+        Args:
+            problem: the array.
+            fallback: whether the elimination stands behind the sweep for mild drop.
+        """
         if _is_small(problem):
             return self.eliminated_transfer(problem)
         rtol = default_rtol(self.rtol, problem.g.dtype)
         found = per_array(partial(_mild_transfer, rtol=rtol))(problem)
+        if not fallback:
+            return found
         return repaired(found[1], found, self.eliminated_transfer, problem)
 
     def eliminated_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """By the elimination, whatever the drop."""
         return _per_array(_transfer, problem)(problem)
 
-    def transfer_change(self, problem: Problem, dg: Any, dwires: Any) -> TransferChange:
+    def transfer_change(
+        self, problem: Problem, dg: Any, dwires: Any, *, fallback: bool = True
+    ) -> TransferChange:
         """As the answer to currents past the cells (`xbar.solvers.sweep.answers`)."""
         flat = _flat(problem)
         turned = flat is not problem
@@ -95,7 +106,7 @@ class ColumnSweep(AbstractSolver):
             dg = dg if is_zero(dg) else reflected(dg)
             dwires = _exchanged(dwires)
         rtol = default_rtol(self.rtol, problem.g.dtype)
-        matrix, ok, answers = _found(rtol, flat.g, flat.wires)
+        matrix, ok, answers = _found(_Options(rtol, fallback), flat.g, flat.wires)
         dg = jnp.zeros_like(flat.g) if is_zero(dg) else dg
         still = all(map(is_zero, jax.tree.leaves(dwires, is_leaf=is_zero)))
         series = None if still else _past_cells(flat, dwires, answers)
@@ -158,8 +169,13 @@ def _past_cells(flat: Problem, dwires: Any, answers: Answers) -> Array:
     return -g.T[:, None, :] * jnp.moveaxis(change, 2, 0)
 
 
+class _Options(NamedTuple):
+    rtol: float
+    fallback: bool  # the elimination, where drop is not mild
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _found(rtol: float, g: Array, wires: Wires) -> tuple[Transfer, Any, Answers]:
+def _found(options: _Options, g: Array, wires: Wires) -> tuple[Transfer, Any, Answers]:
     """T, whether it is right, and how the array answers; g has at least as many columns as rows."""
 
     def by_sweep(g: Array, wires: Wires) -> tuple:
@@ -167,22 +183,22 @@ def _found(rtol: float, g: Array, wires: Wires) -> tuple[Transfer, Any, Answers]
         return matrix, jnp.all(jnp.isfinite(matrix)), answers
 
     def by_mild(g: Array, wires: Wires) -> tuple:
-        return mild_answers(problem_of(g, wires), rtol)
+        return mild_answers(problem_of(g, wires), options.rtol)
 
     def found(g: Array, wires: Wires) -> tuple:
         # Chosen beforehand, not repaired afterwards: a repair would hold both results in memory,
         # and more than 32 MiB are mapped anew by the C library at each call.
-        mild = is_mild(problem_of(g, wires), rtol)
+        mild = is_mild(problem_of(g, wires), options.rtol)
         return chosen(jnp.where(mild, 0, 1), [by_mild, by_sweep], g, wires)
 
     problem = problem_of(g, wires)
     if _is_small(problem):
         return _per_array(by_sweep, problem)(g, wires)
-    return per_array(found)(g, wires)
+    return per_array(found if options.fallback else by_mild)(g, wires)
 
 
 @_found.defjvp
-def _found_jvp(rtol: float, primals: tuple, tangents: tuple) -> tuple:
+def _found_jvp(_: _Options, primals: tuple, tangents: tuple) -> tuple:
     """Derivatives of the answers themselves, for second derivatives of T."""
 
     def by_sweep(g: Array, wires: Wires) -> tuple:

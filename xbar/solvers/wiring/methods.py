@@ -76,7 +76,7 @@ def answer(
         return _scaled(circuit, state.known, sources, rtol, _method(solver, circuit, state, rtol))
 
     found = per_array(solved)(circuit, state, sources, rtol)
-    if not isinstance(solver, Auto) or not direct.fits(circuit):
+    if not (isinstance(solver, Auto) and solver.fallback) or not direct.fits(circuit):
         return found
     second = ColumnSweep(solver.rtol)
 

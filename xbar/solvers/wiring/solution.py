@@ -16,9 +16,8 @@ from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.circuit.bias import Drivers
 from xbar.circuit.solution import Terminals
 from xbar.solvers import nonlinear
-from xbar.solvers.auto import Auto
+from xbar.solvers.auto import first_alone
 from xbar.solvers.base import AbstractSolver, problem_of
-from xbar.solvers.cg import CG
 from xbar.solvers.derivatives import cells, marked
 from xbar.solvers.lines import BIT, WORD, Cells
 from xbar.solvers.newton import Newton
@@ -59,16 +58,14 @@ def capacity_of(array: Crossbar) -> Capacity:
 
 
 def solve_wired(array: Crossbar, bias: Bias, solver: AbstractSolver, *, fill: bool) -> Solution:
-    """As `xbar.solve`, for a bias and any lines.
-
-    Outside of `jit` the default's second try is a program of its own, which few results ask for.
-    """
+    """As `xbar.solve`, for a bias and any lines."""
     capacity = capacity_of(array)
-    if isinstance(solver, Auto) and array.cells.linear and is_concrete(array, bias):
-        first = _solve(array, bias, CG(solver.rtol), capacity, fill)
-        if bool(first.result != RESULTS.tolerance_missed):
-            return first
-    return _solve(array, bias, solver, capacity, fill)
+
+    def solved(solver: AbstractSolver) -> tuple[Solution, RESULTS]:
+        found = _solve(array, bias, solver, capacity, fill)
+        return found, found.result
+
+    return first_alone(solved, solver, array, bias)[0]
 
 
 @partial(jax.jit, static_argnames=("solver", "capacity", "fill"))

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from xbar.circuit import RESULTS, Bias, Crossbar
 from xbar.circuit.bias import Drivers
-from xbar.solvers.auto import Auto
+from xbar.solvers.auto import Auto, first_alone
 from xbar.solvers.base import DRIVES, AbstractSolver, default_rtol
 from xbar.solvers.cg import CG
 from xbar.solvers.verdict import also, filled
@@ -33,7 +33,12 @@ def transfer_wired(
     bias = Bias(0.0) if bias is None else bias
     far = (array.wires.source_far is not None, array.wires.sense_far is not None)
     bias.drivers(array.rows, array.cols, far=far)  # raises where the shapes do not fit
-    return _transfer(array, bias, solver, capacity_of(array), follows, fill)
+    capacity = capacity_of(array)
+
+    def found(solver: AbstractSolver) -> tuple[Array, RESULTS]:
+        return _transfer(array, bias, solver, capacity, follows, fill)
+
+    return first_alone(found, solver, array, bias)
 
 
 @partial(jax.jit, static_argnames=("solver", "capacity", "follows", "fill"))
@@ -102,4 +107,4 @@ def _stricter(solver: AbstractSolver, dtype: jnp.dtype) -> AbstractSolver:
     rtol = max(0.1 * default_rtol(getattr(solver, "rtol", None), dtype), 1e-14)
     if isinstance(solver, CG):
         return CG(rtol, solver.max_steps)
-    return Auto(rtol) if isinstance(solver, Auto) else solver
+    return Auto(rtol, solver.fallback) if isinstance(solver, Auto) else solver
