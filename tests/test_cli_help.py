@@ -12,7 +12,6 @@ from rich.console import Console
 
 import xbar as xb
 from xbar import cli, compile_cache
-from xbar.cli import compiler
 from xbar.devices.mapping import WINDOWS
 from xbar.run import presets
 from xbar.run.progress import Stages, compiling
@@ -165,24 +164,6 @@ def test_what_killed_processes_began_and_what_nobody_uses_goes(monkeypatch, tmp_
     assert not (folder / "begun-cache").exists()
     assert not old.exists()
     assert young.exists()
-
-
-@pytest.mark.parametrize(
-    ("flags", "release", "then"),
-    [
-        ("", "0.10.2", "--xla_cpu_use_fusion_emitters=false"),
-        ("--xla_dump_to=here", "0.8.0", "--xla_dump_to=here --xla_cpu_use_fusion_emitters=false"),
-        ("--xla_cpu_use_fusion_emitters=true", "0.10.2", "--xla_cpu_use_fusion_emitters=true"),
-        ("", "0.11.0", ""),  # a release that nobody has tried may not know the option
-    ],
-)
-def test_commands_ask_xla_to_compile_quickly_unless_told_otherwise(
-    monkeypatch, flags, release, then
-):
-    monkeypatch.setenv("XLA_FLAGS", flags)
-    monkeypatch.setattr(compiler, "version", lambda _: release)
-    compiler.compile_quickly()
-    assert os.environ["XLA_FLAGS"] == then
 
 
 def test_progress_says_that_it_compiles(monkeypatch):

@@ -39,7 +39,7 @@ def of_currents(g):
         (gradient(of_currents), (6, 5), 2450),
         (gradient(transfer), (6, 5), 950),
         (solve, (65, 100), 2150),
-        (transfer, (65, 100), 1850),
+        (transfer, (65, 100), 1550),
     ],
 )
 def test_no_program_holds_what_it_does_not_need(function, shape, most):

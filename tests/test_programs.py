@@ -3,9 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from compiled import programs
 
 import xbar as xb
+from xbar import programs as compiling
 from xbar.nn import volts_per_unit
 
 RNG = np.random.default_rng(0)
@@ -37,6 +39,7 @@ def test_constructors_of_known_numbers_compile_nothing():
 
 def test_a_first_forward_pass_compiles_one_program_per_shape_and_one_for_the_network():
     net = build()
+    compiling.compiler_options()  # tried once in a process
     with programs() as compiled:
         net(X, solver=xb.Dense())
     # Building the array, its transfer matrix, the forward pass, whether it succeeded.
@@ -59,3 +62,83 @@ def test_traced_weights_are_mapped_in_the_program_around_them():
     for a, b in zip(jax.tree.leaves(traced), jax.tree.leaves(known), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-13)
         assert a.dtype == b.dtype
+
+
+# Longer than 32 cells, so that the default has a fallback; a drop that conjugate gradients and the
+# sweep for mild drop do not manage.
+LARGE = (33, 34)
+SEVERE = xb.Crossbar(10 ** RNG.uniform(-9, 0, LARGE), xb.Wires(1e5, 1e5))
+MILD = xb.Crossbar(np.full(LARGE, 1e-5), xb.Wires(1.0, 1.0))
+V_IN = np.linspace(0.1, 1.0, LARGE[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["_solve", "_transfer"])
+def test_a_fallback_is_a_second_program_compiled_where_a_result_asks_for_it(name):
+    def found(array, solver=None, **more):
+        if name == "_transfer":
+            return xb.transfer(array, solver, **more)
+        return xb.solve(array, V_IN, solver, **more).i_out
+
+    with programs() as compiled:
+        found(MILD)
+    assert compiled.count(f"jit({name})") == 1, compiled
+    with programs() as compiled:
+        repaired = found(SEVERE)
+    assert compiled.count(f"jit({name})") == 2, compiled
+    np.testing.assert_allclose(repaired, found(SEVERE, xb.ColumnSweep()), rtol=1e-9, atol=1e-15)
+    with pytest.raises(RuntimeError, match="missed"):
+        found(SEVERE, xb.Auto(fallback=False))
+    marked = jax.jit(lambda array: found(array, xb.Auto(fallback=False)))(SEVERE)
+    assert np.isnan(marked).all()
+    slope = jax.jit(
+        jax.grad(lambda g: found(xb.Crossbar(g, SEVERE.wires), xb.Auto(fallback=False)).sum())
+    )
+    assert np.isnan(slope(SEVERE.g)).all()
+
+
+def test_circuits_of_known_numbers_may_stand_inside_a_program():
+    array, v_in = xb.Crossbar(np.full((3, 4), 1e-5), WIRES), np.ones(3)
+    far = xb.Crossbar(array.g, xb.Wires(1.0, 1.0, source_far=1.0))
+
+    @jax.jit
+    def inside(x):
+        plain, wired = xb.solve(array, v_in), xb.solve(far, xb.Bias(v_in, word_far=v_in))
+        return x * plain.i_out, x * wired.i_out, x * xb.transfer(array)
+
+    outside = xb.solve(array, v_in).i_out, xb.solve(far, xb.Bias(v_in, word_far=v_in)).i_out
+    for a, b in zip(inside(2.0), (*outside, xb.transfer(array)), strict=True):
+        np.testing.assert_allclose(a, 2 * b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_programs_of_the_package_compile_as_it_asks_where_xla_knows_how(monkeypatch, known):
+    """And as always where it does not, or where somebody else's program holds them."""
+    if not known:
+        monkeypatch.setattr(compiling, "OPTIONS", {"xla_no_such_option": True})
+    compiling.compiler_options.cache_clear()
+    seen = []
+
+    def jit(function, **options):
+        seen.append(options)
+        return jax.jit(function, **options)
+
+    @compiling.program(jit)
+    def twice(x):
+        return 2 * x
+
+    try:
+        assert twice(jnp.ones(3)).tolist() == [2, 2, 2]
+        assert jax.jit(lambda x: twice(x) + twice(np.ones(3)))(jnp.ones(3)).tolist() == [4, 4, 4]
+        assert jax.grad(lambda x: twice(x).sum())(jnp.ones(3)).tolist() == [2, 2, 2]
+        assert jax.vmap(twice)(jnp.ones((2, 3))).tolist() == [[2, 2, 2]] * 2
+    finally:
+        compiling.compiler_options.cache_clear()
+    asked = {"compiler_options": compiling.OPTIONS}
+    assert seen == ([{}, asked] if known else [{}])
+
+
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_a_fallback_is_there_or_not(value, no_shape_checks):
+    with pytest.raises(TypeError, match=r"Auto.fallback: got .*, needs True or False"):
+        xb.Auto(fallback=value)

@@ -19,6 +19,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from xbar.checks import is_concrete, on_device
+from xbar.programs import program
 
 AXIS = "batch"
 # Members that are compiled together to learn how much memory one takes on an accelerator.
@@ -143,7 +144,7 @@ def _joined(parts: Sequence[Any], n: int) -> jax.Array:
     return jnp.concatenate(parts)[:n]
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _mapped(function: Callable[..., Any], batch: Any, shared: tuple, chunk: int, mesh: Mesh) -> Any:
     return _spread(function, batch, shared, chunk, mesh)
 

@@ -15,7 +15,6 @@ are solved exactly as well.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
@@ -23,6 +22,7 @@ from jaxtyping import Float
 from xbar.cells import AbstractCell
 from xbar.checks import as_real
 from xbar.circuit import Crossbar, Wires
+from xbar.programs import program
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 from xbar.solvers.base import reflected
@@ -127,7 +127,7 @@ def _fields(linear: Crossbar, solver: AbstractSolver | None, throw: bool) -> tup
     return rows.reshape(linear.rows, -1), columns.reshape(linear.cols, -1)
 
 
-@jax.jit
+@program()
 def _corrected(law: AbstractCell, g: Array, rows: Array, columns: Array, v: Array) -> Any:
     """Output currents (cols, n), and the largest correction of each input."""
 

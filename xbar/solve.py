@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from xbar.cells.base import first_illegal
 from xbar.checks import as_real, is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
+from xbar.programs import program
 from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.auto import first_alone
 from xbar.solvers.base import Drives, Problem, Voltages, problem_of
@@ -186,7 +187,7 @@ def _voltages(v_in: Array | Bias | None) -> dict[str, tuple[Array | None, float]
     }
 
 
-@partial(jax.jit, static_argnames=("solver", "fill"))
+@program(static_argnames=("solver", "fill"))
 def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> Solution:
     dtype = jnp.result_type(array.dtype, v_in)
     problem, legal = _prepare(array, dtype, solver)
@@ -253,7 +254,7 @@ def _found(array: Crossbar, problem: Problem, solver: AbstractSolver, e: Drives)
     return _Found(cells_, law.current, checks, (found.steps, found.inner_steps))
 
 
-@partial(jax.jit, static_argnames=("solver", "fill"))
+@program(static_argnames=("solver", "fill"))
 def _transfer(
     array: Crossbar, solver: AbstractSolver, fill: bool
 ) -> tuple[Float[Array, "cols rows"], RESULTS]:

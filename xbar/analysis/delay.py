@@ -17,16 +17,15 @@ moment is the sum of g u + q_b down its column. Divided by the final current it 
 which a response of one time constant reaches to 63 %.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
 from xbar.checks import checked, finite_from_0, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
+from xbar.programs import program
 from xbar.solve import legal_problem, solve
 from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.base import Problem
@@ -152,7 +151,7 @@ def _spread(c: Array, problem: Problem) -> PerCell:
     return jnp.broadcast_to(c.astype(problem.g.dtype), problem.g.shape)
 
 
-@jax.jit
+@program()
 def _elmore_delay(array: Crossbar, c_cell: Array, c_word: Array, c_bit: Array) -> LineDelay:
     problem, result = legal_problem(array, jnp.result_type(array.dtype))
     word, bit = (_spread(c_cell + c, problem)[None] for c in (c_word, c_bit))
@@ -161,7 +160,7 @@ def _elmore_delay(array: Crossbar, c_cell: Array, c_word: Array, c_bit: Array) -
     return LineDelay(*(marked(tau, bad, jnp.where(bad, jnp.nan, tau)) for tau in found))
 
 
-@partial(jax.jit, static_argnames=("solver",))
+@program(static_argnames=("solver",))
 def _output_delay(
     array: Crossbar,
     solution: Solution,

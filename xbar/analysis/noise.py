@@ -16,7 +16,6 @@ rest this is Nyquist's theorem, covariance = 4 k T Y with Y the admittance matri
 outputs, of which every off-diagonal is negative: current that a cell draws is missed elsewhere.
 """
 
-from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -26,6 +25,7 @@ from jaxtyping import Bool, Float
 
 from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
+from xbar.programs import program
 from xbar.solve import legal_problem, solve
 from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.derivatives import cells, marked
@@ -92,7 +92,7 @@ def output_noise(
     return found
 
 
-@partial(jax.jit, static_argnames=("shot", "solver"))
+@program(static_argnames=("shot", "solver"))
 def _output_noise(
     array: Crossbar,
     solution: Solution,

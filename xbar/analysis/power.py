@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from xbar.checks import checked, finite_from_0
 from xbar.circuit import Crossbar, Solution
+from xbar.programs import program
 from xbar.solvers.lines import BIT, WORD, running_sum
 
 
@@ -116,7 +117,7 @@ def power(array: Crossbar, sol: Solution) -> Power:
     return _power(array, sol)
 
 
-@jax.jit
+@program()
 def _power(array: Crossbar, sol: Solution) -> Power:
     single = sol.i_cell.ndim == 2
     # Inputs first, as the solvers have them; one input has no axis of its own.

@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from xbar.cli.compiler import compile_quickly
 from xbar.cli.demo import demo
 from xbar.cli.paper import paper
 from xbar.cli.presets import presets
@@ -55,7 +54,6 @@ app.command("paper", short_help="Do the published study again, and judge its cla
 
 def main() -> None:
     """Run the command line; every foreseeable mistake is one line on stderr and exit code 2."""
-    compile_quickly()
     try:
         arguments = sys.argv[1:]
         if arguments in ([], ["spice"]):  # groups of commands: alone, they show what there is

@@ -28,6 +28,7 @@ from xbar.devices.faults import AbstractFault
 from xbar.devices.law import CellLaw
 from xbar.devices.mapping import Pairs, Window
 from xbar.devices.words import shown, shown_ends
+from xbar.programs import program
 
 # Rounding may carry a target this much of the range's upper end past an end of it (float32: 1e-7).
 BEYOND = 1e-6
@@ -252,7 +253,7 @@ class Device(eqx.Module):
         return f"{self.law.text}, for {shown_ends(*self.law.g_range, 'uS')}"
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _program(device: Device, g: Array, key: PRNGKeyArray, cycle: Array) -> Array:
     g = jnp.where(_within(g, device.about.g_range), g, jnp.nan)
     for number, effect in enumerate(device.effects):
@@ -265,7 +266,7 @@ def _program(device: Device, g: Array, key: PRNGKeyArray, cycle: Array) -> Array
     return g
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _age(device: Device, g: Array, key: PRNGKeyArray, seconds: Array, target: Array) -> Array:
     aged = g
     for number, effect in enumerate(device.effects):
@@ -278,7 +279,7 @@ def _age(device: Device, g: Array, key: PRNGKeyArray, seconds: Array, target: Ar
     return aged if last is None else jnp.where(seconds <= last, aged, jnp.nan)
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _read(
     device: Device, g: Array, key: PRNGKeyArray, seconds: Array, read: Array, target: Array
 ) -> Array:

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from xbar.programs import program
+
 LEARNING_RATE = 1e-3
 
 Model = TypeVar("Model")
@@ -72,7 +74,7 @@ def train(
     return _train(model, x, y, loss, key, steps, size, optimiser, remember)
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _train(
     model: Any,
     x: Array,

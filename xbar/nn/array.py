@@ -20,6 +20,7 @@ from xbar.checks import on_device
 from xbar.circuit import Crossbar, LineFaults, Solution, Wires
 from xbar.devices.mapping import Pairs
 from xbar.nn.readout import Readout
+from xbar.programs import program
 from xbar.solve import solve, transfer
 from xbar.solvers import AbstractSolver
 
@@ -263,7 +264,7 @@ class Secant(eqx.Module):
         return self.cells(jax.lax.fori_loop(0, SECANT_STEPS, closer, g))
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _built(pairs: Pairs, wires: Wires, readout: Readout) -> tuple[jax.Array, jax.Array]:
     """Conductances side by side, and the sense resistance with the amplifiers' inputs."""
     g = pairs.interleave()

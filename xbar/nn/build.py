@@ -22,6 +22,7 @@ from xbar.nn.array import with_last
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer
 from xbar.nn.tiles import Tiling
+from xbar.programs import program
 
 # Below this share of the window the median weight is said to be lost: of the 5 digits that currents
 # have in float32, 3 are gone. Trained networks use 5 to 30 %.
@@ -205,7 +206,7 @@ def with_fitted_gain(layer: Layer, v_in: Any, v_tia: Any) -> Layer:
     return eqx.tree_at(lambda layer: layer.readout.r_f, layer, r_f)
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _fitted(layer: Layer, v_in: Array, v_tia: Array) -> Float[Array, "..."]:
     assert layer.cells is not None
     law, each = layer.cells(layer.pairs.interleave()), layer.readout.r_f.ndim > 0

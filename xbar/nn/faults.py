@@ -14,6 +14,7 @@ from xbar.devices.mapping import Pairs, Window
 from xbar.nn.layer import Layer, layer_index
 from xbar.nn.stuck import unknown, with_stuck
 from xbar.nn.tiles import Tiles, Tiling
+from xbar.programs import program
 
 if TYPE_CHECKING:
     from xbar.nn.network import Network
@@ -173,7 +174,7 @@ def _wide(count: int, shape: tuple[int, int]) -> int:
     return max(1, min(count, ceil(sqrt(count * shape[0] / shape[1]))))
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _injected(
     pairs: Pairs, mask: Any, fault: AbstractFault, window: Window, key: Any, bias_row: bool
 ) -> Pairs:

@@ -32,6 +32,7 @@ from xbar.nn.array import Array as PairArray
 from xbar.nn.converters import DAC
 from xbar.nn.readout import Readout
 from xbar.nn.tiles import Tiles, Tiling
+from xbar.programs import program
 from xbar.solvers import AbstractSolver
 
 
@@ -205,7 +206,7 @@ class Layer(eqx.Module):
         return _read(self, i_out, key)
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _read(layer: Layer, i_out: Array, key: PRNGKeyArray | None) -> tuple[Array, Array]:
     """Amplifier and output voltages of column currents."""
     v_tia = layer.readout.volts(i_out, key)

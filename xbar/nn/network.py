@@ -42,6 +42,7 @@ from xbar.nn.mapped import mapped
 from xbar.nn.power import power_of
 from xbar.nn.summary import summary
 from xbar.nn.tiles import transfers_of
+from xbar.programs import program
 from xbar.solvers import AbstractSolver
 
 Batch = Float[Array, "*n outputs"]
@@ -372,7 +373,7 @@ class Network(eqx.Module):
         return summary(self)
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _voltages(
     net: Network, transfers: tuple[Array, ...], x: Array, key: PRNGKeyArray | None
 ) -> tuple[LayerVoltages, ...]:

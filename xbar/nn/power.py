@@ -6,11 +6,11 @@ drivers for one volt on each row; any other array is solved for each input.
 
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.nn.layer import check_one_cycle
+from xbar.programs import program
 from xbar.solvers import AbstractSolver
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def power_of(
     return _by_admittance(rows, [each.y for each in solved])
 
 
-@jax.jit
+@program()
 def _by_admittance(rows: list[Array], drawn: list[Array]) -> Float[Array, "layers *n"]:
     return jnp.stack(
         [jnp.einsum("...ri,rij,...rj->...", v, y, v) for v, y in zip(rows, drawn, strict=True)]

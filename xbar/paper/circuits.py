@@ -19,6 +19,7 @@ from xbar.nn import Network
 from xbar.paper.correctors import MINIBATCH, UNITS, Labelled
 from xbar.paper.settings import AREA
 from xbar.paper.workspace import Workspace
+from xbar.programs import program
 from xbar.run import CorrectorSettings, DefectSettings, StoreSettings
 
 OUTPUT, HIDDEN, STUDY = "output layer", "hidden layer", "output layer, r = 0.2"
@@ -154,7 +155,7 @@ def _rows(modules: Any, rows: np.ndarray) -> Any:
 # --- exact solutions --------------------------------------------------------------------------
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def with_stuck_pairs(networks: Network, layer: int, hit: Any) -> Network:
     """Networks with stuck-on pairs in one layer; both lead with the networks."""
     return eqx.filter_vmap(lambda net, mask: net.with_fault(layer, mask, STUCK_ON))(

@@ -6,7 +6,6 @@ array solved anew, and the healthy transfer matrices do the rest.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -23,6 +22,7 @@ from xbar.nn import ADC, DAC, Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
 from xbar.nn.corrected import Read
 from xbar.nn.stuck import stuck_by
+from xbar.programs import program
 from xbar.run.cells import laws_of, parameters_in
 from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
 from xbar.run.devices import Batching, in_blocks, one_by_one
@@ -77,7 +77,7 @@ def solve_healthy(
     return _solve_healthy(circuits, given.images, *static, how)
 
 
-@partial(jax.jit, static_argnames=("mapping", "kind", "options", "law", "read", "how"))
+@program(static_argnames=("mapping", "kind", "options", "law", "read", "how"))
 def _solve_healthy(
     circuits: Arrays,
     images: Array,
@@ -193,7 +193,7 @@ def _chip(maps: Maps, rows: Table, number: Any) -> ChipMap:
     return found if len(found.shape) == 2 else found[int(rows["placement"][number])]
 
 
-@partial(jax.jit, static_argnames=("name", "shape", "bias_row"))
+@program(static_argnames=("name", "shape", "bias_row"))
 def _hits(name: str, shape: tuple[int, int], bias_row: bool, keys: Array, coverage: Array) -> Array:
     def one(key: Array, coverage: Array) -> Array:
         return random_mask(name, key, coverage).mask(shape, include_bias_row=bias_row)
@@ -255,7 +255,7 @@ def break_lines(rows: Table, hit: np.ndarray) -> LineFaults | None:
     return stacked_line_faults(faults, hit, [*map(bridge_ohm, faults, stuck)])
 
 
-@partial(jax.jit, static_argnames=("fault", "mode"))
+@program(static_argnames=("fault", "mode"))
 def _break_pairs(fault: str, mode: str, *circuits: Array) -> tuple[Array, Array]:
     def one(plus: Array, minus: Array, hit: Array, key: Array, limits: Array, g: Array) -> Any:
         kind = make_fault(fault, g if mode == "value" else mode)
@@ -294,7 +294,7 @@ def solve_broken(
     return _solve_broken(rows, images, layer, how)
 
 
-@partial(jax.jit, static_argnames=("layer", "how"))
+@program(static_argnames=("layer", "how"))
 def _solve_broken(rows: Arrays, images: Array, layer: int, how: Batching) -> Array:
     def one(row: Arrays, images: Array) -> Array:
         network, pairs = row["network"], Pairs(row["plus"], row["minus"])

@@ -12,6 +12,7 @@ from xbar.io.runs import run_of
 from xbar.nn import Network
 from xbar.plots.accuracy import confusion
 from xbar.plots.arrays import drop
+from xbar.programs import program
 from xbar.run.maps import CellMap
 from xbar.run.references import CORRECTED
 from xbar.run.report import Drawn, ReportFigure, points, reach
@@ -72,7 +73,7 @@ class DemoResults(NamedTuple):
         )
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _solve(network: Network, images: Any) -> Any:
     return network.solve(images)
 

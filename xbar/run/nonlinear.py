@@ -5,7 +5,6 @@ healthy circuit instead, so that a defective circuit costs its broken layer and 
 """
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -18,6 +17,7 @@ from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
 from xbar.nn.corrected import Passed, Read, passed
 from xbar.nn.with_law import with_law
+from xbar.programs import program
 from xbar.run.devices import Batching, in_blocks, one_by_one
 
 Arrays = dict[str, Any]
@@ -108,7 +108,7 @@ def solve_broken_cells(
     return _solve_broken_cells(circuits, images, layer, law, read, how)
 
 
-@partial(jax.jit, static_argnames=("layer", "law", "read", "how"))
+@program(static_argnames=("layer", "law", "read", "how"))
 def _solve_broken_cells(
     circuits: Arrays, images: Array, layer: int, law: str, read: Read, how: Batching
 ) -> Arrays:

@@ -20,6 +20,7 @@ from jax import Array
 from xbar.cells.families import OHMIC
 from xbar.devices import SHAPES
 from xbar.io.maps import MAP
+from xbar.programs import program
 from xbar.run.cells import CELL_AXES, laws_of
 from xbar.run.chips import CHIP_AXES, kinds_of
 from xbar.run.config import DefectSettings, Study
@@ -242,7 +243,7 @@ def row_keys(plan: Plan, purpose: str, table: Mapping[str, np.ndarray]) -> Array
     return plan.keys(purpose, *(table[name] for name in axes))
 
 
-@jax.jit
+@program()
 def _fold_all(root: Array, numbers: Array) -> Array:
     def fold(row: Array) -> Array:
         key = root

@@ -1,6 +1,5 @@
 """What reads the output voltages of circuits: correctors, and a vote of neighbours."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +8,7 @@ from jax import Array
 
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
 from xbar.learn.mlp import accuracy
+from xbar.programs import program
 from xbar.run.config import CorrectorSettings
 from xbar.run.devices import Batching, in_blocks
 
@@ -39,7 +39,7 @@ class Read(NamedTuple):
     classes: Array
 
 
-@partial(jax.jit, static_argnames=("settings", "how"))
+@program(static_argnames=("settings", "how"))
 def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: Batching) -> Read:
     """Train a corrector on each circuit and test it."""
 
@@ -61,7 +61,7 @@ def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: Batc
     return in_blocks(block, (volts, keys), None, how)
 
 
-@partial(jax.jit, static_argnames="how")
+@program(static_argnames="how")
 def neighbours(volts: Labelled, how: Batching) -> Array:
     """Accuracy of the vote of the nearest labelled voltages, (circuits,)."""
 

@@ -13,6 +13,7 @@ from xbar.learn.mlp import accuracy
 from xbar.nn import Network, Prepared
 from xbar.nn.layer import layer_index
 from xbar.nn.network import behind, forward
+from xbar.programs import program
 from xbar.sensitivity.inputs import cells_of, conductances, labelled
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response, response
@@ -109,7 +110,7 @@ def baseline(net: Network, x: Any, labels: Any, *, throw: bool = True) -> Baseli
     return found
 
 
-@jax.jit
+@program()
 def _baseline(net: Network, x: Array, labels: Array, responses: tuple[Response, ...]) -> Baseline:
     weights = [layer.fold(answers.t) for layer, answers in zip(net.layers, responses, strict=True)]
     layers, arrays = [layer.folded for layer in net.layers], [Prepared(w) for w in weights]

@@ -12,12 +12,12 @@ The other half follows by symmetry.
 from typing import final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, Int
 
 from xbar.circuit import RESULTS, Crossbar
+from xbar.programs import program
 from xbar.sensitivity.sweep import Swept, Walked, sweep, walk
 from xbar.solve import legal_problem
 from xbar.solvers.lines import product
@@ -69,7 +69,7 @@ def coupling(array: Crossbar) -> Coupling:
     return _coupling(array)
 
 
-@jax.jit
+@program()
 def _coupling(array: Crossbar) -> Coupling:
     problem, result = legal_problem(array, array.dtype)
     swept = sweep(problem)

@@ -9,7 +9,6 @@ activations and later arrays. ReLU and the rails have no curvature: what a kink 
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, final
 
 import equinox as eqx
@@ -20,6 +19,7 @@ from jaxtyping import Float, Int
 
 from xbar.batch import batch_map
 from xbar.nn.layer import layer_index
+from xbar.programs import program
 from xbar.sensitivity.baseline import MEMORY, Baseline, members_at_once, onwards
 from xbar.sensitivity.inputs import cells_of
 from xbar.sensitivity.losses import Loss, loss_of
@@ -98,7 +98,7 @@ def voltage_expansion(
     return _voltages(base, layer, cells_of(cells, base.stages[layer].response.g.shape))
 
 
-@partial(jax.jit, static_argnames=("layer", "loss", "memory"))
+@program(static_argnames=("layer", "loss", "memory"))
 def _expansion(base: Baseline, layer: int, loss: Loss, memory: int) -> Expansion:
     shape = base.stages[layer].response.g.shape
     judge = loss_of(loss, base.net)
@@ -109,7 +109,7 @@ def _expansion(base: Baseline, layer: int, loss: Loss, memory: int) -> Expansion
     return Expansion(*(x.reshape(shape) for x in found))
 
 
-@partial(jax.jit, static_argnames=("layer",))
+@program(static_argnames=("layer",))
 def _voltages(base: Baseline, layer: int, at: Int[Array, "cells 2"]) -> tuple[Array, Array]:
     members = at[:, 0] * base.stages[layer].response.g.shape[1] + at[:, 1]
     return jax.vmap(_derivatives(base, layer, lambda v: v))(members)

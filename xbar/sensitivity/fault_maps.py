@@ -11,7 +11,6 @@ themselves, ``p_S^T F u_S``, is less work.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -22,6 +21,7 @@ from jaxtyping import Float
 
 from xbar.batch import batch_map
 from xbar.nn.layer import layer_index
+from xbar.programs import program
 from xbar.sensitivity.baseline import (
     MEMORY,
     Baseline,
@@ -139,7 +139,7 @@ def _map(
     return _scores(base, stuck_values(base, layer, stuck), layer, kind, loss, memory)
 
 
-@partial(jax.jit, static_argnames=("layer", "kind", "loss", "memory"))
+@program(static_argnames=("layer", "kind", "loss", "memory"))
 def _scores(
     base: Baseline, g_new: Array, layer: int, kind: str, loss: Loss, memory: int
 ) -> FaultMap:
@@ -157,7 +157,7 @@ def _scores(
     return jax.tree.map(lambda x: x.reshape(shape), batch_map(one, batch, chunk=chunk))
 
 
-@partial(jax.jit, static_argnames=("layer",))
+@program(static_argnames=("layer",))
 def _voltages(base: Baseline, layer: int, at: Array, g_new: Array) -> Array:
     answers, changed = base.stages[layer].response, _changed(base, layer)
     rows, columns = at.T

@@ -4,11 +4,9 @@ A set of k cells takes a system of k equations in place of a new solution of the
 two is less work, `xbar.sensitivity.cost` says.
 """
 
-from functools import partial
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -16,6 +14,7 @@ from jaxtyping import Float, Int
 
 from xbar.batch import batch_map
 from xbar.nn.layer import layer_index
+from xbar.programs import program
 from xbar.sensitivity.baseline import Baseline, FaultMap, onwards, scores_of, stuck_values
 from xbar.sensitivity.cost import update_is_cheaper
 from xbar.sensitivity.coupling import MAX_BYTES, Coupling, coupling
@@ -139,7 +138,7 @@ def pair_column_faults(
     return fault_sets(base, layer, cells, g_new[cells[..., 0], cells[..., 1]], loss)
 
 
-@jax.jit
+@program()
 def _transfers(
     response: Response, known: Coupling, cells: Int[Array, "sets k 2"], dg: Float[Array, "sets k"]
 ) -> Float[Array, "sets cols rows"]:
@@ -150,7 +149,7 @@ def _transfers(
     return batch_map(one, (cells, dg))
 
 
-@partial(jax.jit, static_argnames=("layer", "loss"))
+@program(static_argnames=("layer", "loss"))
 def _scores(
     base: Baseline, known: Coupling | None, cells: Array, dg: Array, layer: int, loss: Loss
 ) -> FaultMap:

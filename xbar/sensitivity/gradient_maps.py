@@ -11,7 +11,6 @@ which is finite for ideal amplifiers, too. r_in adds to the sense resistance: dL
 those over the columns.
 """
 
-from functools import partial
 from typing import Any, final
 
 import equinox as eqx
@@ -23,6 +22,7 @@ from xbar.checks import is_concrete
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
 from xbar.nn import AbstractStep, Layer, Network, Readout, Transimpedance, forward
+from xbar.programs import program
 from xbar.sensitivity.inputs import labelled
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.solvers import AbstractSolver
@@ -138,7 +138,7 @@ class _Elements(eqx.Module):
     factor: Array  # of each pair's gain
 
 
-@partial(jax.jit, static_argnames=("loss", "segments", "solver"))
+@program(static_argnames=("loss", "segments", "solver"))
 def _gradients(
     net: Network,
     x: Array,

@@ -29,6 +29,7 @@ from xbar.batch import batch_map
 from xbar.checks import as_real
 from xbar.circuit import Bridge, Crossbar, LineFaults
 from xbar.nn.layer import layer_index
+from xbar.programs import program
 from xbar.sensitivity.baseline import (
     MEMORY,
     Baseline,
@@ -99,7 +100,7 @@ def every_open_segment(
     return OpenSegments(*(x[..., 0] for x in found)) if v.ndim == 1 else found
 
 
-@jax.jit
+@program()
 def _every_open_segment(known: Response, v: Float[Array, "rows n"]) -> OpenSegments:
     i_out, out = known.t @ v, []
     for axis in (WORD, BIT):
@@ -181,7 +182,7 @@ def segment_faults(
     return _segment_faults(base, layer_index(layer, len(base.stages)), loss, memory)
 
 
-@partial(jax.jit, static_argnames=("layer", "loss", "memory"))
+@program(static_argnames=("layer", "loss", "memory"))
 def _segment_faults(base: Baseline, layer: int, loss: Loss, memory: int) -> SegmentFaults:
     stage, fold = base.stages[layer], base.net.layers[layer].fold
     both = [_beyond(stage.response, axis) for axis in (WORD, BIT)]
@@ -238,7 +239,7 @@ def every_bridge(
     return found[..., 0] if jnp.ndim(v_in) == 1 else found
 
 
-@partial(jax.jit, static_argnums=0)
+@program(static_argnums=0)
 def _every_bridge(
     solver: AbstractSolver,
     problem: Problem,

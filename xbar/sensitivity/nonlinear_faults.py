@@ -11,11 +11,9 @@ cells do bend, so Newton's method solves each faulty array. It starts from those
 the ones along the two lines of the cell are at hand; elsewhere they hardly move.
 """
 
-from functools import partial
 from typing import Any, final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
@@ -24,6 +22,7 @@ from xbar.batch import batch_map
 from xbar.cells import Ohmic, Where
 from xbar.checks import as_real
 from xbar.circuit import Crossbar
+from xbar.programs import program
 from xbar.sensitivity.inputs import cells_of, conductances
 from xbar.sensitivity.response import Response, response
 from xbar.solve import solve
@@ -122,7 +121,7 @@ def nonlinear_cell_faults(
     return eqx.tree_at(where, faults, tuple(map(of_array, where(faults))))
 
 
-@partial(jax.jit, static_argnames="solver")
+@program(static_argnames="solver")
 def _faults(
     array: Crossbar,
     v: Array,

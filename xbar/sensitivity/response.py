@@ -14,13 +14,13 @@ cell c loses for 1 A past cell d; it is symmetric and positive semidefinite, and
 from typing import final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
 from xbar.checks import is_concrete
 from xbar.circuit import RESULTS, Crossbar
+from xbar.programs import program
 from xbar.sensitivity.sweep import sweep, walk
 from xbar.solve import legal_problem
 from xbar.solvers.base import Problem, default_rtol, largest_current, transposed
@@ -88,7 +88,7 @@ def response(array: Crossbar, *, throw: bool = True) -> Response:
     return found
 
 
-@jax.jit
+@program()
 def _response(array: Crossbar) -> Response:
     problem, result = legal_problem(array, array.dtype)
     ahead, back = (walk(sweep(p)) for p in (problem, transposed(problem)))

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from xbar.nn import Prepared, forward
+from xbar.programs import program
 from xbar.sensitivity.baseline import Baseline
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response
@@ -52,7 +53,7 @@ def wire_slopes(base: Baseline, loss: Loss = "cross_entropy") -> tuple[WireSlope
     return _wire_slopes(base, loss)
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _wire_slopes(base: Baseline, loss: Loss) -> tuple[WireSlopes, ...]:
     layers = [layer.without_noise() for layer in base.net.layers]
 

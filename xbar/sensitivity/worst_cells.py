@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from xbar.nn import Network
+from xbar.programs import program
 from xbar.sensitivity.all_cells import (
     conductances,
     solve_all,
@@ -177,7 +178,7 @@ def random_circuits(
     return _drawn(jax.random.split(key, circuits), faults, on, off, g)
 
 
-@jax.jit
+@program()
 def _drawn(keys: Array, faults: Int[Array, ""], on: Array, off: Array, g: Array) -> Array:
     def one(key: Array) -> Array:
         place, kind = jax.random.split(key)

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.batch import batch_map
 from xbar.devices import StuckCells
+from xbar.programs import program
 
 
 class Rates(NamedTuple):
@@ -127,7 +128,7 @@ def drawn_circuits(
     return _circuits(keys, rates, g_on, g_off, g)
 
 
-@eqx.filter_jit
+@program(eqx.filter_jit)
 def _circuits(keys: Array, rates: Rates, *cells: Array) -> Float[Array, "circuits cells"]:
     return jax.vmap(lambda key: _drawn(key, rates, *cells))(keys)
 

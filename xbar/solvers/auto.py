@@ -24,8 +24,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool
 
-from xbar.checks import is_concrete
 from xbar.circuit import RESULTS, Crossbar
+from xbar.programs import is_outermost
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
@@ -82,10 +82,6 @@ class Auto(AbstractSolver):
         check_rtol("Auto", self.rtol)
         if not isinstance(self.fallback, bool):
             raise TypeError(f"Auto.fallback: got {self.fallback!r}, needs True or False")
-
-    def without_fallback(self) -> "Auto":
-        """The first methods alone."""
-        return Auto(self.rtol, fallback=False)
 
     def factor(self, problem: Problem) -> Any:
         """What the sweep needs, where it comes first whatever the number of inputs."""
@@ -153,9 +149,10 @@ def first_alone(
         array: the circuit.
         inputs: whatever else the program takes.
     """
-    splits = isinstance(solver, Auto) and solver.fallback and array.cells.linear
-    if splits and is_concrete(array, inputs):
-        found = solved(solver.without_fallback())
+    if isinstance(solver, Auto) and solver.fallback and array.cells.linear:
+        if not is_outermost(array, inputs):
+            return solved(solver)
+        found = solved(Auto(solver.rtol, fallback=False))
         if bool(found[1] != RESULTS.tolerance_missed):
             return found
     return solved(solver)

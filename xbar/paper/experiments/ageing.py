@@ -31,6 +31,7 @@ from xbar.paper.tables import (
     summary,
 )
 from xbar.paper.workspace import Workspace
+from xbar.programs import program
 
 BROKEN, HEALTHY = "defective output layer", "healthy circuit"
 UNCORRECTED, FROZEN, RENORMALISED = "uncorrected", "frozen", "frozen, normalised anew"
@@ -92,7 +93,7 @@ def _voltages(
     starts, hits = work.keys("ageing", circuits.seeds), jnp.asarray(circuits.hit & stuck)
     times, layer = jnp.asarray(ages), circuits.layer
 
-    @eqx.filter_jit
+    @program(eqx.filter_jit)
     @eqx.filter_vmap
     def over_time(network: Network, hit: Array, key: Array) -> Network:
         return jax.vmap(lambda t: aged(network, layer, hit, t, key, law))(times)

@@ -1,7 +1,5 @@
 """What transfers from shape to shape at the same place? The stuck pairs that both have."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +13,7 @@ from xbar.paper.correctors import Labelled, Recipe, train
 from xbar.paper.experiment import Experiment, Findings
 from xbar.paper.tables import Tables, cells, interval, long, per_seed, points, summary
 from xbar.paper.workspace import Workspace
+from xbar.programs import program
 
 CIRCLE, RING, NONE = "circle itself", "ring, r/2 to r", "healthy circuit"
 BY = ["place", "radius", "layer"]
@@ -42,7 +41,7 @@ def stuck_pairs(centres: jax.Array, r: float, pairs: tuple[int, int]) -> dict[st
     return {name: found[name] for name in shapes(centres[0], r)}
 
 
-@partial(jax.jit, static_argnames=("r", "pairs"))
+@program(static_argnames=("r", "pairs"))
 def _stuck_pairs(centres: jax.Array, r: float, pairs: tuple[int, int]) -> dict[str, jax.Array]:
     def around(centre: jax.Array) -> dict[str, jax.Array]:
         return {name: mask.mask(pairs) for name, mask in shapes(centre, r).items()}

@@ -61,7 +61,7 @@ def through_segments(y: Matrix, r: Float[Array, " rows"], below: Matrix) -> tupl
     def block(number: Array, every: Matrix) -> Matrix:
         first = number * size
         panel = lax.dynamic_slice(every, (first, 0), (size, len(place)))
-        old, new = _eliminated(panel, lax.dynamic_slice(r, (first,), (size,)), place - first)
+        old, new = _eliminated(panel, lax.dynamic_slice(r, (first,), (size,)), place, first)
         weights = lax.dynamic_slice(every, (0, first), (len(every), size))
         inside = (place >= first) & (place < first + size)
         every = jnp.where(inside, 0, every) + product(weights, old)
@@ -77,19 +77,28 @@ def _with_idle_nodes(x: Matrix, rows: int, extra: int) -> Matrix:
     return jnp.concatenate([jnp.pad(x[:, :rows], ((0, 0), (0, extra))), x[:, rows:]], axis=1)
 
 
-def _eliminated(panel: Matrix, r: Float[Array, " size"], place: Array) -> tuple[Matrix, Matrix]:
-    """A block of nodes eliminated: their voltages as means, and their left ends' conductances."""
+def _eliminated(
+    panel: Matrix, r: Float[Array, " size"], place: Array, first: Array
+) -> tuple[Matrix, Matrix]:
+    """A block of nodes eliminated: their voltages as means, and their left ends' conductances.
+
+    Args:
+        panel: the rows of these nodes.
+        r: their segments [ohm].
+        place: numbers of all columns.
+        first: number of the first of these nodes.
+    """
     size = len(panel)
     row = jnp.arange(2 * size)
 
     def pivot(k: Array, both: Matrix) -> Matrix:
-        here = place == k
+        here = place == first + k
         y = jnp.where(here, 0, lax.dynamic_index_in_dim(both, k, 0, keepdims=False))
         resistance = lax.dynamic_index_in_dim(r, k, 0, keepdims=False)
         d = 1 / (1 + resistance * jnp.sum(y))
         mean = y * (resistance * d)
-        weights = jnp.sum(jnp.where(here, both, 0), axis=1)
-        both = jnp.where(here, d, 1) * both + weights[:, None] * mean
+        weights = lax.dynamic_slice(both, (0, first + k), (2 * size, 1))
+        both = jnp.where(here, d, 1) * both + weights * mean
         both = jnp.where((row == k)[:, None], jnp.where(here, d, mean), both)
         return jnp.where((row == size + k)[:, None], y * d, both)
 

@@ -142,7 +142,6 @@ class _Search(NamedTuple):
     law: AbstractCell
     circuit: Circuit
     sources: Unknown
-    start: "_State | None" = None
 
     @property
     def rtol(self) -> float:
@@ -211,8 +210,8 @@ class _Search(NamedTuple):
         whole = jnp.full((), 2, self.circuit.g.dtype)
         return lax.while_loop(too_far, shorter, (whole, (now.x, now.g, now.left)))
 
-    def step(self, now: _State) -> _State:
-        """One step further, and whether to go on."""
+    def step(self, start: _State, now: _State) -> _State:
+        """One step further, and whether to go on; or back to the start, to search with care."""
         change, ohms = self.change(now)
         length, (x, g, left) = self.shortened(now, change, ohms)
         error = self.bound(x, g, left)
@@ -227,7 +226,7 @@ class _Search(NamedTuple):
         best = jnp.where(better, error, now.best)
         inner_steps = now.inner_steps + change.steps[0]
         new = _State(x, g, left, error, best, since, now.careful, going, ok, steps, inner_steps)
-        again = self.start._replace(careful=jnp.asarray(True), steps=steps, inner_steps=inner_steps)
+        again = start._replace(careful=jnp.asarray(True), steps=steps, inner_steps=inner_steps)
         lost = going & ~hopeful
         return jax.tree.map(lambda old, new: jnp.where(lost, old, new), again, new)
 
@@ -242,7 +241,7 @@ def _solve_one(newton: Newton, law: AbstractCell, circuit: Circuit, drivers: Dri
     error, none = search.bound(x, g, left), jnp.zeros((), int)
     ok = error <= search.rtol
     start = _State(x, g, left, error, error, none, none > 0, ~ok, ok, none, guess.steps[0])
-    last = lax.while_loop(lambda now: now.going, search._replace(start=start).step, start)
+    last = lax.while_loop(lambda now: now.going, partial(search.step, start), start)
     holds = jnp.all(law.holds(last.x.u), axis=(-2, -1))
     return Points(
         last.x, last.ok[None], holds, guess.joined, last.steps[None], last.inner_steps[None]

@@ -1,6 +1,5 @@
 """Solve an array with any ends, broken and bridged lines, for any bias."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -15,6 +14,7 @@ from xbar.checks import is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.circuit.bias import Drivers
 from xbar.circuit.solution import Terminals
+from xbar.programs import program
 from xbar.solvers import nonlinear
 from xbar.solvers.auto import first_alone
 from xbar.solvers.base import AbstractSolver, problem_of
@@ -68,7 +68,7 @@ def solve_wired(array: Crossbar, bias: Bias, solver: AbstractSolver, *, fill: bo
     return first_alone(solved, solver, array, bias)[0]
 
 
-@partial(jax.jit, static_argnames=("solver", "capacity", "fill"))
+@program(static_argnames=("solver", "capacity", "fill"))
 def _solve(
     array: Crossbar, bias: Bias, solver: AbstractSolver, capacity: Capacity, fill: bool
 ) -> Solution:

@@ -1,14 +1,12 @@
 """Transfer matrices of arrays whose lines end, break and touch in any way, drive by drive."""
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, Int
 
 from xbar.circuit import RESULTS, Bias, Crossbar
 from xbar.circuit.bias import Drivers
+from xbar.programs import program
 from xbar.solvers.auto import Auto, first_alone
 from xbar.solvers.base import DRIVES, AbstractSolver, default_rtol
 from xbar.solvers.cg import CG
@@ -41,7 +39,7 @@ def transfer_wired(
     return first_alone(found, solver, array, bias)
 
 
-@partial(jax.jit, static_argnames=("solver", "capacity", "follows", "fill"))
+@program(static_argnames=("solver", "capacity", "follows", "fill"))
 def _transfer(
     array: Crossbar,
     bias: Bias,

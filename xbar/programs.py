@@ -1,0 +1,65 @@
+"""How the package's own programs are compiled.
+
+XLA has two ways to write loops for a processor. The older one compiles in half the time, and what
+it writes is as fast, but for the elimination of severe drop, which takes half as long again
+(docs/first_call.md). JAX lets nobody but the outermost `jit` choose, so what is called inside a
+`jit`, `vmap` or derivative of the caller's goes along with whatever that chose.
+"""
+
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+import jax
+from jax.core import Tracer
+
+from xbar.checks import is_concrete
+
+Function = Callable[..., Any]  # as of what `jax.jit` returns, nothing more is known
+OPTIONS = {"xla_cpu_use_fusion_emitters": False}
+
+
+def program(jit: Callable[..., Any] = jax.jit, **options: Any) -> Callable[[Function], Function]:
+    """`jax.jit` for functions of this package that a user may call outside of one.
+
+    ```python
+    @program(static_argnames="solver")
+    def solved(array, solver): ...
+    ```
+
+    Args:
+        jit: or `equinox.filter_jit`.
+        options: of `jit`.
+    """
+
+    def decorate(function: Function) -> Function:
+        inner = jit(function, **options)
+
+        @cache
+        def outer() -> Any:
+            known = compiler_options()
+            return jit(function, compiler_options=known, **options) if known else inner
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            chosen = outer() if is_outermost(args, kwargs) else inner
+            return chosen(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def is_outermost(*values: Any) -> bool:
+    """Whether a program with these arguments would be compiled by itself, inside of no other."""
+    return is_concrete(*values) and not isinstance(jax.device_put(0.0), Tracer)
+
+
+@cache
+def compiler_options() -> dict[str, bool]:
+    """`OPTIONS`, or none where this release of XLA does not know them."""
+    try:
+        jax.jit(lambda x: x, compiler_options=OPTIONS).lower(0.0).compile()
+    except Exception:  # noqa: BLE001 - which one is not documented; without options all is well
+        return {}
+    return OPTIONS
