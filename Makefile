@@ -13,11 +13,6 @@ unexport PYTHONPATH PYTHONHOME # else other environments leak into ours
 # file, which share compiled functions, in one process. Not more than 8: each holds its own JAX.
 PYTEST := -m pytest -n logical --maxprocesses 8 --dist loadfile -rs
 
-# The default suite is about laws, not about XLA's optimizer, which takes four fifths of its time
-# from empty caches: it runs what XLA writes without optimizing. The slow tests run what users run.
-test test-low: export XLA_FLAGS := --xla_backend_optimization_level=0 \
-  --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)
-
 # Tests keep what XLA compiled beside the environment. The next run then takes a sixth of the
 # processor time (tests/test_derivatives.py: 122 s without, 121 s filling it, 20 s filled).
 test test-slow test-low: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.venv/jax-cache

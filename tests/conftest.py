@@ -1,7 +1,9 @@
 """Shared set-up: float64 everywhere, and hypothesis without wall-clock limits (JAX compiles)."""
 
 import gc
+import os
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
@@ -12,6 +14,21 @@ from hypothesis import HealthCheck, settings
 jax.config.update("jax_enable_x64", True)
 
 MAX_MAPPINGS = 30_000  # one file, or one slow test, compiles up to 20,000 more
+
+# XLA ends a process over an option that it does not know; these releases know both.
+QUICK_COMPILING = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+TRIED = (0, 8) <= tuple(int(part) for part in version("jaxlib").split(".")[:2]) <= (0, 10)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let XLA compile the default suite without its optimizer, which takes four fifths of its time.
+
+    That suite is about laws. The slow tests run what users run, as does everything where
+    `XLA_FLAGS` says something else.
+    """
+    if config.option.markexpr == "not slow" and TRIED and "XLA_FLAGS" not in os.environ:
+        os.environ["XLA_FLAGS"] = QUICK_COMPILING
+
 
 settings.register_profile(
     "xbar",
