@@ -1,7 +1,7 @@
 """How the package's own programs are compiled.
 
 XLA has two ways to write loops for a processor. The older one compiles in half the time, and what
-it writes is as fast, but for the elimination of severe drop, which takes half as long again
+it writes is as fast, but for the elimination of severe drop, which takes a third as long again
 (docs/first_call.md). JAX lets nobody but the outermost `jit` choose, so what is called inside a
 `jit`, `vmap` or derivative of the caller's goes along with whatever that chose.
 """
