@@ -42,7 +42,7 @@ MUTATIONS = (
         "solvers/lines.py",
         "return self.scale * y + self.end * total",
         "return self.scale * y + 0 * total",
-        "exactness physics",
+        "lines batches",
     ),
     Mutation(
         "solvers/lines.py",
@@ -54,7 +54,7 @@ MUTATIONS = (
         "solvers/sweep/star_mesh.py",
         "d = 1 / (1 + resistance * jnp.sum(y))",
         "d = 1 / (1 + 0.999999 * resistance * jnp.sum(y))",
-        "exactness",
+        "physics reference_cases tiles",
     ),
     Mutation(
         "solvers/sweep/bit_line.py",

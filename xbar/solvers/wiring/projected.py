@@ -17,6 +17,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
 from xbar.solvers.base import Voltages, largest_current
+from xbar.solvers.batching import agreed
 from xbar.solvers.cg import MARGIN
 from xbar.solvers.lines import product
 from xbar.solvers.wiring.circuit import Circuit, Unknown
@@ -106,7 +107,9 @@ def refined(
 
     def one_pass(state: Pass) -> Pass:
         state = judged(state)
-        state = lax.cond(jnp.all(state.ok), lambda state: state, improved, state)
+        # One branch for a batch side by side, too: a batched choice could hold no `per_array`.
+        wanted = agreed(jnp.where(jnp.all(state.ok), 0, 1))
+        state = lax.cond(wanted > 0, improved, lambda state: state, state)
         return state._replace(number=state.number + 1)
 
     def unfinished(state: Pass) -> Bool[Array, ""]:
