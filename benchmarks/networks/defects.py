@@ -165,8 +165,8 @@ class Start(NamedTuple):
 
     x: jax.Array
     y: jax.Array
-    learn: np.ndarray
-    test: np.ndarray
+    learn: jax.Array
+    test: jax.Array
     base: MLP
     k: jax.Array
     noise: MLP
@@ -244,7 +244,7 @@ def asked_cases() -> list[tuple[str, float, float]]:
 
 def main() -> None:
     """Run, chip after chip; what is in the file already is not done again."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/defects.csv"))
     asked = parser.parse_args()
