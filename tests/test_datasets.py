@@ -171,14 +171,12 @@ def test_only_a_marked_test_part_is_said_to_be_apart_from_an_own_network():
 # --- targets and networks of one output ---------------------------------------------------------
 
 
-def test_targets_of_a_regression_are_read_and_studies_say_that_they_cannot_score_them(tmp_path):
+def test_targets_of_a_regression_are_read(tmp_path):
     np.savez(tmp_path / "data.npz", x=X, targets=X[:, 0] - 2)
     data = read_dataset(tmp_path / "data.npz")
     assert data.is_regression
     assert data.labels.shape == (12, 1)
     assert data.n_classes == 1
-    with pytest.raises(StudyError, match="data: got targets of a regression, needs classes"):
-        load(Study(data=DataSettings("data.npz")), tmp_path, None, None)
 
 
 def test_a_network_of_one_output_is_read_and_studies_say_how_to_make_it_two(tmp_path):

@@ -8,12 +8,12 @@ import pytest
 from study_cases import quiet_console
 
 from xbar import plots
-from xbar.run import reports
 from xbar.run.faults import window_of
 from xbar.run.plan import AXES
 from xbar.run.report import bounds, literal, share, with_bounds
 from xbar.run.reports import draw, show, table_csv
 from xbar.run.runner import Runner
+from xbar.run.scores import SHOWN
 from xbar.run.tables import as_csv, headline, means
 from xbar.statistics import Interval, share_bounds, t_interval
 
@@ -59,8 +59,8 @@ def test_ohm_stays_ohm(arrays):
 
 def test_captions_say_which_interval(arrays):
     entries = [entry for _, entry in draw(arrays, NAMES, "inputs")]
-    assert reports.BY in entries[0].caption
-    assert reports.BY[1:] in entries[1].caption
+    for entry in entries[:2]:
+        assert SHOWN["accuracy"].by in entry.caption
 
 
 def test_a_table_holds_no_formula(arrays):

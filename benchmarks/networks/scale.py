@@ -42,7 +42,7 @@ def timed(function: Callable[[], Any], repeats: int = 3) -> tuple[Any, float, fl
 
 def main() -> None:
     """Measure, and write a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tiles.md"))
     asked = parser.parse_args()
     data = load_dataset("mnist")

@@ -34,6 +34,7 @@ from xbar.io.store import (
 from xbar.io.tree import check_shapes, decode
 from xbar.learn.corrector import Corrector
 from xbar.learn.mlp import MLP
+from xbar.learn.scores import SCORES
 from xbar.nn import Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, line_faults_at
 from xbar.nn.stuck import stuck_by
@@ -148,8 +149,16 @@ class Run:
         return self._array("data/images", "f", 2)
 
     @property
+    def score(self) -> str:
+        """What scores its circuits, a key of `xbar.learn.scores.SCORES`: a group of results.h5."""
+        with opened_results(self._file) as (file, _):
+            return next((name for name in SCORES if name in file), "accuracy")
+
+    @property
     def labels(self) -> np.ndarray:
-        """Classes of the images, (images,)."""
+        """Classes of the images, (images,), or targets (images, outputs)."""
+        if not SCORES[self.score].classes:
+            return self._array("data/labels", "f", 2, len(self.images))
         return self._array("data/labels", "iu", 1, len(self.images))
 
     @property
@@ -171,7 +180,7 @@ class Run:
         return np.flatnonzero(chosen)
 
     def voltages(self, circuits: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Stored output voltages of some circuits with the classes of their images.
+        """Stored output voltages of some circuits with the classes (or targets) of their images.
 
         Args:
             circuits: numbers of the circuits, (n,).

@@ -11,8 +11,8 @@
 Without any `biases_*` the network has none. A row whose `part` is "test" trains nothing; "train" is
 for the network and its corrector, or for the network alone where rows are marked "corrector".
 Numbers may be of any real type; what JAX does not compute with becomes float64, with a warning.
-Networks of one output and targets of a regression can be read, solved and differentiated; studies,
-which count right classes, cannot score them yet and say so.
+Targets of a regression make a study one of a regression, of one output or of several: scored by how
+far they are off (`score` of a study). The demo, sensitivity and the paper need classes, and say so.
 """  # noqa: E501
 
 import re

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 
 from xbar.batch import batch_map
 from xbar.fields import described
-from xbar.learn.mlp import MLP, check_fit, fit
+from xbar.learn.mlp import MLP, Loss, check_fit, cross_entropy, fit
 from xbar.learn.mlp import accuracy as accuracy
 from xbar.programs import program
 
@@ -232,7 +232,7 @@ def normalisation(
 
 def train_correctors(
     voltages: Float[Array, "circuits n outputs"],
-    labels: Int[Array, "circuits n"],
+    labels: Int[Array, "circuits n"] | Float[Array, "circuits n outputs"],
     keys: Key[Array, " circuits"] | UInt32[Array, "circuits 2"],
     *,
     hidden: Hidden = (8,),
@@ -241,6 +241,7 @@ def train_correctors(
     batch_size: int | None = None,
     learning_rate: float | int = LEARNING_RATE,
     weight_decay: float | int = WEIGHT_DECAY,
+    loss: Loss = cross_entropy,
 ) -> Corrector:
     """Train one corrector per circuit (or seed), all of them in one compiled call.
 
@@ -255,7 +256,8 @@ def train_correctors(
     Args:
         voltages: output voltages of labelled inputs, (circuits, n, outputs) [V]; a circuit with a
             NaN gives a corrector of NaN and leaves the others alone.
-        labels: classes of those inputs, (circuits, n), integers 0..outputs-1.
+        labels: classes of those inputs, (circuits, n), integers 0..outputs-1; or targets
+            (circuits, n, outputs), of mean 0 and spread 1 or so, where the loss takes them.
         keys: JAX keys, (circuits,).
         hidden: as `Hidden` has it.
         activation: of the hidden layers, as `Corrector.init` takes it.
@@ -264,6 +266,7 @@ def train_correctors(
             measurements above it costs 10-1-10 5 points, the linear map 0.3 and larger ones less.
         learning_rate: of the first step, decaying to 0.
         weight_decay: AdamW's, on weights.
+        loss: as for `xbar.learn.mlp.fit`.
 
     Returns:
         The stacked correctors; each array leads with `circuits`.
@@ -273,7 +276,7 @@ def train_correctors(
     """
     check_circuits(voltages, keys)
     outputs = voltages.shape[-1]
-    check_fit(voltages.shape, labels, steps, batch_size)
+    check_fit(voltages.shape, labels, steps, batch_size, loss)
     head = as_static(hidden)
     units = 2 * outputs + (sum(head) if isinstance(head, tuple) else 0)
     chunk = max(1, CHUNK // (voltages.shape[1] * units))
@@ -282,6 +285,7 @@ def train_correctors(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
+        "loss": loss,
     }
     return _train(voltages, labels, keys, head, activation, chunk, options)
 

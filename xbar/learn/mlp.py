@@ -39,6 +39,8 @@ _PHI: dict[str, Callable[[Array], Array]] = ACTIVATIONS | {"identity": lambda a:
 STEPS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 4000, 32, 1e-2, 0.1
 
 Model = TypeVar("Model", bound=eqx.Module)
+Loss = Callable[[Array, Array], Array]
+"""Of outputs (n, outputs) and what they should be, labels (n,) or targets like them: ()."""
 
 
 @final
@@ -184,7 +186,7 @@ def accuracy(
 def fit(
     model: Model,
     x: Float[Array, "n inputs"],
-    labels: Int[Array, " n"],
+    labels: Int[Array, " n"] | Float[Array, "n outputs"],
     *,
     key: PRNGKeyArray,
     steps: int = STEPS,
@@ -192,8 +194,9 @@ def fit(
     learning_rate: float | int | Float[Array, ""] = LEARNING_RATE,
     weight_decay: float | int | Float[Array, ""] = WEIGHT_DECAY,
     trainable: PyTree | None = None,
+    loss: Loss = cross_entropy,
 ) -> Model:
-    """Minimise the cross-entropy with AdamW and a cosine decay to 0, in one compiled loop.
+    """Minimise a loss with AdamW and a cosine decay to 0, in one compiled loop.
 
     Works for any module that maps (n, inputs) to logits. All its floating-point arrays are
     trained; weight decay acts on matrices, not on biases. Vmaps over everything that is an array.
@@ -201,7 +204,7 @@ def fit(
     Args:
         model: where training starts.
         x: inputs, (n, inputs), in the model's dtype.
-        labels: (n,), integers 0..outputs-1.
+        labels: (n,), integers 0..outputs-1; or targets (n, outputs), where the loss takes them.
         key: JAX key, shuffles the samples (unused when a batch is all of them).
         steps: number of updates.
         batch_size: samples per update; the samples are shuffled once and visited in that order,
@@ -211,6 +214,7 @@ def fit(
         weight_decay: AdamW's, times the learning rate per step.
         trainable: None, or a pytree like `eqx.filter(model, eqx.is_inexact_array)` of arrays of
             0 and 1 (or booleans): an entry with 0 keeps its value to the last bit.
+        loss: the cross-entropy, or one of `xbar.learn.scores`.
 
     Returns:
         The trained model.
@@ -219,15 +223,15 @@ def fit(
         ValueError: the lengths differ, or a label or an option is out of range.
     """
     logits = eqx.filter_eval_shape(lambda model, x: model(x), model, x)
-    check_fit(logits.shape, labels, steps, batch_size)
+    check_fit(logits.shape, labels, steps, batch_size, loss)
     rates = (learning_rate, weight_decay)
-    return _fit(model, x, labels, key, steps, batch_size, rates, trainable)
+    return _fit(model, x, labels, key, steps, batch_size, rates, trainable, loss)
 
 
 def fit_many(
     models: Model,
     x: Float[Array, "models n inputs"],
-    labels: Int[Array, "models n"],
+    labels: Int[Array, "models n"] | Float[Array, "models n outputs"],
     *,
     keys: Key[Array, " models"] | UInt32[Array, "models 2"],
     steps: int = STEPS,
@@ -235,19 +239,21 @@ def fit_many(
     learning_rate: float | int | Float[Array, ""] = LEARNING_RATE,
     weight_decay: float | int | Float[Array, ""] = WEIGHT_DECAY,
     trainable: PyTree | None = None,
+    loss: Loss = cross_entropy,
 ) -> Model:
     """`fit`, once per leading index of every array, in one compiled call.
 
     Args:
         models: stacked models, as from `eqx.filter_vmap(lambda k: MLP.init(k, sizes))(keys)`.
         x: inputs, (models, n, inputs).
-        labels: (models, n).
+        labels: (models, n), or targets (models, n, outputs).
         keys: JAX keys, (models,).
         steps: as for `fit`; so are batch_size, learning_rate and weight_decay.
         batch_size: the same for all.
         learning_rate: the same for all.
         weight_decay: the same for all.
         trainable: as for `fit`, stacked like the models.
+        loss: as for `fit`.
 
     Returns:
         The stacked trained models.
@@ -256,9 +262,10 @@ def fit_many(
         ValueError: as `fit`.
     """
     forward = eqx.filter_vmap(lambda model, x: model(x))
-    check_fit(eqx.filter_eval_shape(forward, models, x).shape, labels, steps, batch_size)
+    logits = eqx.filter_eval_shape(forward, models, x).shape
+    check_fit(logits, labels, steps, batch_size, loss)
     rates = (learning_rate, weight_decay)
-    return _fit_many(models, x, labels, keys, steps, batch_size, rates, trainable)
+    return _fit_many(models, x, labels, keys, steps, batch_size, rates, trainable, loss)
 
 
 @program(eqx.filter_jit)
@@ -271,6 +278,7 @@ def _fit(
     batch_size: int | None,
     rates: tuple[Any, Any],
     trainable: PyTree | None,
+    judge: Loss,
 ) -> Model:
     learning_rate, weight_decay = rates
     params, static = eqx.partition(model, eqx.is_inexact_array)
@@ -281,7 +289,7 @@ def _fit(
     )
 
     def loss(params: PyTree, x: Array, labels: Array) -> Array:
-        return cross_entropy(eqx.combine(params, static)(x), labels)
+        return judge(eqx.combine(params, static)(x), labels)
 
     def step(carry: tuple[PyTree, PyTree], start: Array | None) -> tuple[Any, None]:
         params, state = carry
@@ -306,7 +314,9 @@ def _fit(
 
 
 _fit_many = program(eqx.filter_jit)(
-    eqx.filter_vmap(_fit, in_axes=(*(eqx.if_array(0),) * 4, None, None, None, eqx.if_array(0)))
+    eqx.filter_vmap(
+        _fit, in_axes=(*(eqx.if_array(0),) * 4, None, None, None, eqx.if_array(0), None)
+    )
 )
 
 
@@ -321,9 +331,18 @@ def _check_activation(activation: str) -> None:
         raise ValueError(f"activation: got {activation!r}, needs one of {list(_PHI)}")
 
 
-def check_fit(logits: tuple[int, ...], labels: Array, steps: int, batch_size: int | None) -> None:
+def check_fit(
+    logits: tuple[int, ...],
+    labels: Array,
+    steps: int,
+    batch_size: int | None,
+    loss: Loss = cross_entropy,
+) -> None:
     """Raise one sentence unless the labels and options can train a model with these logits."""
-    check_labels(logits, labels)
+    if loss is cross_entropy or not jnp.issubdtype(labels.dtype, jnp.floating):
+        check_labels(logits, labels)
+    elif labels.shape != logits or 0 in logits:
+        raise ValueError(f"targets: got shape {labels.shape}, needs that of the outputs, {logits}")
     if steps < 1:
         raise ValueError(f"steps: got {steps}, needs at least 1")
     if batch_size is not None and batch_size < 1:

@@ -41,6 +41,11 @@ from xbar.nn.array import (
 from xbar.nn.readout import Readout
 from xbar.solve import solve, transfer
 from xbar.solvers import AbstractSolver
+from xbar.solvers.sweep.solver import lanes_of
+
+# Bytes that derivatives may keep of all tiles of one shape: three cubes of each, as the sweep does.
+# Where that is not enough, a tile is solved once more.
+KEPT = 2**26
 
 
 @final
@@ -310,7 +315,7 @@ def transfers_of(
         groups.setdefault((alike, own), []).append((number, circuit, members))
     for group in groups.values():
         together = jax.tree.map(lambda *parts: jnp.concatenate(parts), *(m for _, _, m in group))
-        t, first = batch_map(_transferred, together, group[0][1].cells, solver, throw), 0
+        t, first = _together(together, group[0][1].cells, solver, throw), 0
         for number, tiles, _ in group:
             count = tiles.grid[0] * tiles.grid[1]
             each = t[first : first + count].reshape(*tiles.grid, *t.shape[1:])
@@ -327,10 +332,22 @@ def _crossbar(member: Member, law: Callable[[Any], Any] | None) -> Crossbar:
     return Crossbar(cells, member.wires)
 
 
-# Derivatives solve a tile anew: kept for all of them, what a tile takes would not fit into memory.
-@eqx.filter_checkpoint
+def _together(members: Member, law: Any, solver: Any, throw: bool) -> jax.Array:
+    """Transfer matrices of tiles of one shape, small ones side by side."""
+    count, rows, cols = members.g.shape
+    kept = 3 * count * rows * cols * min(rows, cols) * members.g.dtype.itemsize
+    function = _transferred if kept <= KEPT else _transferred_again
+    # `None` is right for an accelerator, and other solvers may take much memory for each array.
+    by_sweep = solver is None and jax.default_backend() == "cpu"
+    chunk = min(count, lanes_of((rows, cols))) if by_sweep else None
+    return batch_map(function, members, law, solver, throw, chunk=chunk)
+
+
 def _transferred(member: Member, law: Any, solver: Any, throw: bool) -> Any:
     return transfer(_crossbar(member, law), solver, throw=throw)
+
+
+_transferred_again = eqx.filter_checkpoint(_transferred)
 
 
 def _solved(member: tuple[Member, Any], law: Any, solver: Any, throw: bool) -> Solution:

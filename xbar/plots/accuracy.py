@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.plots.style import COLOURS, OTHER, new_figure, plain
+from xbar.plots.style import ACCURACY, COLOURS, OTHER, Quantity, new_figure, plain
 
 
-def accuracy_figure(accuracies: Mapping[str, Any], intervals: Mapping[str, Any]) -> Figure:
-    """Test accuracy of each row with its interval, every seed as a dot.
+def accuracy_figure(
+    accuracies: Mapping[str, Any], intervals: Mapping[str, Any], quantity: Quantity = ACCURACY
+) -> Figure:
+    """Test accuracy (or another score) of each row with its interval, every seed as a dot.
 
     Args:
         accuracies: test accuracies per seed, (seeds,) by name, from the top down.
         intervals: half-width of the mean's interval by the same names, or (2,), how far it reaches
             below and above.
+        quantity: what they are.
 
     Returns:
         The figure.
@@ -23,18 +26,19 @@ def accuracy_figure(accuracies: Mapping[str, Any], intervals: Mapping[str, Any])
     figure = new_figure(0.9 + 0.36 * len(accuracies))
     axes = figure.subplots()
     for place, (name, shares) in enumerate(accuracies.items()):
-        values = 100 * np.asarray(shares)
-        half = np.broadcast_to(100 * np.reshape(intervals[name], (-1, 1)), (2, 1))
+        values = quantity.factor * np.asarray(shares)
+        half = np.broadcast_to(quantity.factor * np.reshape(intervals[name], (-1, 1)), (2, 1))
         colour, mean = COLOURS.get(name, OTHER), values.mean()
         axes.barh(place, mean, height=0.66, color=colour, alpha=0.3)
         axes.errorbar(mean, place, xerr=half, color=colour, capsize=4, linewidth=2, zorder=3)
         spread = np.linspace(-0.2, 0.2, len(values))
         axes.plot(values, place + spread, "o", color=colour, markersize=2.5, alpha=0.8)
-        axes.text(2, place, f"{mean:.1f} %", va="center", fontweight="bold", fontsize=9)
+        text, at = quantity.form[0].format(mean), axes.get_yaxis_transform()
+        axes.text(0.02, place, text, transform=at, va="center", fontweight="bold", fontsize=9)
     axes.set_yticks(range(len(accuracies)), list(accuracies))
     axes.invert_yaxis()
-    axes.set_xlabel("test accuracy [%]")
-    axes.set_xlim(0, 100)
+    axes.set_xlabel(quantity.label)
+    axes.set_xlim(0, quantity.top)
     plain(axes)
     return figure
 

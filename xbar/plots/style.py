@@ -1,6 +1,7 @@
 """Sizes and colours that the figures share."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,6 +20,25 @@ OTHER = "#8a7fb5"
 # For what has no colour of its own; none is close to one of those above.
 PALETTE = ("#d98e04", "#8a7fb5", "#2a9d4a", "#17a2b8", "#8c564b", "#c2559d", "#7f8c1f", "#3b3b98")
 STUCK = "#e11d48"  # outlines what is stuck
+
+
+class Quantity(NamedTuple):
+    """What figures of scores show.
+
+    Args:
+        label: with its unit.
+        factor: from what is stored to what is shown.
+        top: end of its axis; None for where the data end.
+        form: of a number beside its bar, and in a cell of a map.
+    """
+
+    label: str
+    factor: float = 1.0
+    top: float | None = None
+    form: tuple[str, str] = ("{:.3g}", "{:.3g}")
+
+
+ACCURACY = Quantity("test accuracy [%]", 100.0, 100.0, ("{:.1f} %", "{:.0f}"))
 
 
 def new_figure(height: float) -> Figure:

@@ -7,20 +7,23 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.plots.style import COLOURS, PALETTE, new_figure, plain
+from xbar.plots.style import ACCURACY, COLOURS, PALETTE, Quantity, new_figure, plain
 
 DECADES = 1e3  # of an axis's values, from which on it is logarithmic, as times are
 Curve = tuple[Any, Any]  # means and half-widths, one for each value of the axis
 
 
-def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) -> Figure:
-    """Test accuracy at each value of one axis, with intervals.
+def axis_figure(
+    values: Sequence[Any], label: str, curves: Mapping[str, Curve], quantity: Quantity = ACCURACY
+) -> Figure:
+    """Test accuracy (or another score) at each value of one axis, with intervals.
 
     Args:
         values: of the axis, numbers or words.
         label: of the axis, with its unit.
         curves: means (n,) and half-widths of their intervals (n,), or (2, n) below and above, by
-            name; shares in 0..1; NaN leaves out.
+            name; accuracies in 0..1; NaN leaves out.
+        quantity: what they are.
 
     Returns:
         The figure.
@@ -37,8 +40,8 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
         shift = 0.0 if numeric else 0.5 * ((number + 0.5) / len(curves) - 0.5)
         axes.errorbar(
             places + shift * step,
-            100 * np.asarray(means, float),
-            yerr=100 * np.nan_to_num(np.asarray(halves, float)),
+            quantity.factor * np.asarray(means, float),
+            yerr=quantity.factor * np.nan_to_num(np.asarray(halves, float)),
             fmt="o-" if numeric else "o",
             color=COLOURS.get(name) or next(others),
             label=name,
@@ -53,8 +56,8 @@ def axis_figure(values: Sequence[Any], label: str, curves: Mapping[str, Curve]) 
     elif len(values) <= 8:
         axes.set_xticks(places, [_short(v) for v in values])
     axes.set_xlabel(label)
-    axes.set_ylabel("test accuracy [%]")
-    axes.set_ylim(0, 102)
+    axes.set_ylabel(quantity.label)
+    axes.set_ylim(0, None if quantity.top is None else 1.02 * quantity.top)
     axes.grid(axis="y", alpha=0.25)
     plain(axes)
     figure.legend(
@@ -71,6 +74,7 @@ def map_figure(
     rows: tuple[str, Sequence[Any]],
     columns: tuple[str, Sequence[Any]],
     panels: Mapping[str, Any],
+    quantity: Quantity = ACCURACY,
 ) -> Figure:
     """Maps of accuracy over two axes, one under the other.
 
@@ -78,6 +82,7 @@ def map_figure(
         rows: label and values of the axis that runs down.
         columns: label and values of the axis that runs to the right.
         panels: accuracies by name, (rows, columns) in 0..1; NaN is left blank.
+        quantity: what they are.
 
     Returns:
         The figure.
@@ -85,9 +90,9 @@ def map_figure(
     height = 0.9 + 0.34 * len(rows[1])
     figure = new_figure(height * len(panels) + 1.0)
     grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
-    image, (low, high) = None, _ends(panels)
+    image, (low, high) = None, _ends(panels, quantity)
     for axes, (name, shares) in zip(grid, panels.items(), strict=True):
-        percent = 100 * np.asarray(shares, float)
+        percent = quantity.factor * np.asarray(shares, float)
         image = axes.imshow(percent, cmap="viridis", vmin=low, vmax=high, aspect="auto")
         axes.set_title(name, fontsize=10, loc="left", color=COLOURS.get(name, "black"))
         axes.set_yticks(range(len(rows[1])), [_short(v) for v in rows[1]], fontsize=8)
@@ -95,7 +100,7 @@ def map_figure(
         for (i, j), value in np.ndenumerate(percent):
             if np.isfinite(value) and percent.shape[1] <= 12:
                 colour = "black" if value > low + 0.6 * (high - low) else "white"
-                text = f"{value:.0f}"
+                text = quantity.form[1].format(value)
                 axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
     labels = [_short(v) for v in columns[1]]
     turned = max(map(len, labels)) * len(labels) > 60
@@ -103,16 +108,18 @@ def map_figure(
     grid[-1].set_xticks(range(len(labels)), labels, fontsize=8, **looks)
     grid[-1].set_xlabel(columns[0], fontsize=9)
     assert image is not None
-    figure.colorbar(image, ax=list(grid), label="test accuracy [%]", aspect=30)
+    figure.colorbar(image, ax=list(grid), label=quantity.label, aspect=30)
     return figure
 
 
-def _ends(panels: Mapping[str, Any]) -> tuple[float, float]:
+def _ends(panels: Mapping[str, Any], quantity: Quantity) -> tuple[float, float]:
     """Whole tens of percent around all that is shown, so that differences have colours."""
-    percent = 100 * np.concatenate([np.ravel(np.asarray(p, float)) for p in panels.values()])
-    known = percent[np.isfinite(percent)]
+    every = np.concatenate([np.ravel(np.asarray(p, float)) for p in panels.values()])
+    known = quantity.factor * every[np.isfinite(every)]
     if not known.size:
-        return 0.0, 100.0
+        return 0.0, quantity.top or 1.0
+    if quantity.top is None:
+        return float(known.min()), float(known.max())
     low, high = 10 * np.floor(known.min() / 10), 10 * np.ceil(known.max() / 10)
     return float(low), float(max(high, low + 10))
 

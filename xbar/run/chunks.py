@@ -10,7 +10,6 @@ import numpy as np
 from jax import Array
 
 from xbar.cells.families import OHMIC
-from xbar.learn.mlp import accuracy
 from xbar.run.cells import parameters_in
 from xbar.run.circuits import (
     break_lines,
@@ -26,6 +25,7 @@ from xbar.run.nonlinear import solve_broken_cells
 from xbar.run.plan import Chunk, Plan, Table, row_keys
 from xbar.run.readers import Labelled, correct, neighbours
 from xbar.run.software import StudyInputs, compute_software
+from xbar.run.task import Task
 
 Arrays = dict[str, Any]
 KEPT_SHARDS = 4  # of the stages before, in memory
@@ -47,10 +47,11 @@ class Batch(NamedTuple):
         given: data and network.
         rows: of the plan's table.
         labels: classes of the labelled images, (circuits, labelled): those that train correctors,
-            then those that test.
+            then those that test; or targets (circuits, labelled, outputs), as `Task.wanted`.
         trained: how many of them train.
         healthy_v: output voltages of the healthy circuits, (circuits, labelled, classes) [V].
         defective_v: those of the defective circuits [V].
+        scale: volts for one unit of output, (circuits,) [V].
         keys: one JAX key for each circuit.
     """
 
@@ -61,7 +62,13 @@ class Batch(NamedTuple):
     trained: int
     healthy_v: Array
     defective_v: Array
+    scale: Array
     keys: Array
+
+    @property
+    def task(self) -> Task:
+        """What the circuits are scored by."""
+        return self.given.task
 
     def split(self, volts: Array) -> Labelled:
         """Voltages and labels that train, and those that test."""
@@ -83,6 +90,16 @@ def stored_images(study: Study, trained: int, of_labelled: Any, volts: bool = Fa
     last = None if study.store.images is None else trained + study.store.images
     kept = of_labelled[:, first:last]
     return kept.astype("float32") if volts and study.store.precision == "float32" else kept
+
+
+def scale_of(healthy: Arrays) -> Array:
+    """Volts for one unit of output of healthy circuits, (rows,) [V]."""
+    return jnp.asarray(healthy["network"].layers[-1].k)
+
+
+def in_units(volts: Any, scale: Array) -> Array:
+    """Output voltages (rows, n, outputs) [V] in the software networks' unit."""
+    return jnp.asarray(volts) / scale[:, None, None]
 
 
 def corrects(study: Study) -> bool:
@@ -173,7 +190,8 @@ class ChunkComputer:
             if name in software:
                 solved = solve_healthy(self.plan, rows, software[name], parts, self.given, self.how)
                 trained, store = software["corrector"].shape[-1], self.plan.study.store
-                found[name] = {**solved, "accuracy": accuracy(solved["volts"][:, trained:], labels)}
+                outputs = in_units(solved["volts"][:, trained:], scale_of(solved))
+                found[name] = {**solved, "score": self.given.task.scored(outputs, labels)}
                 if store.voltages != "none":
                     volts = solved["volts"]
                     found[name]["kept"] = stored_images(self.plan.study, trained, volts, True)
@@ -196,7 +214,7 @@ class ChunkComputer:
             pairs = circuit["network"].layers[layer].pairs
             broken[name] = break_pairs(plan, rows, pairs.g_plus, pairs.g_minus, hit, maps)
             if chunk.law == OHMIC:
-                kept = ("volts", "kept", "accuracy")
+                kept = ("volts", "kept", "score")
                 known = {k: v for k, v in circuit.items() if k not in kept}
                 place = (layer, known, broken[name], labelled, given.images, self.how, lines)
                 solved[name] = {"volts": solve_broken(*place)}
@@ -216,34 +234,40 @@ class ChunkComputer:
             software["corrector"].shape[-1],
             jnp.asarray(healthy["software"]["volts"]),
             solved["software"],
+            scale_of(healthy["software"]),
             row_keys(plan, "corrector", rows),
         )
-        found = {"pairs_hit": hit.sum((1, 2)), **self._scores(batch, solved)}
+        again = None
+        if "retrained" in solved:
+            test_v = solved["retrained"][:, batch.trained :]
+            again = in_units(test_v, scale_of(healthy["retrained"]))
+        found = {"pairs_hit": hit.sum((1, 2)), **self._scores(batch, again)}
         if self.measures:
             found["measures"] = {n: _measured(n, m, batch) for n, m in self.measures.items()}
         if corrects(plan.study):
             found["current_error"] = errors.max(axis=1)
         return found | self._stored(batch, broken["software"], hit, stuck)
 
-    def _scores(self, batch: Batch, solved: Arrays) -> Arrays:
-        study, volts = self.plan.study, batch.split(batch.defective_v)
-        found: Arrays = {"accuracy": {"defective": accuracy(volts.test_v, volts.test_y)}}
+    def _scores(self, batch: Batch, retrained: Array | None) -> Arrays:
+        study, volts, task = self.plan.study, batch.split(batch.defective_v), batch.task
+        outputs = in_units(volts.test_v, batch.scale)
+        scores: Arrays = {"defective": task.scored(outputs, volts.test_y)}
+        found: Arrays = {"score": scores}
         ok = jnp.asarray(True)
         for settings in study.correctors:
             trained = settings.trained_on
             source = batch.split(batch.healthy_v if trained == "healthy" else batch.defective_v)
             tested = source._replace(test_v=volts.test_v)
-            read = correct(settings, tested, batch.keys, self.train)
-            found["accuracy"][settings.label] = read.accuracy
-            ok = ok & jnp.isfinite(read.accuracy)
+            read = correct(settings, tested, batch.keys, task, self.train)
+            scores[settings.label] = read.score
+            ok = ok & jnp.isfinite(read.score)
             if study.store.correctors:
                 kept = found.setdefault("correctors", {})
-                kept[settings.label] = {"corrector": read.corrector, "classes": read.classes}
+                kept[settings.label] = {"corrector": read.corrector, **read.read}
         if "nearest-neighbours" in study.references:
-            found["accuracy"][NEAREST] = neighbours(volts, self.train)
-        if "retrained" in solved:
-            test_v = solved["retrained"][:, batch.trained :]
-            found["accuracy"][RETRAINED] = accuracy(test_v, volts.test_y)
+            scores[NEAREST] = neighbours(volts, self.train)
+        if retrained is not None:
+            scores[RETRAINED] = task.scored(retrained, volts.test_y)
         healthy, defective = (
             jnp.isfinite(v).all((1, 2)) for v in (batch.healthy_v, batch.defective_v)
         )

@@ -6,7 +6,7 @@ resumes under and the report have it then. `docs/studies.md` describes every key
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any, Literal, cast
 
@@ -25,6 +25,7 @@ from xbar.run.faults import (
     check_units,
     check_window,
 )
+from xbar.run.keeping import RunSettings, StoreSettings
 from xbar.run.kinds import FORBID, Integers, Number, Numbers, Schemes, StuckWords, Words, values
 
 NEAREST, RETRAINED = "nearest neighbours", "retrained network"  # what they are called in tables
@@ -269,56 +270,6 @@ class CorrectorSettings:
 
 
 @dataclass(frozen=True)
-class StoreSettings:
-    """What results.h5 keeps besides tables, data, networks and healthy circuits.
-
-    Args:
-        voltages: output voltages of each circuit: "none", of the "test" part, or of the "labelled"
-            parts, which train the correctors and test.
-        images: of the test part, those of the first this many; None is all.
-        precision: of stored voltages.
-        arrays: conductances of each broken array, for `xbar spice`.
-        correctors: the trained correctors.
-    """
-
-    __pydantic_config__ = FORBID
-    voltages: Literal["none", "test", "labelled"] = "test"
-    images: int | None = None
-    precision: Literal["float64", "float32"] = "float64"
-    arrays: bool = False
-    correctors: bool = False
-
-    def problems(self) -> Iterator[str]:
-        """What cannot be, in sentences."""
-        count = self.images
-        yield from in_range("store.images", count, count is None or count >= 1, "at least 1")
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How it is computed. Numbers may depend on these in their last digits, on nothing else.
-
-    Args:
-        chunk: circuits that are computed, stored and resumed together.
-        lanes: circuits solved side by side on a device; 1 is fastest on a processor.
-        train_lanes: correctors trained side by side on a device.
-        precision: of everything.
-    """
-
-    __pydantic_config__ = FORBID
-    chunk: int = 64
-    lanes: int = 1
-    train_lanes: int = 8
-    precision: Literal["float64", "float32"] = "float64"
-
-    def problems(self) -> Iterator[str]:
-        """What cannot be, in sentences."""
-        for name in ("chunk", "lanes", "train_lanes"):
-            value = getattr(self, name)
-            yield from in_range(f"run.{name}", value, value >= 1, "at least 1")
-
-
-@dataclass(frozen=True)
 class Study:
     """A sweep over defective circuits.
 
@@ -332,6 +283,10 @@ class Study:
         cells: their laws; None is resistors.
         defects: what is broken.
         correctors: what is trained on each circuit's output voltages.
+        score: "accuracy" of classes, "rmse" or "mae" of the targets of a regression; None takes
+            the first that the data have.
+        loss: what networks and correctors are trained by: "cross-entropy", "squared" or
+            "absolute"; None takes the score's own.
         references: of "nearest-neighbours" (vote on the voltages) and "retrained" (the software
             network trained on with the correctors' labels, the same pairs stuck).
         store: what is kept.
@@ -349,8 +304,10 @@ class Study:
     defects: tuple[DefectSettings, ...] = (DefectSettings(),)
     correctors: tuple[CorrectorSettings, ...] = ()
     references: tuple[Literal["nearest-neighbours", "retrained"], ...] = ()
-    store: StoreSettings = StoreSettings()
-    run: RunSettings = RunSettings()
+    store: StoreSettings = field(default_factory=StoreSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    score: Literal["accuracy", "rmse", "mae"] | None = None
+    loss: Literal["cross-entropy", "squared", "absolute"] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form; settings that are None are left out, as TOML has no word for it."""

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from xbar.cells.families import OHMIC
 from xbar.learn.mlp import BATCH_SIZE, MLP, STEPS, fit_many
+from xbar.learn.scores import LOSSES
 from xbar.run.chunks import KEPT_SHARDS, ChunkComputer
 from xbar.run.config import DefectSettings, Study
 from xbar.run.kinds import values
@@ -152,5 +153,6 @@ def _compile_training(plan: Plan, inputs: StudyInputs) -> float:
     """Seconds to compile the training of software networks, which one step shows."""
     before, keys = _compiled(), jax.random.split(jax.random.key(0), 1)
     models = eqx.filter_vmap(lambda key: MLP.init(key, plan.sizes, inputs.activation))(keys)
-    fit_many(models, inputs.images[None], inputs.labels[None], keys=keys, steps=1)
+    loss = LOSSES[inputs.task.loss]
+    fit_many(models, inputs.images[None], inputs.labels[None], keys=keys, steps=1, loss=loss)
     return _compiled() - before

@@ -37,6 +37,7 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
         "to its largest current; 0 where all is exact",
     ),
     "classes": ("1", ("sample",), "of the test part, by the corrector"),
+    "targets": ("1", ("sample", "output"), "of the test part, by the corrector"),
     "base": ("1", ("sample",), "images that train the software network"),
     "corrector": ("1", ("sample",), "images that train the correctors"),
     "test": ("1", ("sample",), "images that score everything"),
@@ -62,7 +63,7 @@ def write_study_results(
     Raises:
         OSError: it cannot be written.
     """
-    merge(path, _groups(plan, given), _parts(plan, read), config)
+    merge(path, _groups(plan, given), _parts(plan, given.task.score, read), config)
 
 
 def _groups(plan: Plan, given: StudyInputs) -> dict[str, Any]:
@@ -74,12 +75,17 @@ def _groups(plan: Plan, given: StudyInputs) -> dict[str, Any]:
             ("healthy_circuits", "healthy", plan.healthy),
         )
     }
+    dataset, classes = given.dataset, given.task.classes
+    about = (("image",), "class of each image") if classes else (("image", "output"), "targets")
     data = {
-        "name": given.dataset.name,
-        "source": given.dataset.source,
+        "name": dataset.name,
+        "source": dataset.source,
         "images": Field(given.images, "1", ("image", "feature"), "inputs"),
-        "labels": Field(given.labels, "1", ("image",), "class of each image"),
+        "labels": Field(dataset.labels, "1", *about),
     }
+    if not classes:
+        for name, text in (("mean", "of each target"), ("unit", "spread of each target")):
+            data[f"target_{name}"] = Field(getattr(given.task, name), "1", ("output",), text)
     return {"data": data, **tables}
 
 
@@ -88,7 +94,7 @@ def _axis(name: str, axis: str) -> tuple[str, tuple[str, ...], str]:
     return unit, (axis,), about
 
 
-def _parts(plan: Plan, read: Callable[[Chunk], dict[str, Any]]) -> Iterator[Part]:
+def _parts(plan: Plan, score: str, read: Callable[[Chunk], dict[str, Any]]) -> Iterator[Part]:
     makers = {"software": _software, "healthy": _healthy, "circuits": _circuits}
     totals = {
         "software": plan.study.seeds,
@@ -97,15 +103,21 @@ def _parts(plan: Plan, read: Callable[[Chunk], dict[str, Any]]) -> Iterator[Part
     }
     for chunk in plan.chunks:
         same = int((plan.table["layer"] == chunk.layer).sum())
-        yield Part(makers[chunk.kind](plan, chunk, read(chunk)), totals[chunk.kind], same)
+        found = makers[chunk.kind](plan, chunk, read(chunk), score)
+        yield Part(found, totals[chunk.kind], same)
 
 
-def _software(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
+def _score(score: str, tree: dict[str, Any], axis: str) -> dict[str, Any]:
+    """A group of scores, by the name of the score."""
+    return {score: {n: Field(v, "1", (axis,), f"test {score}, {n}") for n, v in tree.items()}}
+
+
+def _software(plan: Plan, chunk: Chunk, tree: dict[str, Any], score: str) -> dict[str, Any]:
     del chunk
     axis = ("seed",)
     found: dict[str, Any] = {
         "data": {name: _known(name, tree[name], axis) for name in ("base", "corrector", "test")},
-        "accuracy": {"software": Field(tree["accuracy"], "1", axis, "test accuracy, software")},
+        **_score(score, {"software": tree["score"]}, "seed"),
     }
     if plan.study.store.voltages != "none":
         images = np.concatenate([tree["corrector"], tree["test"]], axis=-1)
@@ -116,15 +128,15 @@ def _software(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
     return found | {name: encode(network, axis) for name, network in networks.items()}
 
 
-def _healthy(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
+def _healthy(plan: Plan, chunk: Chunk, tree: dict[str, Any], score: str) -> dict[str, Any]:
     del chunk
     axis, own = "healthy", tree["software"]
     found = {
         "healthy": encode(own["network"], (axis,)),
-        "accuracy": {"healthy": Field(own["accuracy"], "1", (axis,), "test accuracy, healthy")},
+        **_score(score, {"healthy": own["score"]}, axis),
     }
     if corrects(plan.study):
-        errors = own.get("errors", np.zeros((len(own["accuracy"]), 1))).max(axis=1)
+        errors = own.get("errors", np.zeros((len(own["score"]), 1))).max(axis=1)
         found["healthy_circuits"] = {"current_error": _known("current_error", errors, (axis,))}
     if "kept" in own:
         text = "outputs of the healthy circuits"
@@ -133,17 +145,14 @@ def _healthy(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _circuits(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
+def _circuits(plan: Plan, chunk: Chunk, tree: dict[str, Any], score: str) -> dict[str, Any]:
     axis = ("circuit",)
     labels = [settings.label for settings in plan.study.correctors]
-    names = [n for n in ("defective", *labels, NEAREST, RETRAINED) if n in tree["accuracy"]]
+    names = [n for n in ("defective", *labels, NEAREST, RETRAINED) if n in tree["score"]]
     columns = ("pairs_hit", "status", *(n for n in ("current_error",) if n in tree))
     found: dict[str, Any] = {
         "circuits": {name: _known(name, tree[name], axis) for name in columns},
-        "accuracy": {
-            name: Field(tree["accuracy"][name], "1", axis, f"test accuracy, {name}")
-            for name in names
-        },
+        **_score(score, {name: tree["score"][name] for name in names}, "circuit"),
     }
     if "volts" in tree:
         text = "outputs of the defective circuits"
@@ -155,8 +164,8 @@ def _circuits(plan: Plan, chunk: Chunk, tree: dict[str, Any]) -> dict[str, Any]:
     if "correctors" in tree:
         found["correctors"] = {
             label: {
-                "corrector": encode(tree["correctors"][label]["corrector"], axis),
-                "classes": _known("classes", tree["correctors"][label]["classes"], axis),
+                name: encode(part, axis) if name == "corrector" else _known(name, part, axis)
+                for name, part in tree["correctors"][label].items()
             }
             for label in labels
         }

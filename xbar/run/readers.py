@@ -7,22 +7,23 @@ import jax.numpy as jnp
 from jax import Array
 
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
-from xbar.learn.mlp import accuracy
+from xbar.learn.scores import LOSSES
 from xbar.programs import program
 from xbar.run.config import CorrectorSettings
 from xbar.run.devices import Batching, in_blocks
+from xbar.run.task import Task
 
 NEIGHBOURS = 5
 
 
 class Labelled(NamedTuple):
-    """Voltages with their labels, leading with circuits: what trains a reader, and what tests it.
+    """Voltages with labels or targets, leading with circuits: what trains a reader, what tests it.
 
     Args:
         train_v: (circuits, n_train, outputs) [V].
-        train_y: (circuits, n_train).
+        train_y: (circuits, n_train), or (circuits, n_train, outputs).
         test_v: (circuits, n_test, outputs) [V].
-        test_y: (circuits, n_test).
+        test_y: likewise.
     """
 
     train_v: Array
@@ -32,18 +33,20 @@ class Labelled(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What a corrector made of the test part: itself, its accuracy (circuits,), its classes."""
+    """What a corrector made of the test part: itself, its score (circuits,), what it reads."""
 
     corrector: Corrector
-    accuracy: Array
-    classes: Array
+    score: Array
+    read: dict[str, Array]
 
 
 @program(static_argnames=("settings", "how"))
-def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: Batching) -> Read:
+def correct(
+    settings: CorrectorSettings, volts: Labelled, keys: Array, task: Task, how: Batching
+) -> Read:
     """Train a corrector on each circuit and test it."""
 
-    def block(rows: tuple[Labelled, Array], _: None) -> Read:
+    def block(rows: tuple[Labelled, Array], task: Task) -> Read:
         volts, keys = rows
         fitted = train_correctors(
             volts.train_v,
@@ -53,12 +56,12 @@ def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: Batc
             activation=settings.activation,
             steps=settings.steps,
             batch_size=settings.batch_size,
+            loss=LOSSES[task.loss],
         )
-        logits = fitted(volts.test_v)
-        classes = jnp.argmax(logits, -1).astype(jnp.int16)
-        return Read(fitted, accuracy(logits, volts.test_y), classes)
+        outputs = fitted(volts.test_v)
+        return Read(fitted, task.scored(outputs, volts.test_y), task.read(outputs))
 
-    return in_blocks(block, (volts, keys), None, how)
+    return in_blocks(block, (volts, keys), task, how)
 
 
 @program(static_argnames="how")

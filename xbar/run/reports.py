@@ -13,16 +13,12 @@ from xbar.run.computed import ComputedStudy
 from xbar.run.report import (
     Drawn,
     ReportFigure,
-    bounds,
     literal,
-    points,
-    reach,
     save_figures,
-    share,
-    with_bounds,
     write_report,
 )
 from xbar.run.runner import Runner
+from xbar.run.scores import SHOWN, Shown, score_in
 from xbar.run.settings import write_study
 from xbar.run.tables import (
     Axis,
@@ -41,7 +37,6 @@ from xbar.statistics import Interval
 
 UNITS = {"wire_ohm": " Ω", "seconds": " s"}  # behind values of these axes
 MOST_MAPS = 3  # of the report: the pairs of axes over which accuracies differ most
-BY = "95 % intervals over seeds (Student's t on the logit, so within 0 and 100 %)"
 
 
 def finish(done: ComputedStudy) -> dict[str, Any]:
@@ -55,7 +50,8 @@ def finish(done: ComputedStudy) -> dict[str, Any]:
     """
     run, study = done.run, done.plan.study
     with run.timed("write tables, figures and report"):
-        arrays, _ = read_results(run.path / "results.h5", ("circuits", "accuracy", "data/test"))
+        task = done.inputs.task
+        arrays, _ = read_results(run.path / "results.h5", ("circuits", task.score, "data/test"))
         summary = {
             "name": study.name,
             **headline(arrays),
@@ -72,14 +68,16 @@ def finish(done: ComputedStudy) -> dict[str, Any]:
         figures = save_figures(run, draw(arrays, labels, done.inputs.kind))
         summary["figures"] = [figure.file for figure in figures]
     summary |= run.times()
-    more = {"commit": commit(), "table": means(arrays), "file": write_study(study), "by": BY}
+    more = {"commit": commit(), "table": means(arrays), "file": write_study(study)}
+    more["score"] = SHOWN[task.score]
     write_report(run, "study.html.j2", figures, summary, **more)
     return summary
 
 
 def table_csv(arrays: Mapping[str, Any]) -> str:
     """The table of circuits as text, a line for each."""
-    found = {f"accuracy {name}": values for name, values in quantities(arrays).items()}
+    score = score_in(arrays).name
+    found = {f"{score} {name}": values for name, values in quantities(arrays).items()}
     return as_csv(dict(arrays["circuits"]) | found)
 
 
@@ -87,35 +85,39 @@ def draw(arrays: Mapping[str, Any], labels: Collection[str], inputs: str) -> Ite
     """The figures: one for all circuits, one for each swept axis, maps of the pairs that tell most.
 
     Args:
-        arrays: groups "circuits" and "accuracy" of results.h5.
+        arrays: groups "circuits" and "accuracy" (or another score's) of results.h5.
         labels: of correctors that were trained on the defective circuits' voltages.
         inputs: what the networks read, "images" or "inputs".
     """
     circuits, columns, axes = arrays["circuits"], quantities(arrays), axes_of(arrays["circuits"])
+    score = score_in(arrays)
     all_of = {name: interval(values, circuits["seed"]) for name, values in columns.items()}
     known = {name: found for name, found in all_of.items() if found.n}
     if known:
         per_seed = {literal(n): _seed_means(columns[n], circuits["seed"]) for n in known}
-        figure = plots.accuracy_figure(per_seed, {literal(n): reach(i) for n, i in known.items()})
-        caption = _overall(known, labels, circuits)
-        yield figure, ReportFigure("accuracy.png", "All circuits together", caption)
+        ends = {literal(n): score.reach(i) for n, i in known.items()}
+        figure = plots.accuracy_figure(per_seed, ends, score.quantity)
+        caption = _overall(score, known, labels, circuits)
+        yield figure, ReportFigure(f"{score.name}.png", "All circuits together", caption)
     for axis in axes:
         curves = {name: along(axis, circuits, values) for name, values in columns.items()}
         lines = {
-            literal(name): ([i.mean for i in c], np.transpose([reach(i) for i in c]))
+            literal(name): ([i.mean for i in c], np.transpose([score.reach(i) for i in c]))
             for name, c in curves.items()
         }
-        figure = plots.axis_figure(axis.values, axis.label, lines)
-        caption = _along(axis, labels, curves)
-        yield figure, ReportFigure(f"by_{axis.name}.png", f"Accuracy by {axis.label}", caption)
-    best = _best(known, labels)
+        figure = plots.axis_figure(axis.values, axis.label, lines, score.quantity)
+        caption, title = _along(score, axis, labels, curves), f"{score.title} by {axis.label}"
+        title = title[0].upper() + title[1:]
+        yield figure, ReportFigure(f"by_{axis.name}.png", title, caption)
+    best = _best(score, known, labels)
     for down, right in _telling(pairs(axes), circuits, columns["defective"]):
         names = [name for name in ("defective", best) if name in columns]
         panels = {name: grid(down, right, circuits, columns[name]) for name in names}
         drawn = {literal(name): panel for name, panel in panels.items()}
-        figure = plots.map_figure((down.label, down.values), (right.label, right.values), drawn)
+        sides = (down.label, down.values), (right.label, right.values)
+        figure = plots.map_figure(*sides, drawn, score.quantity)
         title = f"{down.label} and {right.label}"
-        caption = _map(down, right, panels, best, inputs)
+        caption = _map(score, (down, right), panels, best, inputs)
         file = f"map_{down.name}_{right.name}.png"
         yield figure, ReportFigure(file, title[0].upper() + title[1:], caption)
 
@@ -138,48 +140,65 @@ def _seed_means(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     return np.array([values[fine & (seeds == s)].mean() for s in np.unique(seeds[fine])])
 
 
-def _best(known: Mapping[str, Interval], labels: Collection[str]) -> str:
-    """The reader of the defective circuits' voltages with the highest mean; "" for none."""
-    return max((n for n in known if n in labels), key=lambda n: known[n].mean, default="")
+def _best(score: Shown, known: Mapping[str, Interval], labels: Collection[str]) -> str:
+    """The reader of the defective circuits' voltages with the best mean; "" for none."""
+    readers = (n for n in known if n in labels)
+    return max(readers, key=lambda n: score.gain(known[n].mean, 0.0), default="")
 
 
-def _overall(known: Mapping[str, Interval], labels: Collection[str], circuits: Columns) -> str:
+def _overall(
+    score: Shown, known: Mapping[str, Interval], labels: Collection[str], circuits: Columns
+) -> str:
     count, seeds = len(circuits["seed"]), len(np.unique(circuits["seed"]))
     text = f"{count:,} defective circuits of {seeds} seeds. "
     if {"healthy", "defective"} <= set(known):
-        lost = known["healthy"].mean - known["defective"].mean
-        text += f"The defects cost {points(lost)} of the healthy circuits' accuracy"
-        if best := _best(known, labels):
-            back = known[best].mean - known["defective"].mean
-            text += f"; {best} brings back {points(back)}"
+        worse = known["defective"].mean
+        lost = score.change(score.gain(known["healthy"].mean, worse))
+        text += f"The defects cost {lost} of the healthy circuits' {score.title}"
+        if not score.is_share:
+            text = text.replace("cost", "add").replace(" of the", " to the")
+        if best := _best(score, known, labels):
+            word = "brings back" if score.is_share else "takes away"
+            text += f"; {best} {word} {score.change(score.gain(known[best].mean, worse))}"
         text += ". "
-    return text + f"Bars: mean of the seeds' means with {BY}; dots: seeds."
+    return text + f"Bars: mean of the seeds' means with {score.by}; dots: seeds."
 
 
-def _along(axis: Axis, labels: Collection[str], curves: Mapping[str, list[Interval]]) -> str:
+def _along(
+    score: Shown, axis: Axis, labels: Collection[str], curves: Mapping[str, list[Interval]]
+) -> str:
     means = np.array([i.mean for i in curves["defective"]])
     if not np.isfinite(means).any():
         return "No circuit was solved."
     low, high = int(np.nanargmin(means)), int(np.nanargmax(means))
+    low, high = (low, high) if score.is_share else (high, low)
     worst, most = curves["defective"][low], curves["defective"][high]
     text = (
-        f"Defective circuits do worst at {_value(axis, low)}, {with_bounds(worst)}, and best at "
-        f"{_value(axis, high)}, {with_bounds(most)}."
+        f"Defective circuits do worst at {_value(axis, low)}, {score.with_bounds(worst)}, and best "
+        f"at {_value(axis, high)}, {score.with_bounds(most)}."
     )
-    if best := _best({n: c[low] for n, c in curves.items() if c[low].n}, labels):
-        text += f" At the worst, {best} reaches {with_bounds(curves[best][low])}."
-    return f"{text} {BY[0].upper()}{BY[1:]}."
+    if best := _best(score, {n: c[low] for n, c in curves.items() if c[low].n}, labels):
+        text += f" At the worst, {best} reaches {score.with_bounds(curves[best][low])}."
+    return f"{text} {score.by}."
 
 
-def _map(down: Axis, right: Axis, panels: Mapping[str, np.ndarray], best: str, inputs: str) -> str:
-    defective = panels["defective"]
+def _map(
+    score: Shown,
+    sides: tuple[Axis, Axis],
+    panels: Mapping[str, np.ndarray],
+    best: str,
+    inputs: str,
+) -> str:
+    (down, right), defective = sides, panels["defective"]
     if not np.isfinite(defective).any():
         return "No circuit was solved."
-    i, j = np.unravel_index(int(np.nanargmin(defective)), defective.shape)
+    worst = np.nanargmin(defective) if score.is_share else np.nanargmax(defective)
+    i, j = np.unravel_index(int(worst), defective.shape)
     where = f"{_value(down, int(i))} and {_value(right, int(j))}"
-    text = f"Worst at {where}: {share(defective[i, j])} of the test {inputs} are read right"
+    read = f" of the test {inputs} are read right" if score.is_share else f" on the test {inputs}"
+    text = f"Worst at {where}: {score.text(defective[i, j])}{read}"
     if best in panels:
-        text += f", {share(panels[best][i, j])} by {best}"
+        text += f", {score.text(panels[best][i, j])} by {best}"
     return text + ". Means over all else; blank where the study has no circuit."
 
 
@@ -191,12 +210,12 @@ def _value(axis: Axis, index: int) -> str:
 
 def show(summary: dict[str, Any], run: Runner) -> None:
     """Print what a study found, and where it is."""
-    inputs = summary["inputs"]
-    table = Table(
-        "circuits", f"accuracy on {summary['test_images']} test {inputs}", "95 % interval"
-    )
-    for name, mean in summary["accuracy"].items():
-        table.add_row(Text(name), share(mean), bounds(summary["interval95"][name]))
+    inputs, score = summary["inputs"], score_in(summary)
+    title = f"{score.title} on {summary['test_images']} test {inputs}"
+    table = Table("circuits", title, "95 % interval")
+    for name, mean in summary[score.name].items():
+        bounds = score.bounds(summary["interval95"][name])
+        table.add_row(Text(name), score.text(mean), bounds)
     run.console.print(table)
     for word, count in summary["status"].items():
         if word != "solved":

@@ -23,7 +23,7 @@ def labelled(run: Run, name: str) -> "xarray.DataArray":
 
     Args:
         run: from `load_run`.
-        name: an accuracy such as "defective" or "corrector 14", a column of the table such as
+        name: a score such as "defective" or "corrector 14", a column of the table such as
             "pairs_hit", or "voltages".
 
     Returns:
@@ -38,7 +38,8 @@ def labelled(run: Run, name: str) -> "xarray.DataArray":
     import xarray  # takes a second, which no command should wait for
 
     table = run.table
-    accuracies = quantities({"circuits": table, "accuracy": run.read("accuracy")})
+    score = run.score
+    accuracies = quantities({"circuits": table, score: run.read(score)})
     columns = {n: c for n, c in table.items() if c.dtype.kind in "fiu"}
     if name == "voltages":
         rows, unit = np.asarray(run.read("voltages/defective")), "V"

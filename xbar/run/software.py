@@ -1,6 +1,6 @@
 """Software networks of a study: what they read, and their training."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from xbar.io.datasets import DATASETS, load_dataset
 from xbar.io.maps import load_map
 from xbar.io.parts import Split, split_many
 from xbar.io.user import read_network
-from xbar.learn.mlp import MLP, accuracy, fit_many
+from xbar.learn.mlp import MLP, fit_many
+from xbar.learn.scores import LOSSES
 from xbar.run.checks import in_range
 from xbar.run.config import Study
 from xbar.run.errors import StudyError
 from xbar.run.kinds import values
 from xbar.run.plan import Chunk, Plan
+from xbar.run.task import Task
 
 # How a network of one output, which tells two classes apart by its sign, becomes one of two.
 _TWO = "; put a column of zeros before the last weights, and a 0 before the last biases"
@@ -36,12 +38,14 @@ class StudyInputs:
         dataset: the digits, or a user's own data.
         network: a user's own network, or None: each seed trains its own.
         activation: between the layers of all networks.
+        task: what they are trained and scored by.
         maps: measured chips by the file that the study names and the layer that is broken.
     """
 
     dataset: Dataset
     network: MLP | None
     activation: str
+    task: Task
     maps: Mapping[tuple[str, int], ChipMap] = field(default_factory=dict)
 
     @property
@@ -61,8 +65,8 @@ class StudyInputs:
 
     @property
     def labels(self) -> Array:
-        """All labels, (images,)."""
-        return jnp.asarray(self.dataset.labels)
+        """All labels, (images,), or targets (images, outputs) in units of their spread."""
+        return self.task.wanted(self.dataset)
 
     def sizes(self, study: Study) -> tuple[int, ...]:
         """Units per layer of the base network."""
@@ -92,22 +96,15 @@ def load(
         file, test = study.data.file, study.data.test_file
         name = study.data.name if file is None else below / file
         dataset = load_dataset(name, None if test is None else below / test)
-    if dataset.is_regression:
-        got = "targets of a regression, needs classes, which are all that a study can score yet"
-        raise StudyError([f"data: got {got}"])
+    try:
+        task = Task.of(dataset, study.score, study.loss)
+    except ValueError as error:
+        raise StudyError([str(error)]) from error
     if network is None and study.network.file is not None:
         network = read_network(below / study.network.file, study.network.activation)
     activation = study.network.activation or "relu" if network is None else network.activation
-    given, problems = StudyInputs(dataset, network, activation), []
-    if (classes := dataset.n_classes) < 2:
-        problems.append(f"data: got {classes} class, needs at least 2")
-    if network is not None:
-        shape = (network.weights[0].shape[-2], network.weights[-1].shape[-1])
-        if shape != (needs := (dataset.n_features, classes)):
-            problems.append(
-                f"network: got {shape[0]} inputs and {shape[1]} outputs, needs {needs[0]} and "
-                f"{needs[1]}, the features and classes of {dataset.name}{_TWO * (shape[1] == 1)}"
-            )
+    given = StudyInputs(dataset, network, activation, task)
+    problems = [*_unfit(given), *_beyond(study, task)]
     layers = len(given.sizes(study)) - 1
     for number, defect in enumerate(study.defects):
         place, needs = f"defects[{number}].layer", f"0 to {layers - 1}"
@@ -120,7 +117,38 @@ def load(
             problems.append(f"data: {error}")
     if problems:
         raise StudyError(problems)
+    if network is not None and not task.classes:
+        given = replace(given, network=_in_spreads(network, task))
     return replace(given, maps=_maps(study, given.sizes(study), below))
+
+
+def _unfit(given: StudyInputs) -> Iterator[str]:
+    """What of the data and the network does not fit, in sentences."""
+    dataset, network, classes = given.dataset, given.network, given.task.classes
+    outputs = dataset.n_classes
+    if classes and outputs < 2:
+        yield f"data: got {outputs} class, needs at least 2"
+    if network is not None:
+        shape = (network.weights[0].shape[-2], network.weights[-1].shape[-1])
+        if shape != (needs := (dataset.n_features, outputs)):
+            of = f"classes of {dataset.name}" if classes else f"targets of {dataset.name}"
+            yield (
+                f"network: got {shape[0]} inputs and {shape[1]} outputs, needs {needs[0]} and "
+                f"{needs[1]}, the features and {of}{_TWO * (classes and shape[1] == 1)}"
+            )
+
+
+def _beyond(study: Study, task: Task) -> Iterator[str]:
+    """What a study asks for that only classes have."""
+    if not task.classes and "nearest-neighbours" in study.references:
+        yield 'references: got "nearest-neighbours", a vote on classes, needs "retrained" alone'
+
+
+def _in_spreads(network: MLP, task: Task) -> MLP:
+    """A user's network with outputs in the unit in which a study learns."""
+    (*weights, last), (*biases, b) = network.weights, network.biases
+    last, b = last / task.unit, (b - task.mean) / task.unit
+    return MLP((*weights, last), (*biases, b), network.activation)
 
 
 def _maps(study: Study, sizes: tuple[int, ...], below: Path) -> dict[tuple[str, int], ChipMap]:
@@ -143,7 +171,9 @@ def _maps(study: Study, sizes: tuple[int, ...], below: Path) -> dict[tuple[str, 
 
 
 def _parts(dataset: Dataset, keys: Array, study: Study) -> Split:
-    return split_many(dataset.labels, keys, study.data.fractions, dataset.part)
+    # Targets have no classes to keep in proportion.
+    labels = np.zeros(len(dataset.labels), int) if dataset.is_regression else dataset.labels
+    return split_many(labels, keys, study.data.fractions, dataset.part)
 
 
 def compute_software(plan: Plan, given: StudyInputs, chunk: Chunk) -> dict[str, Any]:
@@ -168,7 +198,7 @@ def compute_software(plan: Plan, given: StudyInputs, chunk: Chunk) -> dict[str, 
         "base": parts.base,
         "corrector": parts.corrector,
         "test": test,
-        "accuracy": accuracy(models(given.images[test]), given.labels[test]),
+        "score": given.task.scored(models(given.images[test]), given.labels[test]),
         "software": models,
     }
     if "retrained" in study.references:
@@ -184,7 +214,8 @@ def _fit(given: StudyInputs, models: MLP, part: Array, keys: Array) -> MLP:
     """
     rms = _rms(given)
     scaled = _scale_inputs(models, rms)
-    fitted = fit_many(scaled, given.images[part] / rms, given.labels[part], keys=keys)
+    loss = LOSSES[given.task.loss]
+    fitted = fit_many(scaled, given.images[part] / rms, given.labels[part], keys=keys, loss=loss)
     return _scale_inputs(fitted, 1 / rms)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from xbar.run.chunks import STATUS
 from xbar.run.plan import AXES
-from xbar.statistics import Interval, share_bounds, t_interval
+from xbar.run.scores import score_in
+from xbar.statistics import Interval, t_interval
 
 Columns = Mapping[str, np.ndarray]
 REPEATS = ("seed", "placement")  # axes that are repetitions, not settings
@@ -54,15 +55,15 @@ class Axis(NamedTuple):
 
 
 def quantities(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Test accuracies of each circuit by name: software, healthy, defective, whatever reads them.
+    """Test scores of each circuit by name: software, healthy, defective, whatever reads them.
 
     Args:
-        arrays: groups "circuits" and "accuracy" of results.h5.
+        arrays: groups "circuits" and "accuracy" (or another score's) of results.h5.
 
     Returns:
         (circuits,) each; NaN where a circuit failed.
     """
-    circuits, found = arrays["circuits"], dict(arrays["accuracy"])
+    circuits, found = arrays["circuits"], dict(arrays[score_in(arrays).name])
     rows = {"software": circuits["seed"], "healthy": circuits["healthy"]}
     order = ("software", "healthy", "defective")
     first = {name: found[name][rows[name]] if name in rows else found[name] for name in order}
@@ -147,15 +148,15 @@ def _plain(cell: Any) -> Any:
 
 
 def means(arrays: Mapping[str, Any], most: int = 200) -> dict[str, Any]:
-    """Accuracies of every combination of swept settings, for the report's table."""
-    circuits, columns = arrays["circuits"], quantities(arrays)
+    """Scores of every combination of swept settings, for the report's table."""
+    circuits, columns, ends = arrays["circuits"], quantities(arrays), score_in(arrays).ends
     axes = axes_of(circuits)
     keys = list(zip(*(circuits[a.name].tolist() for a in axes), strict=True)) if axes else []
     rows = []
     for key in list(dict.fromkeys(keys))[:most]:
         chosen = np.array([k == key for k in keys])
         cells = [interval(v[chosen], circuits["seed"][chosen]) for v in columns.values()]
-        rows.append({"key": key, "cells": [(cell.mean, share_bounds(cell)) for cell in cells]})
+        rows.append({"key": key, "cells": [(cell.mean, ends(cell)) for cell in cells]})
     return {"axes": [axis.label for axis in axes], "names": list(columns), "rows": rows}
 
 
@@ -166,7 +167,7 @@ def _shown(value: Any) -> Any:
 
 def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """What `summary.json` says of any study, without times and figures."""
-    circuits, columns = arrays["circuits"], quantities(arrays)
+    circuits, columns, score = arrays["circuits"], quantities(arrays), score_in(arrays)
     found = {name: interval(values, circuits["seed"]) for name, values in columns.items()}
     more = {}
     if "current_error" in circuits:
@@ -176,9 +177,10 @@ def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "circuits": len(circuits["seed"]),
         "status": {word: int(n) for word, n in zip(STATUS, status, strict=True) if n},
-        "accuracy": {name: i.mean for name, i in found.items()},
+        "score": score.name,
+        score.name: {name: i.mean for name, i in found.items()},
         "ci95": {name: i.half_width for name, i in found.items()},
-        "interval95": {name: share_bounds(i) for name, i in found.items()},
+        "interval95": {name: score.ends(i) for name, i in found.items()},
         "axes": {axis.name: [*map(_shown, axis.values)] for axis in axes_of(circuits)},
         "by_axis": {
             axis.name: {

@@ -57,7 +57,7 @@ def run(
             def found(run: Runner) -> Source:
                 return given
         else:
-            study = replace(study or demo_study(), seed=config.seed)
+            study = replace(study or demo_study(), seed=config.seed, score="accuracy")
             own, reads = settings_of(study, Path()), files_of(study, Path())
             whence = {name: own[name] for name in ("data", "network", "circuit")}
             inputs = load(study, None, None, None)

@@ -124,6 +124,8 @@ def stored(path: Path, circuit: int, defective: bool) -> Source:
         StoreError: no such run.
     """
     run = load_run(path)
+    if run.score != "accuracy":
+        raise UsageError(f"--from {path}: got a run scored by {run.score}, needs one of classes")
     name = "defective" if defective else "healthy"
     try:
         network = run.network(name, circuit)

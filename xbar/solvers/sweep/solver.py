@@ -40,6 +40,8 @@ from xbar.solvers.sweep.mild import is_mild, mild_answers, mild_transfer
 SMALL_SIDE = 32
 # Numbers that arrays side by side may have: what fits a processor's second-level cache.
 LANES_SIZE = 2**15
+# Beyond, nothing is gained.
+MOST_LANES = 16
 
 
 class ColumnSweep(AbstractSolver):
@@ -126,10 +128,15 @@ def _is_small(problem: Problem) -> bool:
     return min(problem.g.shape) <= SMALL_SIDE
 
 
+def lanes_of(shape: tuple[int, int]) -> int:
+    """Arrays of this shape that a CPU eliminates side by side: as many as stay in its cache."""
+    rows, cols = sorted(shape)
+    return max(1, min(MOST_LANES, LANES_SIZE // (rows * (rows + cols))))
+
+
 def _per_array(function: Any, problem: Problem) -> Any:
     """`per_array` with as many arrays side by side as stay in a processor's cache."""
-    rows, cols = sorted(problem.g.shape)
-    return per_array(function, max(1, min(16, LANES_SIZE // (rows * (rows + cols)))))
+    return per_array(function, lanes_of(problem.g.shape))
 
 
 def _cell_voltages(state: Sweep | Column, problem: Problem, e: Drives, rtol: float) -> Answer:

@@ -1,0 +1,82 @@
+"""What networks are trained by and scored by: classes, or numbers that they have to come close to.
+
+A loss and a score are functions of outputs (..., n, outputs) and of labels (..., n), or of targets
+like the outputs, and give (...,).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from xbar.learn.mlp import accuracy, cross_entropy
+
+Outputs = Float[Array, "*batch n outputs"]
+Judged = Float[Array, "*batch"]
+
+
+def squared(outputs: Outputs, targets: Outputs) -> Judged:
+    """Mean over samples and outputs of ``(output - target)^2``.
+
+    Args:
+        outputs: (..., n, outputs).
+        targets: in the same shape and unit.
+
+    Returns:
+        (...,), in the square of their unit.
+    """
+    return jnp.mean((outputs - targets) ** 2, (-2, -1))
+
+
+def absolute(outputs: Outputs, targets: Outputs) -> Judged:
+    """Mean over samples and outputs of ``|output - target|``.
+
+    Args:
+        outputs: (..., n, outputs).
+        targets: in the same shape and unit.
+
+    Returns:
+        (...,), in their unit.
+    """
+    return jnp.mean(jnp.abs(outputs - targets), (-2, -1))
+
+
+def rmse(outputs: Outputs, targets: Outputs) -> Judged:
+    """Root of the mean over samples and outputs of ``(output - target)^2``.
+
+    Args:
+        outputs: (..., n, outputs).
+        targets: in the same shape and unit.
+
+    Returns:
+        (...,), in their unit; NaN where an output is.
+    """
+    return jnp.sqrt(squared(outputs, targets))
+
+
+class Score(NamedTuple):
+    """How well outputs do.
+
+    Args:
+        of: of outputs and labels or targets.
+        loss: what is minimised for it, a key of `LOSSES`.
+        classes: whether it is of labels, and more is better; else of targets, and less is.
+    """
+
+    of: Callable[[Array, Array], Array]
+    loss: str
+    classes: bool
+
+
+LOSSES: dict[str, Callable[[Array, Array], Array]] = {
+    "cross-entropy": cross_entropy,
+    "squared": squared,
+    "absolute": absolute,
+}
+
+SCORES: dict[str, Score] = {
+    "accuracy": Score(accuracy, "cross-entropy", True),
+    "rmse": Score(rmse, "squared", False),
+    "mae": Score(absolute, "absolute", False),
+}
