@@ -95,6 +95,13 @@ def check_literal(name: str, value: Any, *, unit: str) -> None:
         raise ValueError(f"{name}: got {value}, needs a finite value >= 0 [{unit}]")
 
 
+def flag(name: str, value: Any) -> bool:
+    """The value of a yes or no, or raise one sentence: any text, "no" too, would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: got {value!r}, needs True or False")
+    return bool(value)
+
+
 # No cell conducts as much; above it, numbers in siemens are most likely ohms.
 LARGEST_CELL = 1.0
 

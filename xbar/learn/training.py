@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from xbar.checks import flag
+
 LEARNING_RATE = 1e-3
 
 Model = TypeVar("Model")
@@ -69,7 +71,7 @@ def train(
         if value < 1:
             raise ValueError(f"{name}: got {value}, needs at least 1")
     size = min(batch_size, len(x))
-    return _train(model, x, y, loss, key, steps, size, optimiser, remember)
+    return _train(model, x, y, loss, key, steps, size, optimiser, flag("remember", remember))
 
 
 @eqx.filter_jit

@@ -21,7 +21,7 @@ from xbar.io.maps import MAP
 from xbar.learn.mlp import MLP
 from xbar.nn import ADC, DAC, Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
-from xbar.nn.corrected import Read
+from xbar.nn.corrected import ReadMode
 from xbar.nn.stuck import stuck_by
 from xbar.run.cells import laws_of, parameters_in
 from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
@@ -85,7 +85,7 @@ def _solve_healthy(
     kind: Kind,
     options: tuple[tuple[str, Any], ...],
     law: str,
-    read: Read,
+    read: ReadMode,
     how: Batching,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:

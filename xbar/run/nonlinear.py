@@ -16,7 +16,7 @@ from jax import Array
 from xbar.cells.families import family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
-from xbar.nn.corrected import Passed, Read, passed
+from xbar.nn.corrected import Passed, ReadMode, passed
 from xbar.nn.with_law import with_law
 from xbar.run.devices import Batching, in_blocks, one_by_one
 
@@ -25,7 +25,7 @@ Arrays = dict[str, Any]
 AT_ONCE = 64
 
 
-def read_layers(layers: Any, v: Array, read: Read) -> Passed:
+def read_layers(layers: Any, v: Array, read: ReadMode) -> Passed:
     """Voltages of consecutive layers as `xbar.nn.corrected.passed`, some inputs at a time.
 
     Args:
@@ -44,7 +44,7 @@ def read_layers(layers: Any, v: Array, read: Read) -> Passed:
     return Passed(volts, jnp.zeros(len(layers), v.dtype))
 
 
-def solve_healthy_cells(network: Any, x: Array, read: Read) -> Arrays:
+def solve_healthy_cells(network: Any, x: Array, read: ReadMode) -> Arrays:
     """What `solve_healthy` finds of one network whose cells are not resistors.
 
     Args:
@@ -70,7 +70,7 @@ def solve_broken_cells(
     stuck: np.ndarray,
     labelled: Any,
     images: Array,
-    cells: tuple[str, Arrays, Read],
+    cells: tuple[str, Arrays, ReadMode],
     how: Batching,
     line_faults: LineFaults | None = None,
 ) -> Arrays:
@@ -110,7 +110,7 @@ def solve_broken_cells(
 
 @partial(jax.jit, static_argnames=("layer", "law", "read", "how"))
 def _solve_broken_cells(
-    circuits: Arrays, images: Array, layer: int, law: str, read: Read, how: Batching
+    circuits: Arrays, images: Array, layer: int, law: str, read: ReadMode, how: Batching
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
         cells, stuck = family(law, row["parameters"]), {layer: row["stuck"]}

@@ -31,7 +31,7 @@ class Labelled(NamedTuple):
     test_y: Array
 
 
-class Read(NamedTuple):
+class CorrectorResult(NamedTuple):
     """What a corrector made of the test part: itself, its accuracy (circuits,), its classes."""
 
     corrector: Corrector
@@ -40,10 +40,12 @@ class Read(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("settings", "how"))
-def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: Batching) -> Read:
+def correct(
+    settings: CorrectorSettings, volts: Labelled, keys: Array, how: Batching
+) -> CorrectorResult:
     """Train a corrector on each circuit and test it."""
 
-    def block(rows: tuple[Labelled, Array], _: None) -> Read:
+    def block(rows: tuple[Labelled, Array], _: None) -> CorrectorResult:
         volts, keys = rows
         fitted = train_correctors(
             volts.train_v,
@@ -56,7 +58,7 @@ def correct(settings: CorrectorSettings, volts: Labelled, keys: Array, how: Batc
         )
         logits = fitted(volts.test_v)
         classes = jnp.argmax(logits, -1).astype(jnp.int16)
-        return Read(fitted, accuracy(logits, volts.test_y), classes)
+        return CorrectorResult(fitted, accuracy(logits, volts.test_y), classes)
 
     return in_blocks(block, (volts, keys), None, how)
 
