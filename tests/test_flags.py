@@ -1,8 +1,10 @@
 """A yes or no is True or False: text such as "no", which would count as true, is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -21,17 +23,17 @@ CASES = {
     "DAC.serial": lambda no: xb.DAC(4, serial=no),
     "Checkerboard.cells": lambda no: xb.Checkerboard(2, cells=no),
     "Defect.include_bias_row": lambda no: Defect(
-        xb.Rows(0.5, 0.2), xb.StuckPair("on"), include_bias_row=no
+        xb.Checkerboard(2), xb.StuckUnequal(), include_bias_row=no
     ),
     "include_bias_row": lambda no: NET.with_fault(
-        0, xb.Rows(0.5, 0.2), xb.StuckPair("on"), include_bias_row=no
+        0, xb.Checkerboard(2), xb.StuckUnequal(), KEY, include_bias_row=no
     ),
     "throw of solve": lambda no: xb.solve(ARRAY, V_IN, throw=no),
     "throw of transfer": lambda no: xb.transfer(ARRAY, throw=no),
     "throw of response": lambda no: sens.response(ARRAY, throw=no),
     "segments": lambda no: sens.gradients(NET, np.eye(3), [0, 1, 2], segments=no),
     "remember": lambda no: train(
-        NET, np.eye(3), np.eye(3), lambda *_: 0.0, key=KEY, steps=1, remember=no
+        NET, np.eye(3), np.eye(3), lambda *_: jnp.zeros(()), key=KEY, steps=1, remember=no
     ),
     "use_bias": lambda no: Linear(3, 2, use_bias=no, key=KEY),
     "pairs": lambda no: load_map(Path("none.csv"), pairs=no),
@@ -48,5 +50,6 @@ def test_what_is_neither_true_nor_false_is_named(name, no, no_shape_checks):
 
 
 def test_a_boolean_of_numpy_is_one(no_shape_checks):
-    assert xb.DAC(4, serial=np.bool_(True)).serial is True
-    assert xb.DAC(4, serial=np.bool_(False)).serial is False
+    yes: Any = np.bool_(True)
+    assert xb.DAC(4, serial=yes).serial is True
+    assert xb.DAC(4, serial=~yes).serial is False

@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax import Array
 
 import xbar as xb
@@ -58,6 +59,7 @@ def test_a_solver_is_one_class():
     )
 
 
+@pytest.mark.slow
 def test_a_solver_of_ones_own_serves_networks_derivatives_and_cells_with_a_law():
     net = xb.Network.from_weights([WEIGHTS], [BIASES], wires=WIRES)
     np.testing.assert_allclose(net(X, solver=ByJacobian()), net(X), rtol=1e-9, atol=1e-12)
@@ -109,7 +111,7 @@ class WeightedSumOnArrays(AbstractOnArrays):
     """The same on arrays."""
 
     weight: Array
-    bias: Array
+    bias: Array | None
     fixed: Fixed = eqx.field(static=True)
     chip: Chip | None = None
     known: tuple[Array, ...] | None = None
@@ -119,6 +121,7 @@ class WeightedSumOnArrays(AbstractOnArrays):
         return WeightedSumOnArrays(layer.weight, layer.bias, fixed)
 
     def matrices(self):
+        assert self.bias is not None
         return [(self.weight[:, None], self.bias[None])]
 
     def rows(self, x):

@@ -102,6 +102,19 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def booleans(name: str, mask: Any, ndim: int) -> Array | None:
+    """A mask of an array's lines (1 axis) or cells (2 axes) as booleans, or None."""
+    if mask is None:
+        return None
+    array = jnp.asarray(mask)
+    if array.dtype != jnp.bool_:
+        raise TypeError(f"{name}: got dtype {array.dtype}, needs booleans")
+    if array.ndim != ndim:
+        needs = "(rows, cols)" if ndim == 2 else "one per line"
+        raise ValueError(f"{name}: got shape {array.shape}, needs {needs}")
+    return array
+
+
 # No cell conducts as much; above it, numbers in siemens are most likely ohms.
 LARGEST_CELL = 1.0
 

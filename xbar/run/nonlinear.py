@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xbar.batch import batch_map, map_blocks
 from xbar.cells.families import family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
 from xbar.nn.corrected import Passed, ReadMode, passed
 from xbar.nn.with_law import with_law
-from xbar.run.devices import Batching, in_blocks, one_by_one
+from xbar.run.devices import Batching
 
 Arrays = dict[str, Any]
 # Inputs that one array is solved for at a time: what few of them need stays near the cache.
@@ -33,14 +34,9 @@ def read_layers(layers: Any, v: Array, read: ReadMode) -> Passed:
         v: input voltages of the first, (n, inputs) [V].
         read: "exact" or "corrected".
     """
-    count = len(v)
-    if read == "corrected" or count <= AT_ONCE:
+    if read == "corrected" or len(v) <= AT_ONCE:
         return passed(layers, v, read)
-    blocks = v[np.minimum(np.arange(count + -count % AT_ONCE), count - 1)]
-    found = jax.lax.map(
-        lambda block: passed(layers, block).volts, blocks.reshape(-1, AT_ONCE, v.shape[1])
-    )
-    volts = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], found)
+    volts = map_blocks(lambda block: passed(layers, block).volts, v, size=AT_ONCE)
     return Passed(volts, jnp.zeros(len(layers), v.dtype))
 
 
@@ -122,4 +118,4 @@ def _solve_broken_cells(
         errors = jnp.concatenate([row["errors"][:layer], found.errors])
         return {"volts": found.volts[-1].v_out, "errors": errors}
 
-    return in_blocks(one_by_one(one), circuits, images, how)
+    return batch_map(one, circuits, images, chunk=how.lanes, devices=how.mesh)

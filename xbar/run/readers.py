@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xbar.batch import map_blocks
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
 from xbar.learn.mlp import accuracy
 from xbar.run.config import CorrectorSettings
-from xbar.run.devices import Batching, in_blocks
+from xbar.run.devices import Batching
 
 NEIGHBOURS = 5
 
@@ -45,7 +46,7 @@ def correct(
 ) -> CorrectorResult:
     """Train a corrector on each circuit and test it."""
 
-    def block(rows: tuple[Labelled, Array], _: None) -> CorrectorResult:
+    def block(rows: tuple[Labelled, Array]) -> CorrectorResult:
         volts, keys = rows
         fitted = train_correctors(
             volts.train_v,
@@ -60,17 +61,17 @@ def correct(
         classes = jnp.argmax(logits, -1).astype(jnp.int16)
         return CorrectorResult(fitted, accuracy(logits, volts.test_y), classes)
 
-    return in_blocks(block, (volts, keys), None, how)
+    return map_blocks(block, (volts, keys), size=how.lanes, devices=how.mesh)
 
 
 @partial(jax.jit, static_argnames="how")
 def neighbours(volts: Labelled, how: Batching) -> Array:
     """Accuracy of the vote of the nearest labelled voltages, (circuits,)."""
 
-    def block(rows: Labelled, _: None) -> Array:
+    def block(rows: Labelled) -> Array:
         return nearest_neighbour_accuracy(*rows, min(NEIGHBOURS, rows.train_v.shape[-2]))
 
-    return in_blocks(block, volts, None, how)
+    return map_blocks(block, volts, size=how.lanes, devices=how.mesh)
 
 
 def corrector_parameters(settings: CorrectorSettings, outputs: int) -> int:
