@@ -12,6 +12,7 @@ import pytest
 from compiled import programs
 
 import xbar as xb
+from xbar.batch import map_blocks
 from xbar.solvers import cg
 from xbar.solvers.base import problem_of, unit_drives
 from xbar.solvers.batching import per_array, repaired
@@ -221,3 +222,23 @@ def test_inside_jit_it_is_part_of_the_program_and_has_derivatives():
 
     assert jax.jit(total)(2.0) == 20
     assert jax.grad(total)(2.0) == 10
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 9])
+def test_functions_of_blocks_see_blocks_of_one_size_and_leave_nothing_out(count):
+    sizes = []
+
+    def block(x, scale):
+        sizes.append(len(x["a"]))
+        return {"a": scale * x["a"], "nothing": x["nothing"] + scale}
+
+    def mapped(a):
+        return map_blocks(block, {"a": a, "nothing": jnp.zeros((count, 0))}, 2.0, size=4)
+
+    a = jnp.arange(3.0 * count).reshape(count, 3)
+    found = jax.jit(mapped)(a)
+    assert set(sizes) == {min(count, 4)}
+    np.testing.assert_array_equal(found["a"], 2 * a)
+    assert found["nothing"].shape == (count, 0)
+    slope = jax.grad(lambda a: mapped(a)["a"].sum())(a)
+    np.testing.assert_array_equal(slope, np.full((count, 3), 2.0))

@@ -9,9 +9,9 @@ import time
 import jax
 import numpy as np
 import pytest
+from cli_cases import run_cli
 from rich.console import Console
 
-from xbar import cli
 from xbar.io.dataset import Dataset
 from xbar.io.runs import load_run
 from xbar.learn.mlp import MLP
@@ -36,14 +36,6 @@ def files(folder):
     np.savez(folder / "rare.npz", x=X, y=np.where(np.arange(90) == 0, 1, 0))
     np.savez(folder / "nan.npz", x=X * np.nan, y=Y)
     (folder / "a_file").write_text("years of work")
-
-
-def run_cli(monkeypatch, capsys, arguments):
-    """Exit code, stdout and stderr."""
-    monkeypatch.setattr("sys.argv", ["xbar", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    return stopped.value.code, *capsys.readouterr()
 
 
 WRONG = {
@@ -93,7 +85,7 @@ def test_wrong_calls_get_one_line_and_touch_nothing(call, tmp_path, monkeypatch,
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
     monkeypatch.chdir(tmp_path)
     arguments = ["demo", *([] if "--out" in call else ["--out", "runs/x"]), *call.split()]
-    code, out, error = run_cli(monkeypatch, capsys, arguments)
+    code, out, error = run_cli(monkeypatch, capsys, *arguments)
     assert (code, out) == (2, "")
     assert error.startswith("xbar: ")
     assert error.count("\n") == 1
@@ -110,7 +102,7 @@ def test_a_users_own_network_and_data(tmp_path, monkeypatch, capsys):
         "demo --out mine --network net.npz --data data.npz --seeds 2 --shape row --coverage 0.4 "
         "--fault plus --stuck 5000 --mapping balanced --gain 1000 --rail 0.5 --wire-ohm 2"
     )
-    code, out, _ = run_cli(monkeypatch, capsys, call.split())
+    code, out, _ = run_cli(monkeypatch, capsys, *call.split())
     assert code == 0
     assert "2 seeds of a 4-4-3 network; layer 1 broken: row over 40%" in " ".join(out.split())
     run = load_run(tmp_path / "mine")
@@ -127,11 +119,11 @@ def test_a_users_own_network_and_data(tmp_path, monkeypatch, capsys):
         volts = run.network("defective", circuit)(run.images[seen[circuit]])
         assert np.max(np.abs(volts - expected)) <= 1e-9 * np.max(np.abs(expected))
     # The same call shows what it found; another network of the same shape is another run.
-    code, again, _ = run_cli(monkeypatch, capsys, call.split())
+    code, again, _ = run_cli(monkeypatch, capsys, *call.split())
     assert code == 0
     assert out.endswith(again)
     np.savez("net.npz", weights_0=2 * np.eye(4), weights_1=np.eye(4, 3))
-    code, _, error = run_cli(monkeypatch, capsys, call.split())
+    code, _, error = run_cli(monkeypatch, capsys, *call.split())
     assert code == 2
     assert "network.sha256 = '" in error
 

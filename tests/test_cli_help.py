@@ -8,10 +8,11 @@ import sys
 import jax
 import jax.numpy as jnp
 import pytest
+from cli_cases import run_cli
 from rich.console import Console
 
 import xbar as xb
-from xbar import cli, compile_cache
+from xbar import compile_cache
 from xbar.devices.mapping import WINDOWS
 from xbar.run import presets
 from xbar.run.progress import Stages, compiling
@@ -64,13 +65,6 @@ def test_every_public_name_is_there():
         assert getattr(xb, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
         _ = xb.nothing
-
-
-def run_cli(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr("sys.argv", ["xbar", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    return stopped.value.code, *capsys.readouterr()
 
 
 def test_the_version_and_the_shells_completion(monkeypatch, capsys):

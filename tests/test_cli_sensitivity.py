@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cli_cases import run_cli
 from study_cases import quiet_console, write_tiny
 
-from xbar import cli
 from xbar.io.runs import load_run
 from xbar.io.store import read_results
 from xbar.io.tree import decode
@@ -61,14 +61,6 @@ def finished(stored, tmp_path_factory):
     return out, run(SMALL, out, console, source=stored), console.export_text()
 
 
-def run_cli(monkeypatch, capsys, arguments):
-    """Exit code, stdout and stderr."""
-    monkeypatch.setattr("sys.argv", ["xbar", "sensitivity", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    return stopped.value.code, *capsys.readouterr()
-
-
 WRONG = {
     "--shape blob": "shape: got 'blob', needs one of circle, ring",
     "--coverage 2": "coverage: got 2, needs 0 to 0.785 for circle",
@@ -95,7 +87,7 @@ def test_wrong_calls_get_one_line_and_touch_nothing(call, tmp_path, monkeypatch,
     (tmp_path / "a_file").write_text("years of work")
     monkeypatch.chdir(tmp_path)
     arguments = [*([] if "--out" in call else ["--out", "runs/x"]), *call.split()]
-    code, out, error = run_cli(monkeypatch, capsys, arguments)
+    code, out, error = run_cli(monkeypatch, capsys, "sensitivity", *arguments)
     assert (code, out) == (2, "")
     assert error.startswith("xbar: ")
     assert error.count("\n") == 1
@@ -106,7 +98,7 @@ def test_wrong_calls_get_one_line_and_touch_nothing(call, tmp_path, monkeypatch,
 @pytest.mark.slow
 def test_a_circuit_that_the_run_lacks_is_named(stored, tmp_path, monkeypatch, capsys):
     arguments = ["--out", str(tmp_path / "x"), "--from", str(stored), "--circuit", "2"]
-    code, _, error = run_cli(monkeypatch, capsys, arguments)
+    code, _, error = run_cli(monkeypatch, capsys, "sensitivity", *arguments)
     assert code == 2
     assert "circuit: got 2, needs 0..1" in error
     assert error.count("\n") == 1

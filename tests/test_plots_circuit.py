@@ -106,3 +106,9 @@ def test_titles_and_axes_say_which_array_it_is(shape):
         assert axes.get_title(loc="left") == f"{rows} word lines, {cols} bit lines"
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("bit line", "word line")
         assert axes.images[0].get_array().shape == shape
+
+
+@pytest.mark.parametrize("draw", [plots.circuit, plots.power, lambda sol: plots.drop(sol, 1.0)])
+def test_what_is_no_solution_is_named(draw):
+    with pytest.raises(TypeError, match=r"^sol: got ndarray, needs an xb.Solution, or its i_out"):
+        draw(np.zeros((3, 2)))

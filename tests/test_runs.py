@@ -6,34 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from network_cases import network
 
-import xbar as xb
-from xbar.devices.mapping import Window
 from xbar.io.runs import load_run
 from xbar.io.store import Field, StoreError, write_results
 from xbar.io.tree import encode
-from xbar.nn import Network
-
-
-def network(seed):
-    """Nothing of it is at its default."""
-    rng = np.random.default_rng(seed)
-    return Network.from_weights(
-        [rng.normal(size=(4, 3)), rng.normal(size=(3, 2))],
-        [rng.normal(size=3), rng.normal(size=2)],
-        activation="tanh",
-        window=[Window.preset("chip"), Window.preset("neurosim")],
-        wires=[
-            xb.Wires(rng.random((5, 6)), rng.random((1, 6)), rng.random(5), rng.random(6)),
-            xb.Wires(1.0, 2.0, 3.0, 4.0),
-        ],
-        mapping="balanced",
-        v_bias=0.1,
-        k=[0.1, 0.2, 0.3],
-        open_loop_gain=1e3,
-        v_min=-0.3,
-        v_max=0.4,
-    )
 
 
 def stack(items):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from network_cases import network
 
 import xbar as xb
 from xbar.devices import PRESETS, Circle, Scattered, StuckCells, StuckPair, preset
@@ -19,30 +20,8 @@ from xbar.io.store import read_results, write_results
 from xbar.io.tree import CLASS, PLAIN, check_shapes, class_of, decode, encode
 from xbar.learn.corrector import Corrector, train_correctors
 from xbar.learn.mlp import MLP
-from xbar.nn import Network
 
 RNG = np.random.default_rng(0)
-
-
-def network(seed=0):
-    """Nothing of it is at its default, and its wires have every shape that they may have."""
-    rng = np.random.default_rng(seed)
-    return Network.from_weights(
-        [rng.normal(size=(4, 3)), rng.normal(size=(3, 2))],
-        [rng.normal(size=3), rng.normal(size=2)],
-        activation="tanh",
-        window=[Window.preset("chip"), Window.preset("neurosim")],
-        wires=[
-            xb.Wires(rng.random((5, 6)), rng.random((1, 6)), rng.random(5), rng.random(6)),
-            xb.Wires(1.0, 2.0, 3.0, 4.0),
-        ],
-        mapping="balanced",
-        v_bias=0.1,
-        k=[0.1, 0.2, 0.3],
-        open_loop_gain=1e3,
-        v_min=-0.3,
-        v_max=0.4,
-    )
 
 
 def corrector(hidden):

@@ -91,6 +91,37 @@ def batch_map(
     return _by_blocks(function, batch, shared, chunk, mesh, block, done or (lambda _: None))
 
 
+def map_blocks(
+    function: Callable[..., Any],
+    batch: Any,
+    *shared: Any,
+    size: int,
+    devices: Mesh | Sequence[Any] | None = None,
+) -> Any:
+    """Apply a function of whole blocks to a batch; to be called while JAX traces.
+
+    Args:
+        function: of a block, whose arrays lead with its members, and of what is shared; what it
+            returns leads with the members too.
+        batch: pytree of arrays with the batch as leading axis.
+        shared: as for `batch_map`; so is `devices`.
+        size: members of a block; a batch of no more is one block.
+        devices: to share the blocks among; None for one.
+
+    Returns:
+        What `function` returns, with the batch as leading axis.
+    """
+    count = len(jax.tree.leaves(batch)[0])
+    if count <= size:
+        return function(batch, *shared)
+    number = -(-count // size)
+    filled = np.minimum(np.arange(number * size), count - 1)
+    # Sizes are said outright: an array may have an axis of length 0.
+    blocks = jax.tree.map(lambda x: x[filled].reshape(number, size, *x.shape[1:]), batch)
+    found = batch_map(function, blocks, *shared, chunk=1, devices=devices)
+    return jax.tree.map(lambda x: x.reshape(number * size, *x.shape[2:])[:count], found)
+
+
 def _mesh(devices: Mesh | Sequence[Any] | None, known: bool) -> Mesh:
     if isinstance(devices, Mesh):
         return devices

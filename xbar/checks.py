@@ -95,6 +95,26 @@ def check_literal(name: str, value: Any, *, unit: str) -> None:
         raise ValueError(f"{name}: got {value}, needs a finite value >= 0 [{unit}]")
 
 
+def flag(name: str, value: Any) -> bool:
+    """The value of a yes or no, or raise one sentence: any text, "no" too, would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: got {value!r}, needs True or False")
+    return bool(value)
+
+
+def booleans(name: str, mask: Any, ndim: int) -> Array | None:
+    """A mask of an array's lines (1 axis) or cells (2 axes) as booleans, or None."""
+    if mask is None:
+        return None
+    array = jnp.asarray(mask)
+    if array.dtype != jnp.bool_:
+        raise TypeError(f"{name}: got dtype {array.dtype}, needs booleans")
+    if array.ndim != ndim:
+        needs = "(rows, cols)" if ndim == 2 else "one per line"
+        raise ValueError(f"{name}: got shape {array.shape}, needs {needs}")
+    return array
+
+
 # No cell conducts as much; above it, numbers in siemens are most likely ohms.
 LARGEST_CELL = 1.0
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
+from xbar.batch import map_blocks
 from xbar.cells import AbstractCell
 from xbar.checks import as_real
 from xbar.circuit import Crossbar, Wires
@@ -139,7 +140,5 @@ def _corrected(law: AbstractCell, g: Array, rows: Array, columns: Array, v: Arra
         return product(v, t) + more, jnp.max(jnp.abs(more), axis=-1)
 
     t = jnp.sum(g * rows.reshape(-1, *g.shape), axis=-2)
-    n = len(v)
-    blocks = jnp.pad(v, [(0, -n % AT_ONCE), (0, 0)]).reshape(-1, AT_ONCE, v.shape[1])
-    i_out, size = lax.map(one_block, blocks) if n > AT_ONCE else one_block(v)
-    return i_out.reshape(-1, g.shape[1])[:n].T, size.reshape(-1)[:n]
+    i_out, size = map_blocks(one_block, v, size=AT_ONCE)
+    return i_out.T, size

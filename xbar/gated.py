@@ -25,14 +25,14 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from xbar.cells import AbstractCell, Series, Transistor, Where
-from xbar.checks import as_real, is_concrete
+from xbar.checks import as_real, flag, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 from xbar.solvers.base import default_rtol
 from xbar.solvers.verdict import filled, may_be_shown
 
-Cells = Float[Array, "rows cols"]
+CellVoltages = Float[Array, "rows cols"]
 # A contraction by a half each time would need 34 of them.
 MAX_PASSES = 60
 
@@ -73,14 +73,14 @@ def solve_gated(
             f"array: got {type(array.cells).__name__} cells without a transistor; use xbar.solve"
         )
     lowered(array.cells, jnp.zeros(array.cells.shape))  # raises where transistors are misplaced
-    one = partial(_solve_one, solver, throw, array)
+    one = partial(_solve_one, solver, flag("throw", throw), array)
     found = one(v) if v.ndim == 1 else _over_inputs(one, v)
     if throw and is_concrete(found.result) and found.result != RESULTS.successful:
         raise (RuntimeError if may_be_shown(found.result) else ValueError)(RESULTS[found.result])
     return found
 
 
-def lowered(law: AbstractCell, x: Cells) -> AbstractCell:
+def lowered(law: AbstractCell, x: CellVoltages) -> AbstractCell:
     """The law with the overdrives that bit-line voltages x leave [V].
 
     Raises:
@@ -143,13 +143,13 @@ def _rtol_of(solver: AbstractSolver | None) -> float | None:
     return getattr(solver, "rtol", None)
 
 
-def _with(solver: AbstractSolver | None, array: Crossbar, v: Array, x: Cells) -> Solution:
+def _with(solver: AbstractSolver | None, array: Crossbar, v: Array, x: CellVoltages) -> Solution:
     """The array with the overdrives that x leaves."""
     return solve(Crossbar(lowered(array.cells, x), array.wires), v, solver, throw=False)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _bit_voltages(solver: AbstractSolver | None, array: Crossbar, v: Array) -> Cells:
+def _bit_voltages(solver: AbstractSolver | None, array: Crossbar, v: Array) -> CellVoltages:
     """The bit-line voltages that belong to themselves, by passes."""
     rtol = 0.1 * default_rtol(_rtol_of(solver), v.dtype) * jnp.max(jnp.abs(v))
 
@@ -170,24 +170,24 @@ def _bit_voltages(solver: AbstractSolver | None, array: Crossbar, v: Array) -> C
 @_bit_voltages.defjvp
 def _bit_voltages_jvp(
     solver: AbstractSolver | None, primals: tuple, tangents: tuple
-) -> tuple[Cells, Cells]:
+) -> tuple[CellVoltages, CellVoltages]:
     array, v = primals
     x = _bit_voltages(solver, array, v)
 
-    def one_pass(array: Crossbar, v: Array, x: Cells) -> Cells:
+    def one_pass(array: Crossbar, v: Array, x: CellVoltages) -> CellVoltages:
         return _with(solver, array, v, x).v_bit
 
     _, change = jax.jvp(lambda array, v: one_pass(array, v, x), primals, tangents)
 
     _, follows = jax.linearize(lambda x: one_pass(array, v, x), x)
 
-    def left(dx: Cells) -> Cells:
+    def left(dx: CellVoltages) -> CellVoltages:
         return dx - follows(dx)
 
     return x, lax.custom_linear_solve(left, change, _contracted, _contracted)
 
 
-def _contracted(matvec: Callable[[Cells], Cells], b: Cells) -> Cells:
+def _contracted(matvec: Callable[[CellVoltages], CellVoltages], b: CellVoltages) -> CellVoltages:
     """``matvec(x) = b`` by ``x <- x + b - matvec(x)``; NaN where that does not end."""
     enough = 10 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b))
 

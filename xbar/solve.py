@@ -10,13 +10,13 @@ from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from xbar.cells.base import first_illegal
-from xbar.checks import as_real, is_concrete
+from xbar.checks import as_real, flag, is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.programs import program
 from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.auto import first_alone
 from xbar.solvers.base import Drives, Problem, Voltages, problem_of
-from xbar.solvers.derivatives import Cells, cells, marked, matrix
+from xbar.solvers.derivatives import CellSolution, cells, marked, matrix
 from xbar.solvers.nonlinear import legal_law, newton_of, operating_points
 from xbar.solvers.verdict import also, filled, possible
 from xbar.solvers.wiring import solve_wired, transfer_wired
@@ -55,6 +55,7 @@ def solve(
         RuntimeError: (with `throw`) the result missed the solver's tolerance.
     """
     array, solver = _check_circuit(array, solver)
+    throw = flag("throw", throw)
     v_in = v_in if isinstance(v_in, Bias) else _inputs(array, v_in)
     if isinstance(v_in, Bias) or not array.is_plain:
         bias = v_in if isinstance(v_in, Bias) else Bias(v_in)
@@ -115,6 +116,7 @@ def transfer(
     if isinstance(bias, AbstractSolver | type):  # a solver may stand second, too
         bias, solver = None, cast(AbstractSolver, bias)
     array, solver = _check_circuit(array, solver)
+    throw = flag("throw", throw)
     if bias is not None and not isinstance(bias, Bias):
         raise TypeError(f"bias: got {type(bias).__name__}, needs xbar.Bias or None")
     if not array.cells.linear:
@@ -229,7 +231,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
 class _Found(NamedTuple):
     """What a solver found, in one form for every kind of cells."""
 
-    cells: Cells
+    cells: CellSolution
     current: Callable[[Any], Any]  # the cells' law
     checks: list[tuple[Any, RESULTS]]  # what has to be true, and the result if it is not
     steps: tuple[Any, Any]  # the solver's, and the inner solver's if there is one
@@ -250,7 +252,7 @@ def _found(array: Crossbar, problem: Problem, solver: AbstractSolver, e: Drives)
         (found.holds, RESULTS.cells_out_of_range),
         (found.ok, RESULTS.tolerance_missed),
     ]
-    cells_ = Cells(found.u, i_cell, *drops, found.ok, found.steps)
+    cells_ = CellSolution(found.u, i_cell, *drops, found.ok, found.steps)
     return _Found(cells_, law.current, checks, (found.steps, found.inner_steps))
 
 

@@ -6,7 +6,6 @@ Writes benchmarks/results/cells_digits.csv and docs/figures/cells_digits.png.
 """
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
 import xbar as xb
 from xbar import cells
@@ -84,10 +84,7 @@ def main() -> None:
         print(f"seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
     rows = judged(volts, labels, parts)
     TABLE.parent.mkdir(exist_ok=True)
-    with TABLE.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(TABLE, index=False)
     draw(rows)
     show(rows)
 

@@ -9,10 +9,10 @@ docs/lines.md to the screen.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from xbar.io.runs import load_run
 from xbar.plots.style import PALETTE, new_figure, plain, save
@@ -157,10 +157,7 @@ def main() -> None:
     run_study(study_of(options.seeds), options.out)
     rows = accuracies(options.out)
     TABLE.parent.mkdir(exist_ok=True)
-    with TABLE.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(TABLE, index=False)
     draw(rows)
     show(rows)
 

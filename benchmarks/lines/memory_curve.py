@@ -8,12 +8,12 @@ benchmarks/results/memory_margin.csv and docs/figures/memory_margin.png.
 """
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
 import jax
 import numpy as np
+import pandas as pd
 
 import xbar as xb
 from xbar import cells, memory
@@ -104,12 +104,7 @@ def main() -> None:
         off = abs(values[2] - values[1])
         spent = time.process_time() - start
         print(f"| {n}x{n} | {found} |  off by {off:.0e}, {spent:.0f} s of processor", flush=True)
-        with TABLE.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(
-                {name: "" if np.isnan(v) else v for name, v in row.items()} for row in rows
-            )
+        pd.DataFrame(rows).to_csv(TABLE, index=False)
     draw(rows)
 
 

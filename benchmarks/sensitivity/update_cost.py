@@ -8,13 +8,13 @@ results/update_cost.csv, which a test holds the model against, and prints the co
 that fit best.
 """
 
-import csv
 from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from jax import lax
 from scipy.optimize import nnls
 
@@ -89,10 +89,7 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     rows = [row for shape in SHAPES for row in measured(shape)]
     where = description()
-    with TABLE.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], *where])
-        writer.writeheader()
-        writer.writerows(row | where for row in rows)
+    pd.DataFrame([row | where for row in rows]).to_csv(TABLE, index=False)
     print(TABLE.read_text())
     for what, constants in fitted(rows).items():
         print(what, *(f"{c:.3g}" for c in constants))

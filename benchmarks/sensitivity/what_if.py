@@ -20,6 +20,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
 import xbar as xb
 from benchmarks.sensitivity.timing import Times, in_turn
@@ -336,11 +337,8 @@ def main() -> None:
     print(text)
     if not quick:
         where = description()
-        with (RESULTS / "what_if.csv").open("w", newline="") as file:
-            names = [*asdict(rows[0]), "ratio", *where]
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(asdict(r) | {"ratio": r.ratio} | where for r in rows)
+        members = [asdict(r) | {"ratio": r.ratio} | where for r in rows]
+        pd.DataFrame(members).to_csv(RESULTS / "what_if.csv", index=False)
         (RESULTS / "what_if.md").write_text(text)
 
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from xbar.checks import as_real, is_concrete
+from xbar.checks import as_real, booleans, is_concrete
 
 Unselected = Literal["grounded", "floating"]
 
@@ -75,10 +75,10 @@ class Bias(eqx.Module):
         self.word, self.bit = _voltages("Bias.word", word), _voltages("Bias.bit", bit)
         self.word_far = None if word_far is None else _voltages("Bias.word_far", word_far)
         self.bit_far = None if bit_far is None else _voltages("Bias.bit_far", bit_far)
-        self.word_floats = _mask("Bias.word_floats", word_floats)
-        self.bit_floats = _mask("Bias.bit_floats", bit_floats)
-        self.word_far_floats = _mask("Bias.word_far_floats", word_far_floats)
-        self.bit_far_floats = _mask("Bias.bit_far_floats", bit_far_floats)
+        self.word_floats = booleans("Bias.word_floats", word_floats, 1)
+        self.bit_floats = booleans("Bias.bit_floats", bit_floats, 1)
+        self.word_far_floats = booleans("Bias.word_far_floats", word_far_floats, 1)
+        self.bit_far_floats = booleans("Bias.bit_far_floats", bit_far_floats, 1)
 
     @staticmethod
     def half_select(rows: int, cols: int, v: Any, row: Any, col: Any) -> "Bias":
@@ -186,17 +186,6 @@ def _voltages(name: str, value: Any) -> Array:
         raise ValueError(
             f"{name}: got shape {array.shape}, needs a scalar, one per line, or n each"
         )
-    return array
-
-
-def _mask(name: str, mask: Any) -> Array | None:
-    if mask is None:
-        return None
-    array = jnp.asarray(mask)
-    if array.dtype != jnp.bool_:
-        raise TypeError(f"{name}: got dtype {array.dtype}, needs booleans")
-    if array.ndim != 1:
-        raise ValueError(f"{name}: got shape {array.shape}, needs one per line")
     return array
 
 

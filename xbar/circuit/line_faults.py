@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.checks import as_real, check_shape, is_concrete
+from xbar.checks import as_real, booleans, check_shape, is_concrete
 
 LineKind = Literal["word", "bit"]
 Node = tuple[str, Any, Any]
@@ -118,8 +118,8 @@ class LineFaults(eqx.Module):
         bridges: Any = (),
         max_open: int | None = None,
     ):
-        self.word_open = _mask("LineFaults.word_open", word_open)
-        self.bit_open = _mask("LineFaults.bit_open", bit_open)
+        self.word_open = booleans("LineFaults.word_open", word_open, 2)
+        self.bit_open = booleans("LineFaults.bit_open", bit_open, 2)
         bridges = (bridges,) if isinstance(bridges, Bridge) else tuple(bridges)
         for bridge in bridges:
             if not isinstance(bridge, Bridge):
@@ -144,14 +144,3 @@ class LineFaults(eqx.Module):
                         f"LineFaults.bridges[{number}].{end}: got ({kind!r}, {int(i)}, {int(j)}), "
                         f"needs a node of a {rows}x{cols} array"
                     )
-
-
-def _mask(name: str, mask: Any) -> Array | None:
-    if mask is None:
-        return None
-    array = jnp.asarray(mask)
-    if array.dtype != jnp.bool_:
-        raise TypeError(f"{name}: got dtype {array.dtype}, needs booleans")
-    if array.ndim != 2:
-        raise ValueError(f"{name}: got shape {array.shape}, needs (rows, cols)")
-    return array

@@ -25,7 +25,7 @@ from xbar.devices.mapping import Pairs, Window
 from xbar.devices.masks import AbstractMask
 from xbar.devices.words import shown
 
-Drawn = Literal["random", "uniform"]
+StuckDraw = Literal["random", "uniform"]
 
 Hit = Bool[Array, "rows cols"]
 
@@ -143,7 +143,7 @@ class StuckValue(eqx.Module):
 
     def __init__(self, value: Any, name: str):
         if isinstance(value, str):
-            if value not in ("on", "off", *get_args(Drawn)):
+            if value not in ("on", "off", *get_args(StuckDraw)):
                 raise ValueError(
                     f'{name}: got {value!r}, needs "on", "off", "random", "uniform" or a value [S]'
                 )

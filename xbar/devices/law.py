@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-Cells = Float[Array, "..."]
+Conductances = Float[Array, "..."]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,6 @@ class CellLaw:
         g_range: conductances that it was fitted for, (least, largest) [S].
     """
 
-    build: Callable[[Cells, Cells], Any]
+    build: Callable[[Conductances, Conductances], Any]
     text: str
     g_range: tuple[float, float]

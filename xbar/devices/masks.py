@@ -29,6 +29,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from xbar.checks import flag
+
 YCentres = Float[Array, "rows 1"]
 XCentres = Float[Array, "1 cols"]
 Level = Float[Array, "rows cols"]
@@ -64,10 +66,11 @@ class AbstractMask(eqx.Module):
             True where hit, (rows, cols).
 
         Raises:
+            TypeError: include_bias_row is neither True nor False.
             ValueError: the array has no row or no column (left), or a line index is outside it.
         """
         rows, cols = shape
-        rows = rows if include_bias_row else rows - 1
+        rows = rows if flag("include_bias_row", include_bias_row) else rows - 1
         if rows < 1 or cols < 1:
             raise ValueError(f"shape: got {shape}, needs a row (besides the bias row) and a column")
         y, x = cell_centres(rows, cols)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
+from xbar.checks import checked, finite_above_0, finite_from_0, flag, is_concrete
 from xbar.devices.masks import AbstractMask, Level, XCentres, YCentres, off_zero
 
 # Edges are moved by this much of the side, so that rounding (1e-7 in float32) cannot decide whether
@@ -210,6 +210,7 @@ class Checkerboard(AbstractMask):
         cells: whether the period counts cells; `Checkerboard(2, cells=True)` is the finest board.
 
     Raises:
+        TypeError: cells is neither True nor False.
         ValueError: a concrete number is not finite, or the period is not above 0.
     """
 
@@ -226,7 +227,7 @@ class Checkerboard(AbstractMask):
                     f"Checkerboard.{name}: got shape {array.shape}, needs a number or two, (y, x)"
                 )
         self.period, self.phase = jnp.broadcast_to(period_, (2,)), jnp.broadcast_to(phase_, (2,))
-        self.cells = cells
+        self.cells = flag("Checkerboard.cells", cells)
 
     def level(self, y: YCentres, x: XCentres) -> Level:
         """Distance to the nearest edge of the square [array side, or cells]."""

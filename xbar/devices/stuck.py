@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked, is_concrete
+from xbar.checks import checked, flag, is_concrete
 from xbar.devices.effects.base import needs_window
-from xbar.devices.faults import AbstractFault, Drawn, StuckValue, hit_pairs
+from xbar.devices.faults import AbstractFault, StuckDraw, StuckValue, hit_pairs
 from xbar.devices.mapping import Window
 from xbar.devices.words import shown
 
@@ -139,9 +139,9 @@ class StuckUnequal(AbstractFault):
     per: str = eqx.field(static=True)
 
     def __init__(self, drawn: str = "random", per: str = "cell"):
-        if drawn not in get_args(Drawn):
+        if drawn not in get_args(StuckDraw):
             raise ValueError(
-                f"StuckUnequal.drawn: got {drawn!r}, needs one of {list(get_args(Drawn))}"
+                f"StuckUnequal.drawn: got {drawn!r}, needs one of {list(get_args(StuckDraw))}"
             )
         if per not in get_args(Per):
             raise ValueError(f"StuckUnequal.per: got {per!r}, needs one of {list(get_args(Per))}")
@@ -257,7 +257,7 @@ class Defect(AbstractFault):
         if not isinstance(fault, AbstractFault):
             raise TypeError(f"Defect.fault: got {type(fault).__name__}, needs a fault")
         self.mask, self.fault, self.window = mask, fault, window
-        self.include_bias_row = include_bias_row
+        self.include_bias_row = flag("Defect.include_bias_row", include_bias_row)
 
     def stuck(
         self, shape: Shape, dtype: Any, window: Window | None, key: PRNGKeyArray | None
@@ -307,13 +307,13 @@ FAULTS: dict[str, FaultKind] = {
     "plus": FaultKind(StuckPlus, "the plus cell of a pair"),
     "minus": FaultKind(StuckMinus, "the minus cell of a pair"),
     "unequal": FaultKind(
-        _unequal("cell"), "the two cells of a pair unequally", "random", get_args(Drawn)
+        _unequal("cell"), "the two cells of a pair unequally", "random", get_args(StuckDraw)
     ),
     "unequal-columns": FaultKind(
         _unequal("column"),
         "the two cells of a pair unequally, alike down a column,",
         "random",
-        get_args(Drawn),
+        get_args(StuckDraw),
     ),
 }
 """Every fault that a mask can carry, by name."""

@@ -90,10 +90,12 @@ class Dataset(NamedTuple):
             The data set.
 
         Raises:
-            TypeError: x is not real numbers.
+            TypeError: x is not real numbers, or regression neither True nor False.
             ValueError: the shapes do not fit, an input is NaN or infinite, the labels are not the
                 integers 0..classes-1, a mark is unknown, or max_input is below the largest |x|.
         """
+        if regression not in (True, False):
+            raise TypeError(f"Dataset regression: got {regression!r}, needs True or False")
         images = shaped("Dataset x", x, "n", "features")
         images = images if images.dtype.kind == "f" else images.astype(float)
         labels = _targets("Dataset y", y) if regression else as_labels("Dataset y", y)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from xbar.checks import flag
 from xbar.devices.maps import MOST, ChipMap
 from xbar.io.files import StoreError, check_size, native, read_arrays, readable, units_of
 
@@ -75,6 +76,7 @@ def load_map(
         StoreError: the file cannot be read, says no unit or another one, has another shape, names a
             cell off the grid or twice, or a value that is no cell's.
     """
+    flag("pairs", pairs)
     try:
         if unit is not None and unit not in UNITS:
             raise ValueError(f"unit: got {unit!r}, needs one of {', '.join(UNITS)}")

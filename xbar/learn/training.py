@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from xbar.checks import flag
 from xbar.programs import program
 
 LEARNING_RATE = 1e-3
@@ -71,7 +72,7 @@ def train(
         if value < 1:
             raise ValueError(f"{name}: got {value}, needs at least 1")
     size = min(batch_size, len(x))
-    return _train(model, x, y, loss, key, steps, size, optimiser, remember)
+    return _train(model, x, y, loss, key, steps, size, optimiser, flag("remember", remember))
 
 
 @program(eqx.filter_jit)

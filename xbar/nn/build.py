@@ -230,7 +230,7 @@ def warn_of_outliers(rows: Sequence[Any], layers: Sequence[Layer]) -> None:
     """Warn once if in some layer one weight leaves the others next to nothing of the window.
 
     Args:
-        rows: weights of each layer with the scaled bias row.
+        rows: weights of each layer's pairs with the scaled bias row.
         layers: what they were mapped to.
     """
     if not is_concrete(rows, [(layer.s, layer.window) for layer in layers]):

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import as_real, checked, finite_from_0, is_concrete, namespace
+from xbar.checks import as_real, checked, finite_from_0, flag, is_concrete, namespace
 from xbar.fields import described
 from xbar.nn.steps import AbstractStep, noisy, optional
 
@@ -130,6 +130,7 @@ class DAC(eqx.Module):
         serial: one bit in each cycle instead of a voltage for each level.
 
     Raises:
+        TypeError: serial is neither True nor False.
         ValueError: bits or a concrete range is out of range.
     """
 
@@ -138,7 +139,7 @@ class DAC(eqx.Module):
     serial: bool = eqx.field(static=True)
 
     def __init__(self, bits: int, v_range: Any = None, *, serial: bool = False):
-        self.bits, self.serial = _bits("DAC", bits), bool(serial)
+        self.bits, self.serial = _bits("DAC", bits), flag("DAC.serial", serial)
         self.v_range = None if v_range is None else Range(v_range, "DAC")
 
     def volts(self, v: Any) -> Float[Array, "..."]:

@@ -14,7 +14,7 @@ from xbar.nn.layer import Layer, LayerVoltages
 from xbar.nn.network import Network, forward
 from xbar.solvers import AbstractSolver
 
-Read = Literal["exact", "corrected"]
+ReadMode = Literal["exact", "corrected"]
 
 
 class CorrectedVoltages(NamedTuple):
@@ -76,7 +76,7 @@ class Passed(NamedTuple):
 def passed(
     layers: Sequence[Layer],
     v: Float[Array, "n inputs"],
-    read: Read = "exact",
+    read: ReadMode = "exact",
     solver: AbstractSolver | None = None,
     checked: int = CHECKED,
     *,

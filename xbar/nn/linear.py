@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from xbar.checks import flag
 from xbar.nn.hardware import Hardware
 from xbar.nn.on_arrays import AbstractOnArrays, Chip, Fixed
 
@@ -48,7 +49,7 @@ class Linear(AbstractOnArrays):
         k_out: float = 0.2,
         key: PRNGKeyArray,
     ):
-        layer = eqx.nn.Linear(in_features, out_features, use_bias, key=key)
+        layer = eqx.nn.Linear(in_features, out_features, flag("use_bias", use_bias), key=key)
         self.weight, self.bias = layer.weight, layer.bias
         self.in_features, self.out_features = in_features, out_features
         self.fixed = Fixed(Hardware() if hardware is None else hardware, k_in, k_out)

@@ -12,16 +12,23 @@ from xbar.nn.layer import Layer
 from xbar.nn.tiles import Tiles, Tiling
 
 
-def mapped(rows: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
-    """Weights with their bias row -> a layer: conductances, and gains of the ideal circuit."""
+def mapped(columns: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
+    """Weights -> a layer: conductances, and gains of the ideal circuit.
+
+    Args:
+        columns: weights of the array's pairs with their bias row, from `hardware.columns`.
+        k_in: volts per unit at its input, () [V].
+        k_out: volts per unit at its output, () [V].
+        hardware: of the layer.
+        phi: its activation; None for none.
+    """
     clip = hardware.clip if hardware.slices is None else None  # slices are of clipped weights
-    columns = hardware.columns(rows)
     pairs, s = map_weights(
         columns, hardware.window, hardware.mapping, scale=hardware.scale, clip=clip
     )
     xp = namespace(s, k_in, k_out)
     readout = hardware.readout(k_out / (xp.asarray(s) * k_in))
-    lines, k, v_bias = cast((hardware.wires, k_out, hardware.v_bias), rows.dtype)
+    lines, k, v_bias = cast((hardware.wires, k_out, hardware.v_bias), columns.dtype)
     window, device = hardware.window, hardware.device
     layer = Layer(pairs, window, lines, readout, s, k, v_bias, phi, hardware.dac, hardware.law())
     own = None if device is None else device.within(window)

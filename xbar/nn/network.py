@@ -156,18 +156,17 @@ class Network(eqx.Module):
         keywords |= {"v_min": v_min, "v_max": v_max}
         each = hardware_of(hardware, keywords, len(software.weights))
         ks, each, ideal = scaled(software, each, calibration, k)
-        rows = [
-            with_bias_row(w, b, k, hardware.v_bias)
+        columns = [
+            hardware.columns(with_bias_row(w, b, k, hardware.v_bias))
             for w, b, k, hardware in zip(software.weights, software.biases, ks, each, strict=False)
         ]
-        phis = [activation] * (len(rows) - 1) + [None]
-        layers = [mapped(*part) for part in zip(rows, ks, ks[1:], each, phis, strict=False)]
-        columns = [one.columns(w) for w, one in zip(rows, each, strict=True)]
+        phis = [activation] * (len(columns) - 1) + [None]
+        layers = [mapped(*part) for part in zip(columns, ks, ks[1:], each, phis, strict=False)]
         warn_of_outliers(columns, layers)
         for number, layer in enumerate(layers):
             if layer.cells is not None and ideal is not None:
                 layers[number] = with_fitted_gain(layer, *ideal[number])
-        return Network(tuple(layers), cast(ks[0], rows[0].dtype))
+        return Network(tuple(layers), cast(ks[0], columns[0].dtype))
 
     @staticmethod
     def from_mlp(mlp: eqx.nn.MLP, **options: Any) -> "Network":

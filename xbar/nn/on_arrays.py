@@ -102,7 +102,7 @@ class AbstractOnArrays(eqx.Module):
             xp = namespace(w, b)
             k_in, k_out = (xp.asarray(k, w.dtype) for k in (fixed.k_in, fixed.k_out))
             rows = with_bias_row(xp.asarray(w), xp.asarray(b), k_in, hardware.v_bias)
-            layer = mapped(rows, k_in, k_out, hardware, None)
+            layer = mapped(hardware.columns(rows), k_in, k_out, hardware, None)
             if fixed.gain != 1:
                 where = lambda layer: layer.readout.r_f  # noqa: E731
                 layer = eqx.tree_at(where, layer, layer.readout.r_f * fixed.gain)

@@ -18,7 +18,6 @@ from xbar.nn.steps import (
     AbstractAmplifier,
     AbstractSpiceStep,
     AbstractStep,
-    Lines,
     Number,
     Signal,
     noisy,
@@ -102,7 +101,7 @@ class Transimpedance(AbstractAmplifier, AbstractSpiceStep):
 
     def netlist(
         self, tag: str, signals: list[Signal], nodes: list[str], number: Number
-    ) -> tuple[Lines, list[Signal]]:
+    ) -> tuple[list[str], list[Signal]]:
         """A virtual ground and an ammeter; with a finite gain, an amplifier with its feedback."""
         if not self.linear:
             raise ValueError("readout: got an amplifier with offset or noise, which has no netlist")
@@ -151,7 +150,7 @@ class Difference(AbstractStep, AbstractSpiceStep):
 
     def netlist(
         self, tag: str, signals: list[Signal], nodes: list[str], number: Number
-    ) -> tuple[Lines, list[Signal]]:
+    ) -> tuple[list[str], list[Signal]]:
         """Controlled sources in series, or one across two nodes."""
         lines = []
         for o, node in enumerate(nodes):
@@ -212,7 +211,7 @@ class Rails(AbstractStep, AbstractSpiceStep):
 
     def netlist(
         self, tag: str, signals: list[Signal], nodes: list[str], number: Number
-    ) -> tuple[Lines, list[Signal]]:
+    ) -> tuple[list[str], list[Signal]]:
         """Behavioural sources with the rails as nodes (see `xbar.spice.layers`)."""
         lines, clipped = ["* rails"], "v({})"
         if np.isfinite(self.v_min):
@@ -346,7 +345,7 @@ class Readout(eqx.Module):
         """The same, each step's noise left out."""
         return _chain(tuple(_quiet(step) for step in self.steps))
 
-    def netlist(self, tag: str, ends: list[str], nodes: list[str], number: Number) -> Lines:
+    def netlist(self, tag: str, ends: list[str], nodes: list[str], number: Number) -> list[str]:
         """The circuit of the whole chain.
 
         Args:

@@ -24,7 +24,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.checks import checked
 
-Lines = list[str]
 # How a netlist writes a number.
 Number = Callable[[Any], str]
 
@@ -90,7 +89,7 @@ class AbstractSpiceStep(eqx.Module):
     @abc.abstractmethod
     def netlist(
         self, tag: str, signals: list[Signal], nodes: list[str], number: Number
-    ) -> tuple[Lines, list[Signal]]:
+    ) -> tuple[list[str], list[Signal]]:
         """The step's circuit.
 
         Args:

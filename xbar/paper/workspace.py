@@ -87,15 +87,12 @@ class Workspace:
             What the function returns, as NumPy arrays that lead with the rows.
         """
         count = len(jax.tree.leaves(rows)[0])
-        size, parts = min(BLOCK, count), []
+        size = min(BLOCK, count)
         each = -(-size // jax.local_device_count())
         chunk = -(-each // -(-each // lanes))  # shared out evenly
-        for first in range(0, count, size):
-            filled = np.minimum(first + np.arange(size), count - 1)
-            found = batch_map(function, jax.tree.map(lambda x, at=filled: x[at], rows), chunk=chunk)
-            parts.append(jax.tree.map(lambda x, n=count - first: np.asarray(x)[:n], found))
-            self.run.stages.check()
-        return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+        check = lambda _: self.run.stages.check()  # noqa: E731
+        found = batch_map(function, rows, chunk=chunk, block=size, done=check)
+        return jax.tree.map(np.asarray, found)
 
     def keys(self, purpose: str, numbers: Any) -> Array:
         """A JAX key for each number, (n,); purposes do not share randomness."""

@@ -39,12 +39,13 @@ class _One(NamedTuple):
 
     @staticmethod
     def of(sol: Any, which: int) -> "_One":
-        there = [
-            name
-            for name in _One._fields
-            if name not in _One._field_defaults or getattr(sol, name, None) is not None
-        ]
-        parts = {name: np.asarray(getattr(sol, name)) for name in there}
+        needed = [name for name in _One._fields if name not in _One._field_defaults]
+        if not all(hasattr(sol, name) for name in needed):
+            raise TypeError(
+                f"sol: got {type(sol).__name__}, needs an xb.Solution, or its {', '.join(needed)}"
+            )
+        there = [name for name in _One._field_defaults if getattr(sol, name, None) is not None]
+        parts = {name: np.asarray(getattr(sol, name)) for name in (*needed, *there)}
         if parts["v_word"].ndim == 3:
             count = parts["v_word"].shape[-1]
             if not 0 <= which < count:
@@ -80,6 +81,7 @@ def circuit(sol: Any, which: int = 0, *, values: bool | None = None) -> Figure:
         The figure.
 
     Raises:
+        TypeError: `sol` is no solution.
         ValueError: larger than 32x32 (`drop` and `power` show those), bridged lines, or `which`
             out of range.
     """
@@ -227,6 +229,7 @@ def drop(sol: Any, v_in: Any, which: int = 0, title: str | None = None) -> Figur
         The figure.
 
     Raises:
+        TypeError: `sol` is no solution.
         ValueError: v_in has not a row for each word line.
     """
     one, drive = _One.of(sol, which), np.asarray(v_in)
@@ -252,6 +255,9 @@ def power(sol: Any, which: int = 0, title: str | None = None) -> Figure:
 
     Returns:
         The figure.
+
+    Raises:
+        TypeError: `sol` is no solution.
     """
     one = _One.of(sol, which)
     micro = 1e6 * one.i_cell * (one.v_word - one.v_bit)

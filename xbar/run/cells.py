@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xbar.cells.families import FAMILIES, OHMIC, bent, family, parameters_of
-from xbar.nn.corrected import Read
+from xbar.nn.corrected import ReadMode
 from xbar.run.checks import in_range, one_of, shortened, swept
 from xbar.run.kinds import FORBID, Numbers, Words, values
 
@@ -50,7 +50,7 @@ class CellSettings:
     v_s: Numbers | None = None
     beta: Numbers | None = None
     v_ov: Numbers | None = None
-    read: Read = "exact"
+    read: ReadMode = "exact"
 
     def problems(self, tiles: bool, line_faults: Sequence[str]) -> Iterator[str]:
         """What cannot be, in sentences.

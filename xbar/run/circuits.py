@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from xbar.batch import batch_map
 from xbar.cells.families import OHMIC, family
 from xbar.circuit import LineFaults, Wires
 from xbar.devices import ChipMap, Device, inject, random_mask
@@ -20,12 +21,12 @@ from xbar.io.maps import MAP
 from xbar.learn.mlp import MLP
 from xbar.nn import ADC, DAC, Hardware, Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
-from xbar.nn.corrected import Read
+from xbar.nn.corrected import ReadMode
 from xbar.nn.stuck import stuck_by
 from xbar.programs import program
 from xbar.run.cells import laws_of, parameters_in
 from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
-from xbar.run.devices import Batching, in_blocks, one_by_one
+from xbar.run.devices import Batching
 from xbar.run.faults import make_fault, stuck_value
 from xbar.run.nonlinear import solve_healthy_cells
 from xbar.run.plan import Plan, Table, row_keys
@@ -85,7 +86,7 @@ def _solve_healthy(
     kind: Kind,
     options: tuple[tuple[str, Any], ...],
     law: str,
-    read: Read,
+    read: ReadMode,
     how: Batching,
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
@@ -103,7 +104,7 @@ def _solve_healthy(
         matrices = {f"transfer_{k}": t for k, t in enumerate(transfers)}
         return {"network": network, "volts": volts, **matrices}
 
-    return in_blocks(one_by_one(one), circuits, images, how)
+    return batch_map(one, circuits, images, chunk=how.lanes, devices=how.mesh)
 
 
 def map_network(
@@ -303,4 +304,4 @@ def _solve_broken(rows: Arrays, images: Array, layer: int, how: Batching) -> Arr
         transfers[layer] = broken.transfer()
         return network.apply(transfers, images[row["labelled"]])
 
-    return in_blocks(one_by_one(one), rows, images, how)
+    return batch_map(one, rows, images, chunk=how.lanes, devices=how.mesh)

@@ -15,7 +15,7 @@ from xbar.plots.arrays import drop
 from xbar.programs import program
 from xbar.run.maps import CellMap
 from xbar.run.references import CORRECTED
-from xbar.run.report import Drawn, ReportFigure, points, reach
+from xbar.run.report import CaptionedFigure, ReportFigure, points, reach
 from xbar.statistics import t_interval
 
 Summary = Mapping[str, Any]
@@ -89,7 +89,7 @@ def cell_maps(results: DemoResults) -> list[CellMap]:
     return maps
 
 
-def draw(results: DemoResults, summary: Summary) -> Iterator[Drawn]:
+def draw(results: DemoResults, summary: Summary) -> Iterator[CaptionedFigure]:
     """The figures in the report's order.
 
     Args:
@@ -100,7 +100,7 @@ def draw(results: DemoResults, summary: Summary) -> Iterator[Drawn]:
         yield figure(results, summary)
 
 
-def _accuracy(results: DemoResults, summary: Summary) -> Drawn:
+def _accuracy(results: DemoResults, summary: Summary) -> CaptionedFigure:
     table, mean = summary["references"], summary["accuracy"]
     rows = {n: results.accuracy[n] for n in (*mean, *table) if n != "corrector"}
     reaches = {name: reach(t_interval(values)) for name, values in rows.items()}
@@ -118,7 +118,7 @@ def _accuracy(results: DemoResults, summary: Summary) -> Drawn:
     return figure, ReportFigure("accuracy.png", "What is lost and what comes back", caption)
 
 
-def _arrays(results: DemoResults, summary: Summary) -> Drawn:
+def _arrays(results: DemoResults, summary: Summary) -> CaptionedFigure:
     g, hit, layer = results.g, results.hit[0], results.layer
     cells = sum(array.size for array in g)
     share = results.hit.mean((1, 2))
@@ -132,7 +132,7 @@ def _arrays(results: DemoResults, summary: Summary) -> Drawn:
     return figure, ReportFigure("arrays.png", "The arrays and the defect", caption)
 
 
-def _outputs(results: DemoResults, summary: Summary) -> Drawn:
+def _outputs(results: DemoResults, summary: Summary) -> CaptionedFigure:
     volts, labels = {name: results.volts[name][0] for name in CIRCUITS}, results.labels[0]
     largest = np.argmax(volts["defective"], -1) == labels
     neighbours = results.accuracy["nearest neighbours"][0]
@@ -151,7 +151,7 @@ def _outputs(results: DemoResults, summary: Summary) -> Drawn:
     return figure, ReportFigure("outputs.png", "Output voltages before and after", caption)
 
 
-def _confusion(results: DemoResults, summary: Summary) -> Drawn:
+def _confusion(results: DemoResults, summary: Summary) -> CaptionedFigure:
     volts, labels = results.volts, results.labels.ravel()
     predicted = {name: volts[name].argmax(-1).ravel() for name in CIRCUITS}
     predicted["corrected"] = results.corrected.ravel().astype(int)
@@ -170,7 +170,7 @@ def _confusion(results: DemoResults, summary: Summary) -> Drawn:
     return figure, ReportFigure("confusion.png", "Which classes are confused", caption)
 
 
-def _drop(results: DemoResults, summary: Summary) -> Drawn:
+def _drop(results: DemoResults, summary: Summary) -> CaptionedFigure:
     numbers = sorted({0, summary["layer"]})
     rows, cells = ([found[k] for k in numbers] for found in (results.v_rows, results.v_cells))
     parts = []
@@ -189,7 +189,7 @@ def _drop(results: DemoResults, summary: Summary) -> Drawn:
     return figure, ReportFigure("drop.png", "What the wires take", caption)
 
 
-def _power(results: DemoResults, summary: Summary) -> Drawn:
+def _power(results: DemoResults, summary: Summary) -> CaptionedFigure:
     power = results.power
     healthy, defective = (1e6 * power[name].mean(-1) for name in CIRCUITS)
     most, layer = int(np.argmax(healthy)), summary["layer"]

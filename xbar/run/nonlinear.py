@@ -7,25 +7,25 @@ healthy circuit instead, so that a defective circuit costs its broken layer and 
 from dataclasses import replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xbar.batch import batch_map, map_blocks
 from xbar.cells.families import family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
-from xbar.nn.corrected import Passed, Read, passed
+from xbar.nn.corrected import Passed, ReadMode, passed
 from xbar.nn.with_law import with_law
 from xbar.programs import program
-from xbar.run.devices import Batching, in_blocks, one_by_one
+from xbar.run.devices import Batching
 
 Arrays = dict[str, Any]
 # Inputs that one array is solved for at a time: what few of them need stays near the cache.
 AT_ONCE = 64
 
 
-def read_layers(layers: Any, v: Array, read: Read) -> Passed:
+def read_layers(layers: Any, v: Array, read: ReadMode) -> Passed:
     """Voltages of consecutive layers as `xbar.nn.corrected.passed`, some inputs at a time.
 
     Args:
@@ -33,18 +33,13 @@ def read_layers(layers: Any, v: Array, read: Read) -> Passed:
         v: input voltages of the first, (n, inputs) [V].
         read: "exact" or "corrected".
     """
-    count = len(v)
-    if read == "corrected" or count <= AT_ONCE:
+    if read == "corrected" or len(v) <= AT_ONCE:
         return passed(layers, v, read)
-    blocks = v[np.minimum(np.arange(count + -count % AT_ONCE), count - 1)]
-    found = jax.lax.map(
-        lambda block: passed(layers, block).volts, blocks.reshape(-1, AT_ONCE, v.shape[1])
-    )
-    volts = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], found)
+    volts = map_blocks(lambda block: passed(layers, block).volts, v, size=AT_ONCE)
     return Passed(volts, jnp.zeros(len(layers), v.dtype))
 
 
-def solve_healthy_cells(network: Any, x: Array, read: Read) -> Arrays:
+def solve_healthy_cells(network: Any, x: Array, read: ReadMode) -> Arrays:
     """What `solve_healthy` finds of one network whose cells are not resistors.
 
     Args:
@@ -70,7 +65,7 @@ def solve_broken_cells(
     stuck: np.ndarray,
     labelled: Any,
     images: Array,
-    cells: tuple[str, Arrays, Read],
+    cells: tuple[str, Arrays, ReadMode],
     how: Batching,
     line_faults: LineFaults | None = None,
 ) -> Arrays:
@@ -110,7 +105,7 @@ def solve_broken_cells(
 
 @program(static_argnames=("layer", "law", "read", "how"))
 def _solve_broken_cells(
-    circuits: Arrays, images: Array, layer: int, law: str, read: Read, how: Batching
+    circuits: Arrays, images: Array, layer: int, law: str, read: ReadMode, how: Batching
 ) -> Arrays:
     def one(row: Arrays, images: Array) -> Arrays:
         cells, stuck = family(law, row["parameters"]), {layer: row["stuck"]}
@@ -122,4 +117,4 @@ def _solve_broken_cells(
         errors = jnp.concatenate([row["errors"][:layer], found.errors])
         return {"volts": found.volts[-1].v_out, "errors": errors}
 
-    return in_blocks(one_by_one(one), circuits, images, how)
+    return batch_map(one, circuits, images, chunk=how.lanes, devices=how.mesh)

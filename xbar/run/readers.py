@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xbar.batch import map_blocks
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
 from xbar.learn.scores import LOSSES
 from xbar.programs import program
 from xbar.run.config import CorrectorSettings
-from xbar.run.devices import Batching, in_blocks
+from xbar.run.devices import Batching
 from xbar.run.task import Task
 
 NEIGHBOURS = 5
@@ -32,7 +33,7 @@ class Labelled(NamedTuple):
     test_y: Array
 
 
-class Read(NamedTuple):
+class CorrectorResult(NamedTuple):
     """What a corrector made of the test part: itself, its score (circuits,), what it reads."""
 
     corrector: Corrector
@@ -43,10 +44,10 @@ class Read(NamedTuple):
 @program(static_argnames=("settings", "how"))
 def correct(
     settings: CorrectorSettings, volts: Labelled, keys: Array, task: Task, how: Batching
-) -> Read:
+) -> CorrectorResult:
     """Train a corrector on each circuit and test it."""
 
-    def block(rows: tuple[Labelled, Array], task: Task) -> Read:
+    def block(rows: tuple[Labelled, Array], task: Task) -> CorrectorResult:
         volts, keys = rows
         fitted = train_correctors(
             volts.train_v,
@@ -59,19 +60,19 @@ def correct(
             loss=LOSSES[task.loss],
         )
         outputs = fitted(volts.test_v)
-        return Read(fitted, task.scored(outputs, volts.test_y), task.read(outputs))
+        return CorrectorResult(fitted, task.scored(outputs, volts.test_y), task.read(outputs))
 
-    return in_blocks(block, (volts, keys), task, how)
+    return map_blocks(block, (volts, keys), task, size=how.lanes, devices=how.mesh)
 
 
 @program(static_argnames="how")
 def neighbours(volts: Labelled, how: Batching) -> Array:
     """Accuracy of the vote of the nearest labelled voltages, (circuits,)."""
 
-    def block(rows: Labelled, _: None) -> Array:
+    def block(rows: Labelled) -> Array:
         return nearest_neighbour_accuracy(*rows, min(NEIGHBOURS, rows.train_v.shape[-2]))
 
-    return in_blocks(block, volts, None, how)
+    return map_blocks(block, volts, size=how.lanes, devices=how.mesh)
 
 
 def corrector_parameters(settings: CorrectorSettings, outputs: int) -> int:

@@ -28,10 +28,10 @@ class ReportFigure(NamedTuple):
     caption: str
 
 
-Drawn = tuple[Figure, ReportFigure]
+CaptionedFigure = tuple[Figure, ReportFigure]
 
 
-def save_figures(run: Runner, drawn: Iterable[Drawn]) -> list[ReportFigure]:
+def save_figures(run: Runner, drawn: Iterable[CaptionedFigure]) -> list[ReportFigure]:
     """Publish figures one by one, so that one at a time is in memory."""
     entries = []
     for figure, entry in drawn:

@@ -11,7 +11,7 @@ from xbar import plots
 from xbar.io.store import commit, read_results
 from xbar.run.computed import ComputedStudy
 from xbar.run.report import (
-    Drawn,
+    CaptionedFigure,
     ReportFigure,
     literal,
     save_figures,
@@ -81,7 +81,9 @@ def table_csv(arrays: Mapping[str, Any]) -> str:
     return as_csv(dict(arrays["circuits"]) | found)
 
 
-def draw(arrays: Mapping[str, Any], labels: Collection[str], inputs: str) -> Iterator[Drawn]:
+def draw(
+    arrays: Mapping[str, Any], labels: Collection[str], inputs: str
+) -> Iterator[CaptionedFigure]:
     """The figures: one for all circuits, one for each swept axis, maps of the pairs that tell most.
 
     Args:

@@ -19,7 +19,7 @@ from xbar.sensitivity.losses import Loss, loss_of
 BLOCK = 16
 
 
-class Cells(NamedTuple):
+class CellPlaces(NamedTuple):
     """Where each cell of the row is.
 
     Args:
@@ -33,7 +33,7 @@ class Cells(NamedTuple):
     column: np.ndarray
 
 
-def places_of(network: Network) -> Cells:
+def places_of(network: Network) -> CellPlaces:
     """Layer, word line and bit line of every cell.
 
     Args:
@@ -45,7 +45,7 @@ def places_of(network: Network) -> Cells:
     shapes = [(layer.pairs.shape[0], 2 * layer.pairs.shape[1]) for layer in network.layers]
     places = [np.indices(shape).reshape(2, -1) for shape in shapes]
     rows, columns = np.concatenate(places, axis=1)
-    return Cells(np.repeat(np.arange(len(shapes)), [r * c for r, c in shapes]), rows, columns)
+    return CellPlaces(np.repeat(np.arange(len(shapes)), [r * c for r, c in shapes]), rows, columns)
 
 
 def conductances(network: Network) -> Float[Array, " cells"]:

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Int
 
-from xbar.checks import is_concrete
+from xbar.checks import flag, is_concrete
 from xbar.circuit import RESULTS
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
@@ -101,7 +101,7 @@ def baseline(net: Network, x: Any, labels: Any, *, throw: bool = True) -> Baseli
     # One by one: what is compiled for an array serves every network that has one of its size.
     responses = tuple(response(layer.array(), throw=False) for layer in net.layers)
     found = _baseline(net, x, labels, responses)
-    if throw and is_concrete(x, found):
+    if flag("throw", throw) and is_concrete(x, found):
         for number, stage in enumerate(found.stages):
             result = stage.response.result
             if result != RESULTS.successful:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import is_concrete
+from xbar.checks import flag, is_concrete
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
 from xbar.nn import AbstractStep, Layer, Network, Readout, Transimpedance, forward
@@ -103,8 +103,9 @@ def gradients(
     """
     x, labels = labelled(net, x, labels)
     loss_of(loss, net)
+    segments = flag("segments", segments)
     found, sound = _gradients(net.without_noise(), x, labels, loss, segments, solver)
-    if throw and is_concrete(sound) and not sound:
+    if flag("throw", throw) and is_concrete(sound) and not sound:
         raise RuntimeError(
             "gradients: a transfer matrix or its derivative missed its tolerance, or the loss is "
             "not finite; try solver=xbar.CG()"

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
-from xbar.checks import is_concrete
+from xbar.checks import flag, is_concrete
 from xbar.circuit import RESULTS, Crossbar
 from xbar.programs import program
 from xbar.sensitivity.sweep import sweep, walk
@@ -82,7 +82,7 @@ def response(array: Crossbar, *, throw: bool = True) -> Response:
             "maps of all faults need linear cells: use xbar.sensitivity.nonlinear_cell_faults"
         )
     found = _response(array)
-    if throw and is_concrete(found.result) and found.result != RESULTS.successful:
+    if flag("throw", throw) and is_concrete(found.result) and found.result != RESULTS.successful:
         kind = RuntimeError if found.result == RESULTS.tolerance_missed else ValueError
         raise kind(f"array: {RESULTS[found.result]}")
     return found

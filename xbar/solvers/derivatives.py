@@ -45,7 +45,7 @@ from xbar.solvers.lines import drop_of
 Pair = Float[Array, "2 n rows cols"]
 
 
-class Cells(NamedTuple):
+class CellSolution(NamedTuple):
     """Cell voltages, currents and IR drop of `n` drives, and how the solver fared with each."""
 
     u: Voltages
@@ -81,7 +81,7 @@ def _marked_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     return _marked(x, bad, shown), factor * tangents[0]
 
 
-def cells(solver: AbstractSolver, problem: Problem, e: Drives) -> Cells:
+def cells(solver: AbstractSolver, problem: Problem, e: Drives) -> CellSolution:
     """Solve the cell equation for the drives `e`, with exact derivatives."""
     # What the solver prepares is a constant of the derivative rules, shared by all of them.
     state = solver.factor(lax.stop_gradient(problem))
@@ -96,12 +96,14 @@ def matrix(solver: AbstractSolver, problem: Problem) -> tuple[Transfer, Bool[Arr
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _cells(
     solver: AbstractSolver, state: Any, g: Float[Array, "rows cols"], wires: Wires, e: Drives
-) -> Cells:
+) -> CellSolution:
     return _respond(solver, state, problem_of(g, wires), e, None)
 
 
 @_cells.defjvp
-def _cells_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple[Cells, Cells]:
+def _cells_jvp(
+    solver: AbstractSolver, primals: tuple, tangents: tuple
+) -> tuple[CellSolution, CellSolution]:
     state, g, wires, e = primals
     _, dg, dwires, de = tangents
     out = _cells(solver, state, g, wires, e)
@@ -115,7 +117,7 @@ def _cells_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple
     du, di = linear_response(solver, state, problem, de - d_word - d_bit, dg * out.u)
     d_word, d_bit = d_word + problem.drop.word(di), d_bit + problem.drop.bit(di)
     none = np.zeros(out.ok.shape, jax.dtypes.float0)
-    return out, Cells(du, di, d_word, d_bit, none, none)
+    return out, CellSolution(du, di, d_word, d_bit, none, none)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -174,7 +176,7 @@ def change_along(function: Callable[..., tuple], primals: tuple, tangents: tuple
 
 def _respond(
     solver: AbstractSolver, state: Any, problem: Problem, s: Drives, q: Voltages | None
-) -> Cells:
+) -> CellSolution:
     """Voltages and currents for series sources `s` and parallel sources `q`, if there are any."""
     drive = s if q is None else s - problem.drop(q)
     size = jnp.max(jnp.abs(drive), axis=(-2, -1), keepdims=True)
@@ -184,7 +186,7 @@ def _respond(
     i_cell = problem.g * u
     if q is not None:
         i_cell, word, bit = i_cell + q, word + problem.drop.word(q), bit + problem.drop.bit(q)
-    return Cells(u, i_cell, word, bit, answer.ok, answer.steps)
+    return CellSolution(u, i_cell, word, bit, answer.ok, answer.steps)
 
 
 def linear_response(

@@ -33,7 +33,7 @@ from jaxtyping import Float
 
 from xbar.circuit import Wires
 
-Cells = Float[Array, "*batch rows cols"]
+PerCell = Float[Array, "*batch rows cols"]
 Segments = Float[Array, ""] | Float[Array, "#rows #cols"]
 
 WORD, BIT = -1, -2  # the axis along which a line runs
@@ -56,7 +56,7 @@ class Matrix(eqx.Module):
     end: Array  # the same
     axis: int = eqx.field(static=True)
 
-    def __call__(self, x: Cells) -> Cells:
+    def __call__(self, x: PerCell) -> PerCell:
         """Voltage lost along the lines for cell currents `x`."""
         y = product(x, self.matrix) if self.axis == WORD else product(self.matrix, x)
         return self.scale * y + self.end * jnp.sum(x, axis=self.axis, keepdims=True)
@@ -69,7 +69,7 @@ class Blocks(eqx.Module):
     end: Array
     axis: int = eqx.field(static=True)
 
-    def __call__(self, x: Cells) -> Cells:
+    def __call__(self, x: PerCell) -> PerCell:
         """Voltage lost along the lines for cell currents `x`."""
         along = _along_word if self.axis == WORD else _along_bit
         y, total = along(x, _parts(x.shape[self.axis], x.dtype))
@@ -83,7 +83,7 @@ class Sums(eqx.Module):
     end: Array
     axis: int = eqx.field(static=True)
 
-    def __call__(self, x: Cells) -> Cells:
+    def __call__(self, x: PerCell) -> PerCell:
         """Voltage lost along the lines for cell currents `x`."""
         behind = running_sum(x, self.axis, reverse=self.axis == WORD)
         y = running_sum(self.segments * behind, self.axis, reverse=self.axis == BIT)
@@ -125,7 +125,7 @@ class Drop(eqx.Module):
     word: Matrix | Blocks | Sums  # cell currents [A] to the voltage lost before each word node [V]
     bit: Matrix | Blocks | Sums  # ... to the voltage of each bit node above the virtual ground [V]
 
-    def __call__(self, i_cell: Cells) -> Cells:
+    def __call__(self, i_cell: PerCell) -> PerCell:
         """Total voltage that the wires take from each cell [V], for cell currents [A]."""
         return self.word(i_cell) + self.bit(i_cell)
 
@@ -171,7 +171,7 @@ def block_size(n: int) -> int:
     return min(fits, key=lambda b: abs(b - BLOCK)) if fits else BLOCK
 
 
-def _along_word(x: Cells, parts: _Parts) -> tuple[Cells, Array]:
+def _along_word(x: PerCell, parts: _Parts) -> tuple[PerCell, Array]:
     """Drop for segments of 1 ohm, and the total current of each line."""
     n, split = x.shape[-1], (*x.shape[:-1], parts.blocks, parts.size)
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, parts.pad)]) if parts.pad else x
@@ -184,7 +184,7 @@ def _along_word(x: Cells, parts: _Parts) -> tuple[Cells, Array]:
     return y.reshape(*x.shape[:-1], -1)[..., :n], whole
 
 
-def _along_bit(x: Cells, parts: _Parts) -> tuple[Cells, Array]:
+def _along_bit(x: PerCell, parts: _Parts) -> tuple[PerCell, Array]:
     # Bit lines are counted from the last row up: the same matrices, turned around.
     cols = x.shape[-1]
     split = (*x.shape[:-2], parts.blocks, parts.size, cols)
@@ -199,7 +199,7 @@ def _along_bit(x: Cells, parts: _Parts) -> tuple[Cells, Array]:
     return y.reshape(*x.shape[:-2], -1, cols)[..., parts.pad :, :], whole
 
 
-def running_sum(x: Cells, axis: int, *, reverse: bool = False, short: int = SHORT) -> Cells:
+def running_sum(x: PerCell, axis: int, *, reverse: bool = False, short: int = SHORT) -> PerCell:
     """Cumulative sum along a line, in blocks: `jnp.cumsum` is slow on CPU and so are long products.
 
     Args:

@@ -135,7 +135,7 @@ class Newton(AbstractSolver):
 
     def operating_points(
         self, law: AbstractCell, problem: Problem, e: Voltages, start: Voltages | None = None
-    ) -> "Found":
+    ) -> "NewtonAnswer":
         """Solve `u + drop(I(u)) = e` for `n` drives of one array, each with slopes of its own.
 
         Args:
@@ -154,7 +154,7 @@ class Newton(AbstractSolver):
 
         def solve_one(
             law: AbstractCell, problem: Problem, most: One, e: One, start: One | None
-        ) -> Found:
+        ) -> NewtonAnswer:
             return _solve_one(options, law, problem, most, e, start)
 
         axes = (None, None, None, 0, None if start is None else 0)
@@ -166,7 +166,7 @@ class Newton(AbstractSolver):
         return getattr(self.solver, "rtol", None) if self.rtol is None else self.rtol
 
 
-class Found(NamedTuple):
+class NewtonAnswer(NamedTuple):
     """Cell voltages [V] and currents [A], and how they were found."""
 
     u: Voltages
@@ -213,7 +213,7 @@ class _State(NamedTuple):
 
 def _solve_one(
     options: _Options, law: AbstractCell, problem: Problem, most: One, e: One, start: One | None
-) -> Found:
+) -> NewtonAnswer:
     """The operating point of one drive."""
     rtol = options.rtol
     largest_volt = jnp.max(jnp.abs(e))
@@ -265,7 +265,7 @@ def _solve_one(
     state = _State(u, i, g, residual, error, error, none, ok, ~ok, none, none)
     last = lax.while_loop(lambda now: now.going, step, state)
     holds = jnp.all(law.holds(last.u))
-    return Found(last.u, last.i, last.ok, holds, last.steps, last.inner_steps)
+    return NewtonAnswer(last.u, last.i, last.ok, holds, last.steps, last.inner_steps)
 
 
 def _moved(now: _State, new: _Trial, largest_volt: Array) -> Float[Array, ""]:

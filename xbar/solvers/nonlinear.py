@@ -26,7 +26,7 @@ from xbar.solvers.auto import Auto
 from xbar.solvers.base import AbstractSolver, Voltages, problem_of
 from xbar.solvers.derivatives import linear_response, marked
 from xbar.solvers.lines import drop_of
-from xbar.solvers.newton import Found, Newton
+from xbar.solvers.newton import Newton, NewtonAnswer
 
 Pair = Float[Array, "2 n rows cols"]
 
@@ -55,7 +55,7 @@ def legal_law(law: AbstractCell, dtype: Any) -> tuple[AbstractCell, Bool[Array, 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def operating_points(
     newton: Newton, law: AbstractCell, wires: Wires, e: Voltages, start: Voltages | None = None
-) -> Found:
+) -> NewtonAnswer:
     """Solve `u + drop(I(u)) = e` for `n` drives of one array, with exact derivatives.
 
     Args:
@@ -70,7 +70,9 @@ def operating_points(
 
 
 @operating_points.defjvp
-def _operating_points_jvp(newton: Newton, primals: tuple, tangents: tuple) -> tuple[Found, Found]:
+def _operating_points_jvp(
+    newton: Newton, primals: tuple, tangents: tuple
+) -> tuple[NewtonAnswer, NewtonAnswer]:
     law, wires, e, start = primals
     d_law, d_wires, de, _ = tangents
     found = operating_points(newton, law, wires, e, start)
@@ -86,7 +88,7 @@ def _operating_points_jvp(newton: Newton, primals: tuple, tangents: tuple) -> tu
     g = law.slope(found.u)
     du, di = _responses(newton.linear, wires, g, de - d_drop, d_current)
     none: list[Any] = [np.zeros(x.shape, jax.dtypes.float0) for x in found[2:]]
-    return found, Found(right * du, right * di, *none)
+    return found, NewtonAnswer(right * du, right * di, *none)
 
 
 def _responses(solver: AbstractSolver, wires: Wires, g: Voltages, s: Voltages, q: Voltages) -> Pair:

@@ -33,7 +33,6 @@ from xbar.circuit import Crossbar
 from xbar.nn import Layer, Network
 from xbar.spice import laws
 from xbar.spice.netlist import (
-    Lines,
     Nodes,
     array_lines,
     finish,
@@ -168,7 +167,7 @@ def bare(layer: Layer) -> Crossbar:
     return Crossbar(layer.array().cells, layer.wires, layer.line_faults)
 
 
-def _layer_lines(chain: Chain, index: int, faults: Any) -> Lines:
+def _layer_lines(chain: Chain, index: int, faults: Any) -> list[str]:
     layer, names, tag = chain.layers[index], chain.names(index), chain.names(index).tag
     rows, outputs = layer.pairs.shape
     bias = rows - 1
@@ -184,7 +183,7 @@ def _layer_lines(chain: Chain, index: int, faults: Any) -> Lines:
     return lines + _activation(layer, names)
 
 
-def _activation(layer: Layer, names: LayerNames) -> Lines:
+def _activation(layer: Layer, names: LayerNames) -> list[str]:
     tag, kind = names.tag, layer.activation
     if kind is None:
         return ["* no activation"]

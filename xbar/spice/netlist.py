@@ -33,8 +33,6 @@ from xbar.circuit import Crossbar
 from xbar.spice.laws import MODEL, OPTIONS, Writer, current_of, in_float64, writer_of
 from xbar.spice.text import comment, identifier, number
 
-Lines = list[str]
-
 
 class Values(NamedTuple):
     """An array's numbers in float64, each in its full shape."""
@@ -142,7 +140,7 @@ def subckt(array: Crossbar, name: str = "crossbar", *, title: str = "", faults: 
     return "\n".join(lines) + "\n"
 
 
-def head(what: str, title: str) -> Lines:
+def head(what: str, title: str) -> list[str]:
     """The lines that open a netlist and say how to read it."""
     return [
         comment(f"xbar: {what}"),
@@ -153,7 +151,7 @@ def head(what: str, title: str) -> Lines:
     ]
 
 
-def finish(lines: Lines) -> str:
+def finish(lines: list[str]) -> str:
     """The netlist's text, with its analysis."""
     return "\n".join([*lines, ".op", ".end"]) + "\n"
 
@@ -165,7 +163,7 @@ def ports(array: Crossbar) -> tuple[list[str], list[str]]:
 
 def array_lines(
     values: Values, drive: list[str], ends: list[str], *, layer: str = "", faults: Any = None
-) -> Lines:
+) -> list[str]:
     """The elements of one array.
 
     Args:
@@ -177,7 +175,7 @@ def array_lines(
     """
     rows, cols = values.shape
     marked, cells = _marked(faults, values.shape), values.writer()
-    lines: Lines = [MODEL] if cells.transistors else []
+    lines: list[str] = [MODEL] if cells.transistors else []
     for i in range(rows):
         lines.append(f"* row {i}: its driver's resistance, then its word line")
         for name, r, near, far in word_line(values, i, drive[i], layer):

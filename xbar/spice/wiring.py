@@ -16,7 +16,7 @@ import numpy as np
 from xbar.checks import is_concrete
 from xbar.circuit import Bias, Crossbar
 from xbar.circuit.bias import Drivers
-from xbar.spice.netlist import Lines, finish, head
+from xbar.spice.netlist import finish, head
 from xbar.spice.ngspice import run_netlist
 from xbar.spice.run import Program
 from xbar.spice.text import number
@@ -44,7 +44,7 @@ class Wiring(NamedTuple):
     inputs: int
 
 
-class Found(NamedTuple):
+class NgspiceSolution(NamedTuple):
     """What ngspice finds for n inputs; NaN for voltages that nothing defines."""
 
     v_word: np.ndarray  # (rows, cols, n) [V]
@@ -83,7 +83,7 @@ def _text(array: Crossbar, wiring: Wiring, title: str = "") -> str:
 
 def measure_wired(
     array: Crossbar, bias: Bias, *, ngspice: Program = None, timeout_s: float = 600.0
-) -> Found:
+) -> NgspiceSolution:
     """An array under a bias, solved by ngspice for every input.
 
     Args:
@@ -122,7 +122,7 @@ def measure_wired(
         for k, row in enumerate(rows):
             if row in volts:
                 power -= volts[row] * current[k]
-    return Found(v_word, v_bit, i_cell, ends, power, readings.version)
+    return NgspiceSolution(v_word, v_bit, i_cell, ends, power, readings.version)
 
 
 def _wiring(array: Crossbar, bias: Bias) -> Wiring:
@@ -289,6 +289,6 @@ def _live(elements: list[Element], named: dict[str, str], drivers: list[str]) ->
     return live
 
 
-def _resistors(elements: list[Element]) -> Lines:
+def _resistors(elements: list[Element]) -> list[str]:
     """A resistor whose ends are one node carries nothing and is left out."""
     return [f"{e.name} {e.a} {e.b} {number(e.ohms)}" for e in elements if e.a != e.b]

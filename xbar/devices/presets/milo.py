@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from xbar.devices.device import About, Device
 from xbar.devices.effects import ProgrammingError
 from xbar.devices.fits import PolynomialFit
-from xbar.devices.law import CellLaw, Cells
+from xbar.devices.law import CellLaw, Conductances
 from xbar.devices.mapping import Window
 
 SIGMA = (-0.009107e-6, 4.782321e-6)  # of x = g / 1 uS [S]
@@ -45,7 +45,7 @@ def milo() -> Device:
     return Device([ProgrammingError(PolynomialFit(SIGMA, 1e-6))], Window(50e-6, 225e-6), law, about)
 
 
-def _cells(g: Cells, of: Cells) -> Any:
+def _cells(g: Conductances, of: Conductances) -> Any:
     from xbar.cells import Polynomial
 
     log10 = jnp.log10(of)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from xbar.devices.device import About, Device
-from xbar.devices.law import CellLaw, Cells
+from xbar.devices.law import CellLaw, Conductances
 from xbar.devices.mapping import Window
 
 I_0, G_0, V_0 = 1e-3, 0.25e-9, 0.25  # [A], [m], [V]
@@ -42,7 +42,7 @@ def _at_read(gap: float) -> float:
     return float(I_0 * np.exp(-gap / G_0) * np.sinh(V_READ / V_0))
 
 
-def _cells(g: Cells, of: Cells) -> Any:
+def _cells(g: Conductances, of: Conductances) -> Any:
     from xbar.cells import Stanford
 
     gap = G_0 * jnp.log(_at_read(0.0) / (g * V_READ))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from xbar import plots
-from xbar.run.report import Drawn, ReportFigure, share
+from xbar.run.report import CaptionedFigure, ReportFigure, share
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.sensitivity.findings import predictions
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS
@@ -35,7 +35,7 @@ class Scene:
         ]
 
 
-def draw(found: Mapping[str, Any], summary: Summary) -> Iterator[Drawn]:
+def draw(found: Mapping[str, Any], summary: Summary) -> Iterator[CaptionedFigure]:
     """The figures in the report's order.
 
     Args:
@@ -47,8 +47,8 @@ def draw(found: Mapping[str, Any], summary: Summary) -> Iterator[Drawn]:
         yield figure(scene)
 
 
-def _cell_map(kind: str) -> Callable[[Scene], Drawn]:
-    def draw(scene: Scene) -> Drawn:
+def _cell_map(kind: str) -> Callable[[Scene], CaptionedFigure]:
+    def draw(scene: Scene) -> CaptionedFigure:
         change = scene.change("cell", kind)
         cost = [-100 * a for a in scene.change("cell", kind, "accuracy")]
         number = int(np.argmax([np.nanmax(c) for c in change]))
@@ -70,7 +70,7 @@ def _cell_map(kind: str) -> Callable[[Scene], Drawn]:
     return draw
 
 
-def _accuracy(scene: Scene) -> Drawn:
+def _accuracy(scene: Scene) -> CaptionedFigure:
     worst = [
         np.fmax(*(-100 * scene.change("cell", kind, "accuracy")[k] for kind in KINDS))
         for k in range(len(scene.layers))
@@ -92,7 +92,7 @@ def _accuracy(scene: Scene) -> Drawn:
     )
 
 
-def _lines(scene: Scene) -> Drawn:
+def _lines(scene: Scene) -> CaptionedFigure:
     def by_kind(fault: str) -> list[dict[str, np.ndarray]]:
         changes = {f"stuck-{kind}": scene.change(fault, kind) for kind in KINDS}
         return [{n: c[k] for n, c in changes.items()} for k in range(len(scene.layers))]
@@ -114,7 +114,7 @@ def _lines(scene: Scene) -> Drawn:
     return figure, ReportFigure("lines.png", "Whole word lines and bit lines", caption)
 
 
-def _segments(scene: Scene) -> Drawn:
+def _segments(scene: Scene) -> CaptionedFigure:
     change = {line: scene.change("segment", line) for line in ("word", "bit")}
     cost = {line: scene.change("segment", line, "accuracy") for line in change}
     worst = {
@@ -137,7 +137,7 @@ def _segments(scene: Scene) -> Drawn:
     return figure, ReportFigure("segments_broken.png", title, caption)
 
 
-def _wires(scene: Scene) -> Drawn:
+def _wires(scene: Scene) -> CaptionedFigure:
     # Per ohm and segment; the sum of both is what a bad spot of metal under a cell would do.
     both = [layer["slope_word_line"] + layer["slope_bit_line"] for layer in scene.layers]
     totals = [float(np.sum(b)) for b in both]
@@ -153,7 +153,7 @@ def _wires(scene: Scene) -> Drawn:
     return figure, ReportFigure("wires.png", "Which wire segments matter", caption)
 
 
-def _scatter(scene: Scene) -> Drawn:
+def _scatter(scene: Scene) -> CaptionedFigure:
     exact, predicted = [], []
     for k, layer in enumerate(scene.layers):
         exact.append({f"stuck-{n}": scene.change("cell", n)[k] for n in KINDS})
@@ -171,7 +171,7 @@ def _scatter(scene: Scene) -> Drawn:
     return figure, ReportFigure("trust.png", "How far gradients can be trusted", caption)
 
 
-def _growth(scene: Scene) -> Drawn:
+def _growth(scene: Scene) -> CaptionedFigure:
     entries = [entry["growing"] for entry in scene.summary["trust"].values()]
     errors = {1: [e["first"] for e in entries], 2: [e["second"] for e in entries]}
     full = [(e["first"][-1], e["second"][-1]) for e in entries]
@@ -189,7 +189,7 @@ def _growth(scene: Scene) -> Drawn:
     return figure, ReportFigure("trust_growth.png", "Where predictions fail", caption)
 
 
-def _places(scene: Scene) -> Drawn:
+def _places(scene: Scene) -> CaptionedFigure:
     entries = list(scene.summary["places"].values())
     random = [ways["random"]["test_accuracy"] for ways in scene.found["places"].values()]
     worst = [{way: e["worst"][way]["test_accuracy"] for way in WAYS} for e in entries]
@@ -210,7 +210,7 @@ def _places(scene: Scene) -> Drawn:
     return figure, ReportFigure("places.png", "The worst place and the average one", caption)
 
 
-def _correctors(scene: Scene) -> Drawn:
+def _correctors(scene: Scene) -> CaptionedFigure:
     tree, readers = scene.found["correctors"], scene.summary["correctors"]
     average = {"uncorrected": tree["uncorrected"]["average"]} | {
         f"trained on {name}": tree["average"][k] for k, name in enumerate(TRAINED_ON)
@@ -232,7 +232,7 @@ def _correctors(scene: Scene) -> Drawn:
     )
 
 
-def _cells(scene: Scene) -> Drawn:
+def _cells(scene: Scene) -> CaptionedFigure:
     tree, cells = scene.found["cells"], scene.summary["cells"]
     count, most = len(cells["greedy_all"]), max(cells["random"], key=int)
     random = cells["random"][most]
@@ -257,7 +257,7 @@ def _cells(scene: Scene) -> Drawn:
     return figure, ReportFigure("worst_cells.png", "The worst cells together", caption)
 
 
-def _yield(scene: Scene) -> Drawn:
+def _yield(scene: Scene) -> CaptionedFigure:
     tree, rows = scene.found["yields"], scene.summary["yield"]
     holds = [row["rate"] for row in rows if row["mean_holds"]]
     breaks = [row["rate"] for row in rows if not row["mean_holds"]]
@@ -276,7 +276,7 @@ def _yield(scene: Scene) -> Drawn:
     return figure, ReportFigure("yield.png", "Accuracy over circuits, by fault rate", caption)
 
 
-def _variability(scene: Scene) -> Drawn:
+def _variability(scene: Scene) -> CaptionedFigure:
     each = [(layer["slope"] * SPREAD * layer["g"]) ** 2 for layer in scene.layers]
     total = sum(float(e.sum()) for e in each)
     parts = ", ".join(f"{e.sum() / total:.0%}" if total else "none" for e in each)
@@ -293,7 +293,7 @@ def _variability(scene: Scene) -> Drawn:
     return figure, ReportFigure("variability.png", "Whose variability costs most", caption)
 
 
-_FIGURES: tuple[Callable[[Scene], Drawn], ...] = (
+_FIGURES: tuple[Callable[[Scene], CaptionedFigure], ...] = (
     *(_cell_map(kind) for kind in KINDS),
     _accuracy,
     _lines,

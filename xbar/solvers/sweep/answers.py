@@ -23,10 +23,9 @@ from jaxtyping import Float
 
 from xbar.solvers.base import Problem, Transfer
 from xbar.solvers.lines import product
-from xbar.solvers.sweep.elimination import Sweep, columns_of, factored, nothing
+from xbar.solvers.sweep.elimination import Lines, Sweep, columns_of, factored, nothing
 
 Squares = Float[Array, "cols inputs rows"]
-Lines = Float[Array, "cols rows"]
 
 
 class Answers(NamedTuple):

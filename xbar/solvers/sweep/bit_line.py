@@ -29,26 +29,26 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-Lines = Float[Array, "*cols rows"]
+LineValues = Float[Array, "*cols rows"]
 Squares = Float[Array, "*cols rows rows"]
 
 
 class BitLine(NamedTuple):
     """Bit lines by themselves, one or an axis of them in front."""
 
-    g: Lines  # [S]
-    own: Lines  # C_ii
-    reach: Lines  # c
-    node: Lines  # K_ii [ohm]
-    share: Lines  # of the voltage at the next node down, what reaches this one
+    g: LineValues  # [S]
+    own: LineValues  # C_ii
+    reach: LineValues  # c
+    node: LineValues  # K_ii [ohm]
+    share: LineValues  # of the voltage at the next node down, what reaches this one
 
     @property
-    def out(self) -> Lines:
+    def out(self) -> LineValues:
         """Conductance from each word-line node to the output's ground [S]."""
         return self.g * self.reach
 
 
-def bit_lines(g: Lines, below: Lines) -> BitLine:
+def bit_lines(g: LineValues, below: LineValues) -> BitLine:
     """Every bit line by itself.
 
     Args:
@@ -97,10 +97,10 @@ def mutual_impedance(line: BitLine) -> Squares:
 class Chains(NamedTuple):
     """Every bit line by itself: ``S_ii = own_i``, ``S_ik = -upper_i lower_k`` for i < k."""
 
-    own: Lines  # [S]
-    out: Lines  # g c: output current [A] per volt on each word-line node
-    upper: Lines  # [S]
-    lower: Lines  # 1
+    own: LineValues  # [S]
+    out: LineValues  # g c: output current [A] per volt on each word-line node
+    upper: LineValues  # [S]
+    lower: LineValues  # 1
 
 
 def chains_of(line: BitLine) -> Chains:
@@ -122,7 +122,7 @@ def short_mutual_impedance(line: BitLine) -> Squares:
     return jnp.where(i == k, 0, jnp.where(i < k, above, below))
 
 
-def _length(line: BitLine) -> Lines:
+def _length(line: BitLine) -> LineValues:
     """Logarithm of the voltage lost from each node up to the first."""
     length = -jnp.cumsum(jnp.log(line.share), axis=-1)
     return jnp.concatenate([jnp.zeros_like(length[..., :1]), length[..., :-1]], axis=-1)

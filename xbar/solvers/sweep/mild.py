@@ -33,14 +33,13 @@ from xbar.solvers.batching import agreed, chosen
 from xbar.solvers.lines import product, running_sum
 from xbar.solvers.sweep.answers import Answers
 from xbar.solvers.sweep.bit_line import BitLine, Chains, chains_of, short_mutual_impedance
-from xbar.solvers.sweep.elimination import columns_of
+from xbar.solvers.sweep.elimination import Lines, columns_of
 
 # Share of the tolerance that the estimated errors may take: what they leave out is less than 3.
 SHARE = 0.3
 # What a column takes: products of small parts left out, a whole Newton step, or not this sweep.
 ONE_PRODUCT, TWO_PRODUCTS, NOT_MILD = 0, 1, 2
 
-Lines = Float[Array, "cols rows"]
 Squares = Float[Array, "cols rows rows"]
 
 

@@ -21,7 +21,7 @@ from xbar.solvers.base import AbstractSolver
 from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, Unknown, circuit_of
 from xbar.solvers.wiring.methods import State, answer, factor
 from xbar.solvers.wiring.pieces import Pieces
-from xbar.solvers.wiring.projected import Found
+from xbar.solvers.wiring.projected import WiredAnswer
 
 Flat = Float[Array, "n unknowns"]
 
@@ -57,7 +57,7 @@ def _minus(x: Array | None) -> Array | None:
 
 def unknowns(
     solver: AbstractSolver, numbers: Numbers, layout: Layout, drivers: Drivers
-) -> tuple[Found, Pieces | None]:
+) -> tuple[WiredAnswer, Pieces | None]:
     """Solve for the drivers' voltages, with exact derivatives; and say which pieces float."""
     state = prepared(solver, numbers, layout)
     return answered(solver, state, layout, numbers, drivers), state.known.pieces
@@ -71,14 +71,16 @@ def prepared(solver: AbstractSolver, numbers: Numbers, layout: Layout) -> State:
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def answered(
     solver: AbstractSolver, state: Any, layout: Layout, numbers: Numbers, drivers: Drivers
-) -> Found:
+) -> WiredAnswer:
     """The unknowns, by what was `prepared`."""
     circuit = circuit_of(numbers, layout)
     return answer(solver, state, circuit, sources_of(circuit, drivers))
 
 
 @answered.defjvp
-def _answered_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tuple[Found, Found]:
+def _answered_jvp(
+    solver: AbstractSolver, primals: tuple, tangents: tuple
+) -> tuple[WiredAnswer, WiredAnswer]:
     state, layout, numbers, drivers = primals
     found = answered(solver, state, layout, numbers, drivers)
 
@@ -91,7 +93,7 @@ def _answered_jvp(solver: AbstractSolver, primals: tuple, tangents: tuple) -> tu
     left = without_potential(state.known.pieces, left)
     dx = linear_response(solver, state, circuit_of(numbers, layout), left)
     none = np.zeros(found.ok.shape, jax.dtypes.float0)
-    return found, Found(dx, none, none, none)  # type: ignore[arg-type]
+    return found, WiredAnswer(dx, none, none, none)  # type: ignore[arg-type]
 
 
 def without_potential(pieces: Pieces | None, left: Unknown) -> Unknown:

@@ -43,7 +43,7 @@ from jaxtyping import Bool, Float, Int
 
 from xbar.circuit import Bridge, Wires
 from xbar.solvers.base import Voltages
-from xbar.solvers.lines import BIT, WORD, Cells
+from xbar.solvers.lines import BIT, WORD, PerCell
 from xbar.solvers.wiring.ends import Ends, ends_of
 from xbar.solvers.wiring.gaps import Gaps, Places, around_root, gaps_of
 
@@ -121,17 +121,17 @@ class Circuit(eqx.Module):
         first = 0 if self.gaps[0] is None else self.gaps[0].count
         return p[..., :first], p[..., first:]
 
-    def lift(self, p: Volts) -> tuple[Cells | None, Cells | None]:
+    def lift(self, p: Volts) -> tuple[PerCell | None, PerCell | None]:
         """``N p`` on the nodes of either kind; None where there can be no gap."""
         parts = zip(self.gaps, self.parts(p), strict=True)
         word, bit = (None if gaps is None else gaps.spread(x, self.shape) for gaps, x in parts)
         return word, bit
 
-    def lifted(self, p: Volts) -> Cells:
+    def lifted(self, p: Volts) -> PerCell:
         """``N p`` on the cells."""
         return sum(y for y in self.lift(p) if y is not None)  # type: ignore[return-value]
 
-    def collect(self, d_word: Cells, d_bit: Cells) -> Volts:
+    def collect(self, d_word: PerCell, d_bit: PerCell) -> Volts:
         """``N^T d``."""
         pairs = zip(self.gaps, (d_word, d_bit), strict=True)
         found = [gaps.collect(d) for gaps, d in pairs if gaps is not None]
@@ -144,7 +144,7 @@ class Circuit(eqx.Module):
             *[around_root(gaps, ends) for gaps, ends in pairs if gaps is not None]
         )
 
-    def drawn(self, i: Voltages, t: Bridges) -> tuple[Cells, Cells]:
+    def drawn(self, i: Voltages, t: Bridges) -> tuple[PerCell, PerCell]:
         """``i + J t``, what is drawn from the nodes of either kind."""
         both = [i, i]
         for q, (nodes, kinds) in enumerate(
@@ -156,7 +156,7 @@ class Circuit(eqx.Module):
                 both[side] = both[side].at[..., node.i, node.j].add(way * t[..., q])
         return both[0], both[1]
 
-    def across(self, y_word: Cells, y_bit: Cells) -> Bridges:
+    def across(self, y_word: PerCell, y_bit: PerCell) -> Bridges:
         """``J^T y``, the voltage of each bridge."""
         found = []
         for nodes, kinds in zip(self.layout.bridges, self.layout.kinds, strict=True):
@@ -167,7 +167,7 @@ class Circuit(eqx.Module):
             found.append(volts)
         return jnp.stack(found, axis=-1) if found else jnp.zeros((len(y_word), 0), y_word.dtype)
 
-    def nodes(self, d_word: Cells, d_bit: Cells, p: Volts) -> tuple[Cells, Cells]:
+    def nodes(self, d_word: PerCell, d_bit: PerCell, p: Volts) -> tuple[PerCell, PerCell]:
         """``- D d + N p`` on the nodes of either kind [V]."""
         y = [-self.ends[0].drop(d_word), -self.ends[1].drop(d_bit)]
         for side, lift in enumerate(self.lift(p)):

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from xbar.solvers.lines import BIT, WORD, Blocks, Cells, Matrix, Sums, line_of, running_sum
+from xbar.solvers.lines import BIT, WORD, Blocks, Matrix, PerCell, Sums, line_of, running_sum
 
 
 class FarEnds(eqx.Module):
@@ -50,7 +50,7 @@ class Ends(eqx.Module):
     far: FarEnds | None
     axis: int = eqx.field(static=True)
 
-    def drop(self, drawn: Cells) -> Cells:
+    def drop(self, drawn: PerCell) -> PerCell:
         """``D d``: voltage lost at each node for currents drawn from the nodes [V]."""
         if drawn.size == 0:
             return drawn
@@ -62,7 +62,7 @@ class Ends(eqx.Module):
         far_current = self.sum(drawn * far.far_share)
         return far.near_resistance * near_current + lost - far.depth * far_current
 
-    def open_circuit(self, near: Float[Array, "n lines"], far: Array | None) -> Cells:
+    def open_circuit(self, near: Float[Array, "n lines"], far: Array | None) -> PerCell:
         """Voltages of the nodes where nothing is drawn, (n, rows, cols) or broadcastable to it."""
         v_near = self.across(near)
         if self.far is None or far is None:
@@ -76,7 +76,7 @@ class Ends(eqx.Module):
         total = self.along(self.far.total, near.shape[-1])
         return jnp.where(total == 0, 0, (near - far) / jnp.where(total == 0, 1, total))
 
-    def sum(self, x: Cells) -> Array:
+    def sum(self, x: PerCell) -> Array:
         """Sum over each line, with an axis of 1 along it."""
         return jnp.sum(x, axis=self.axis, keepdims=True)
 

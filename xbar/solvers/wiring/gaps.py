@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from xbar.solvers.lines import WORD, Cells, running_sum
+from xbar.solvers.lines import WORD, PerCell, running_sum
 from xbar.solvers.wiring.ends import Ends
 
 Volts = Float[Array, "n gaps"]
@@ -56,7 +56,7 @@ class Gaps(eqx.Module):
         """Length of a vector of the gaps' voltages."""
         return len(self.places.line)
 
-    def spread(self, p: Volts, shape: tuple[int, int]) -> Cells:
+    def spread(self, p: Volts, shape: tuple[int, int]) -> PerCell:
         """``N p``, the voltages that the gaps' sources give to the nodes [V]."""
         along = jnp.where(self.places.used, p, 0)[..., None] * self.vector
         if self.lonely:
@@ -66,7 +66,7 @@ class Gaps(eqx.Module):
             return y.at[..., line, :].add(along)
         return y.at[..., :, line].add(jnp.swapaxes(along, -1, -2))
 
-    def collect(self, d: Cells) -> Volts:
+    def collect(self, d: PerCell) -> Volts:
         """``N^T d``, what the gaps' segments carry of the currents drawn from the nodes [A]."""
         if self.axis == WORD:
             along = d if self.lonely else d[..., self.places.line, :]

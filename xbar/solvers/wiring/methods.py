@@ -19,7 +19,7 @@ from xbar.solvers.ideal import Ideal
 from xbar.solvers.sweep.solver import ColumnSweep
 from xbar.solvers.wiring import direct
 from xbar.solvers.wiring.circuit import Circuit, Unknown
-from xbar.solvers.wiring.projected import Found, Improve, by_gradients, refined
+from xbar.solvers.wiring.projected import Improve, WiredAnswer, by_gradients, refined
 from xbar.solvers.wiring.reduced import Reduced, reduced
 from xbar.solvers.wiring.tableau import Tableau, by_tableau, tableau_of
 
@@ -67,12 +67,12 @@ def answer(
     circuit: Circuit,
     sources: Unknown,
     rtol: float | Array | None = None,
-) -> Found:
+) -> WiredAnswer:
     """The unknowns for n sources; to `rtol` if it is given, else to the solver's."""
     own = getattr(solver, "rtol", None)
     rtol = jnp.asarray(default_rtol(own, circuit.g.dtype) if rtol is None else rtol)
 
-    def solved(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> Found:
+    def solved(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> WiredAnswer:
         return _scaled(circuit, state.known, sources, rtol, _method(solver, circuit, state, rtol))
 
     found = per_array(solved)(circuit, state, sources, rtol)
@@ -80,7 +80,7 @@ def answer(
         return found
     second = ColumnSweep(solver.rtol)
 
-    def directly(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> Found:
+    def directly(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> WiredAnswer:
         update = direct.update_of(second, circuit, state.known)
         improve = direct.by_update(second, circuit, update)
         return _scaled(circuit, state.known, sources, rtol, improve)
@@ -104,7 +104,7 @@ def _method(solver: AbstractSolver, circuit: Circuit, state: State, rtol: Any) -
 
 def _scaled(
     circuit: Circuit, known: Reduced, sources: Unknown, rtol: Any, improve: Improve
-) -> Found:
+) -> WiredAnswer:
     """`refined` for sources of about 1 V, which keeps small ones clear of underflow."""
     size = jnp.zeros(len(sources.u), circuit.g.dtype)
     ohms = jnp.where(known.busiest > 0, 1 / jnp.where(known.busiest > 0, known.busiest, 1), 1)

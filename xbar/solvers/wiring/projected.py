@@ -58,7 +58,7 @@ class Pass(NamedTuple):
 Improve = Callable[[Pass], tuple[Unknown, Bool[Array, " n"], Int[Array, " n"]]]
 
 
-class Found(NamedTuple):
+class WiredAnswer(NamedTuple):
     """The unknowns for each input, whether they are right, and the steps taken."""
 
     x: Unknown
@@ -69,7 +69,7 @@ class Found(NamedTuple):
 
 def refined(
     circuit: Circuit, known: Reduced, sources: Unknown, rtol: float | Array, improve: Improve
-) -> Found:
+) -> WiredAnswer:
     """Passes until every input is right, or no more are worth it.
 
     Args:
@@ -134,7 +134,7 @@ def refined(
         around = jnp.abs(product(sources.t, known.loose.T))
         rounding = ROUNDINGS * jnp.finfo(circuit.g.dtype).eps * last.errors.largest[1]
         joined = jnp.any(around > rounding[:, None], axis=-1)
-    return Found(last.x, last.ok, last.steps, joined)
+    return WiredAnswer(last.x, last.ok, last.steps, joined)
 
 
 def _unless(keep: Bool[Array, " n"], x: Array, change: Array) -> Array:

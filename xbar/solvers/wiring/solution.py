@@ -19,7 +19,7 @@ from xbar.solvers import nonlinear
 from xbar.solvers.auto import first_alone
 from xbar.solvers.base import AbstractSolver, problem_of
 from xbar.solvers.derivatives import cells, marked
-from xbar.solvers.lines import BIT, WORD, Cells
+from xbar.solvers.lines import BIT, WORD, PerCell
 from xbar.solvers.newton import Newton
 from xbar.solvers.nonlinear import legal_law, newton_of
 from xbar.solvers.verdict import also, filled, possible
@@ -345,7 +345,7 @@ def _ground(circuit: Circuit, layout: Layout, drivers: Drivers) -> Float[Array, 
 
 
 def terminals(
-    ends: Ends, side: Attached, d: Cells, near: Array, far: Array | None
+    ends: Ends, side: Attached, d: PerCell, near: Array, far: Array | None
 ) -> tuple[Array, Array | None]:
     """Currents out of the near and the far drivers of one kind of line, (n, lines) [A]."""
 
