@@ -15,8 +15,7 @@ import numpy as np
 import xbar as xb
 from xbar.devices import Scattered, StuckUnequal
 from xbar.io import load_dataset, split
-from xbar.learn.mlp import MLP, accuracy, cross_entropy, fit
-from xbar.learn.training import train
+from xbar.learn import MLP, accuracy, cross_entropy, fit, train
 from xbar.nn import volts_per_unit
 
 KEY = jax.random.key(0)

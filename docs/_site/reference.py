@@ -15,7 +15,7 @@ MODULES = {
     "xbar.cells": "Cells",
     "xbar.devices": "Devices",
     "xbar.nn": "Networks",
-    "xbar.learn": "Correctors",
+    "xbar.learn": "Training and correctors",
     "xbar.memory": "Memories",
     "xbar.sensitivity": "Sensitivity",
     "xbar.spice": "SPICE",
