@@ -48,14 +48,22 @@ docs: .venv/docs.stamp ## build the documentation site into site/, strictly
 	@NO_MKDOCS_2_WARNING=1 PATH="$$PWD/$(BIN):$$PATH" $(BIN)/mkdocs build --quiet
 	@echo "site/index.html"
 
-# The wheel goes into an environment of its own, outside of the checkout, and answers there.
+# The wheel goes into an environment of its own, outside of the checkout, and answers there: with the
+# oldest Python that xbar takes (.venv's where there is none) and with the newest that is here.
 release: .venv/release.stamp ## build wheel and sdist into dist/, check and install them afresh
-	@rm -rf dist .venv/fresh
+	@rm -rf dist
 	@$(BIN)/python -m build --quiet
 	@$(BIN)/twine check --strict dist/*
-	@$(BIN)/python -m venv .venv/fresh
-	@.venv/fresh/bin/python -m pip install --quiet dist/*.whl
-	@cd .venv/fresh && bin/xbar --version && bin/python "$(CURDIR)/tests/data/client.py"
+	@works() { "$$1" -c 'import ensurepip' 2>/dev/null; }; \
+	oldest=$(BIN)/python newest=; \
+	if works python3.11; then oldest=python3.11; fi; \
+	for p in python3.14 python3.13 python3.12; do if works $$p; then newest=$$p; break; fi; done; \
+	for p in $$oldest $$newest; do \
+	  rm -rf .venv/fresh; \
+	  $$p -m venv .venv/fresh && .venv/fresh/bin/python -m pip install --quiet dist/*.whl && \
+	  (cd .venv/fresh && bin/python --version && bin/xbar --version && \
+	    bin/python "$(CURDIR)/tests/data/client.py") || exit 1; \
+	done
 
 test-low: .venv/low.stamp ## run the test suite against the lower bounds of pyproject.toml
 	@.venv/low/bin/python $(PYTEST)

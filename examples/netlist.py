@@ -4,6 +4,8 @@ The export is exact: 17 digits, no element for a segment of 0 ohm, an ammeter at
 ground. Where ngspice is installed, it solves the same circuit and every node is compared.
 """
 
+import sys
+
 import jax
 import numpy as np
 
@@ -31,3 +33,6 @@ except xb.spice.NgspiceMissing as missing:
 else:
     for row in report.rows:
         print(f"{row.quantity:10s} {row.error:.1e} at {row.where}: {row.verdict}")
+
+if len(sys.argv) > 1:  # a file for the figure
+    xb.plots.circuit(xb.solve(array, v_in)).savefig(sys.argv[1])

@@ -7,16 +7,18 @@ segment. The software weights learn what this chip can do: each step maps them t
 puts the stuck cells in, solves all arrays and takes the exact gradient back to the weights.
 """
 
+import sys
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
 
 import xbar as xb
 from xbar.devices import Scattered, StuckUnequal
 from xbar.io import load_dataset, split
-from xbar.learn.mlp import MLP, accuracy, cross_entropy, fit
-from xbar.learn.training import train
+from xbar.learn import MLP, accuracy, cross_entropy, fit, train
 from xbar.nn import volts_per_unit
 
 KEY = jax.random.key(0)
@@ -48,8 +50,16 @@ def main() -> None:
     print(f"software   {accuracy(model(x[parts.test]), y[parts.test]):6.1%}")
     print(f"this chip  {score(model):6.1%}")
     taught = x[parts.corrector], y[parts.corrector]
-    trained, _ = train(model, *taught, loss, key=KEY, steps=STEPS)
+    trained, losses = train(model, *taught, loss, key=KEY, steps=STEPS)
     print(f"trained    {score(trained):6.1%}   {STEPS} steps, {len(parts.corrector)} labels")
+
+    if len(sys.argv) > 1:  # a file for the figure
+        figure = Figure(figsize=(5, 3), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(losses, lw=0.8)
+        axes.set(xlabel="step", ylabel="loss on a minibatch of 64 [nat]", yscale="log")
+        axes.grid(alpha=0.3)
+        figure.savefig(sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -153,6 +153,13 @@ def test_a_map_is_a_fault_of_a_network_and_voltages_are_those_of_its_cells():
     assert np.max(np.abs(found - net(x, solver=xb.Dense()))) > 1e-3 * np.max(np.abs(volts))
 
 
+def test_a_map_on_one_array_is_the_same_map_on_its_pairs():
+    chip = ChipMap(matrix(ohm=False), np.array([[0, 0, 0, -1], [0] * 4, [1, 0, 0, 0]]))
+    of_pairs = chip.apply(PAIRS, window=WINDOW).interleave()
+    assert np.array_equal(chip.replaced(CELLS, WINDOW), of_pairs)
+    assert np.array_equal(ChipMap(matrix(ohm=False)).replaced(CELLS), EXPECTED)
+
+
 def test_a_mask_leaves_the_rest_of_the_map_out():
     hit = np.zeros((3, 2), bool)
     hit[1, 1] = True
@@ -328,6 +335,8 @@ def test_a_list_needs_the_shape_of_its_array(tmp_path):
             "one of 2 chips: chips.k., or jax.vm",
         ),
         (lambda: ChipMap(np.ones((3, 5)) / 9).apply(PAIRS), r"got cells \(3, 5\), needs \(3, 4\)"),
+        (lambda: ChipMap(np.ones((3, 5)) / 9).replaced(CELLS), r"got cells \(3, 5\), needs"),
+        (lambda: ChipMap(state=np.ones(SHAPE)).replaced(CELLS), "window: got None"),
         (
             lambda: ChipMap(state=np.ones(SHAPE)).apply(PAIRS),
             "window: got None, needs the device's Window for",

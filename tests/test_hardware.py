@@ -1,5 +1,7 @@
 """Hardware as one object, windows that an outlier eats, and networks of other libraries."""
 
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -78,6 +80,8 @@ def test_summaries_name_the_numbers():
         "0.3",
     ):
         assert part in text
+    wires = xb.Wires(np.array([[1.0, 2.5]]), source=50.0)
+    assert repr(wires) == "Wires(word_line 1 to 2.5, bit_line 0, source 50, sense 0 [ohm])"
     assert repr(xb.Window(1e-6, 1e-4)) == "Window(1 to 100 uS, 10000 to 1e+06 ohm)"
     assert "inf ohm" in repr(xb.Window(0.0, 1e-4))
     batched = eqx.filter_vmap(lambda g: xb.Window(1e-6, g))(jnp.array([1e-4, 2e-4]))
@@ -135,6 +139,9 @@ def test_clipped_weights_are_held_at_the_quantile_and_all_others_are_right():
 def test_ohm_in_place_of_siemens_is_said():
     with pytest.warns(UserWarning, match=r"Window.g_max: got 1e\+06 S, .* Window.from_resistances"):
         xb.Window(1e4, 1e6)
+    with pytest.warns(UserWarning, match="Crossbar.from_resistances") as seen:
+        xb.Crossbar(np.full((2, 2), 1e4), xb.Wires())
+    assert [Path(one.filename) for one in seen] == [Path(__file__)]  # the caller's line, not ours
 
 
 def test_stuck_values_in_ohm():

@@ -24,7 +24,7 @@ def test_drop_is_what_the_row_has_more_than_the_cell():
 
 
 def test_the_plane_of_a_circuit_parts_its_classes():
-    points = plane(VOLTS, Y)(VOLTS)
+    points = plane(VOLTS, Y)[0](VOLTS)
     centres = np.stack([points[k == Y].mean(0) for k in range(4)])
     nearest = np.linalg.norm(points[:, None] - centres, axis=-1).argmin(1)
     assert np.mean(nearest == Y) > 0.9  # three axes part four classes fully; two do nearly

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from xbar import plots
+from xbar.plots.style import decade_ticks
 
 RNG = np.random.default_rng(0)
 
@@ -25,6 +26,17 @@ def test_maps_have_one_scale_and_ring_the_worst_cell_of_each_array():
         np.testing.assert_array_equal(np.ravel(axes.get_lines()[0].get_data()), worst)
         assert f"word line {worst[1]}, bit line {worst[0]}" in axes.get_title(loc="left")
     assert figure.axes[-1].get_xlabel() == "change [nat]"
+
+
+@pytest.mark.parametrize("largest", [7.3, 1e-3, 0.15, 2.0e5])
+def test_ticks_are_powers_of_ten_within_the_axis(largest):
+    ticks = decade_ticks(largest, (0, 2))
+    top = ticks[-1]
+    assert largest / 10 < top <= largest
+    np.testing.assert_allclose(ticks, [-top, -top / 100, 0, top / 100, top])
+    assert float(f"{np.log10(top):.9g}").is_integer()
+    figure = plots.fault_maps_figure([np.array([[largest, -largest / 2]])], "change [nat]")
+    assert figure.axes[-1].get_xticks()[-1] == top
 
 
 @pytest.mark.parametrize("array", [np.zeros((3, 4)), np.full((3, 4), np.nan)], ids=["zero", "nan"])

@@ -45,6 +45,14 @@ def test_a_recipe_is_short_and_says_what_it_is(name):
     assert len(text.splitlines()) <= 80
 
 
+def test_what_users_copy_takes_public_names_alone():
+    shown = [*ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.py"), *ROOT.glob("notebooks/*.ipynb")]
+    deep = re.compile(r"^\W*(?:from|import) (xbar(?:\.\w+){2,})", re.MULTILINE)
+    taken = {path.name: deep.findall(path.read_text(encoding="utf-8")) for path in shown}
+    del taken["paper.md"]  # the study's own code, which is not for others to build on
+    assert {name: found for name, found in taken.items() if found} == {}
+
+
 def test_the_readme_is_short_and_shows_code_at_once():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.split()) <= 900

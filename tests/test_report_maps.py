@@ -64,3 +64,7 @@ def test_a_browser_says_which_cell_is_under_the_pointer(tmp_path):
     said = html.unescape(re.search(r'class="said">([^<]*)<', dumped)[1])
     assert said == "layer 0, word line 1, bit line 1 (minus): a [V] 30000; b 30000"
     assert dumped.count("<canvas") == 2
+    scale = re.findall(
+        r'class="small">([^<]*)<span class="bar" style="background[^>]*></span>([^<]*)', dumped
+    )
+    assert scale[0] == ("layer 0, a [V]: -3.00e+4 ", " 3.00e+4; magenta: not known")

@@ -13,6 +13,7 @@ import xbar as xb
 from xbar import spice
 from xbar.spice.ngspice import KEPT_OUTPUT, _call
 from xbar.spice.rawfile import read_plots
+from xbar.spice.verify import Report, Row
 
 DIVIDER = "* divider\nVin in 0 3\nRa in mid 1000\nRb mid 0 2000\n.op\n.end\n"
 HEADER = dedent("""\
@@ -27,6 +28,15 @@ HEADER = dedent("""\
     Binary:
     """)
 RAW = HEADER.encode() + np.array([2.0, -0.001]).tobytes()
+
+
+def test_a_report_prints_a_line_for_each_quantity():
+    rows = [Row("v_word", 2e-14, "row 1", 1e-10), Row("i_out", 3e-2, "column 2", 1e-10)]
+    assert str(Report(rows, "39")).splitlines() == [
+        "v_word   2.0e-14 of 1.0e-10 at row 1: agrees",
+        "i_out    3.0e-02 of 1.0e-10 at column 2: DISAGREES",
+        "ngspice 39 DISAGREES",
+    ]
 
 
 @pytest.fixture(autouse=True)

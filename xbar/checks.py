@@ -1,6 +1,7 @@
 """Input checks of the public constructors and functions: one sentence each, before any work."""
 
 import math
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -81,12 +82,21 @@ _warned_about: list[str] = []  # one warning per process says it all
 def _warn_truncated(name: str) -> None:
     if not _warned_about:
         _warned_about.append(name)
-        warnings.warn(
+        warn_caller(
             f"{name}: got float64, computed in float32 because JAX's 64-bit mode is off; "
-            'call jax.config.update("jax_enable_x64", True) first, or pass float32',
-            UserWarning,
-            stacklevel=4,
+            'call jax.config.update("jax_enable_x64", True) first, or pass float32'
         )
+
+
+_PASSED_THROUGH = ("xbar", "equinox", "jaxtyping", "beartype", "jax")
+
+
+def warn_caller(message: str) -> None:
+    """Warn at the line outside of xbar that led here: constructors are called by Equinox."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _PASSED_THROUGH:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def check_literal(name: str, value: Any, *, unit: str) -> None:
@@ -131,10 +141,8 @@ def warn_of_ohms(name: str, g: Any, cure: str) -> None:
         return
     host = np.asarray(g)
     if host.size and LARGEST_CELL < np.max(host) < np.inf:
-        warnings.warn(
-            f"{name}: got {np.max(host):g} S, more than any cell has; if it is in ohm, use {cure}",
-            UserWarning,
-            stacklevel=3,
+        warn_caller(
+            f"{name}: got {np.max(host):g} S, more than any cell has; if it is in ohm, use {cure}"
         )
 
 

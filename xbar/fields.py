@@ -11,6 +11,8 @@ the same, without a unit.
 
 from typing import Any
 
+import numpy as np
+
 
 def described(unit: str = "1", axes: tuple[str, ...] = (), about: str = "") -> dict[str, Any]:
     """Metadata of a module's field.
@@ -25,3 +27,10 @@ def described(unit: str = "1", axes: tuple[str, ...] = (), about: str = "") -> d
         For `equinox.field(metadata=...)` or `dataclasses.field(metadata=...)`.
     """
     return {"unit": unit, "axes": axes, "about": about}
+
+
+def extent(values: Any) -> str:
+    """One number, or the range of several."""
+    known = np.asarray(values)  # of JAX arrays, NumPy would ask JAX
+    low, high = float(known.min()), float(known.max())
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

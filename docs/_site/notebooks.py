@@ -1,5 +1,7 @@
 """The notebooks as pages, with the outputs that are stored in them."""
 
+import json
+
 from nbconvert import MarkdownExporter
 
 
@@ -25,7 +27,12 @@ def pages(root):
 
 def tree(root):
     """The pages as MkDocs takes them."""
-    return [
-        {f"Notebook: {path.stem[3:].replace('_', ' ')}": f"notebooks/{path.stem}.md"}
-        for path in paths(root)
-    ]
+    return [{f"Notebook: {title(path)}": f"notebooks/{path.stem}.md"} for path in paths(root)]
+
+
+def title(path):
+    """The heading of a notebook, which its first cell begins with."""
+    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+    text = "".join(first).splitlines()[0]
+    assert text.startswith("# "), f"{path.name}: got {text!r} first, needs a heading"
+    return text[2:]

@@ -15,7 +15,7 @@ MODULES = {
     "xbar.cells": "Cells",
     "xbar.devices": "Devices",
     "xbar.nn": "Networks",
-    "xbar.learn": "Correctors",
+    "xbar.learn": "Training and correctors",
     "xbar.memory": "Memories",
     "xbar.sensitivity": "Sensitivity",
     "xbar.spice": "SPICE",
@@ -23,6 +23,9 @@ MODULES = {
     "xbar.io": "Data and runs",
     "xbar.run": "Studies",
 }
+
+# What one looks for first is described first; the rest stays in the order of its file.
+FIRST = ("Crossbar", "Wires", "solve", "transfer", "Solution", "batch_map", "Network", "Hardware")
 
 
 def init_of(root, module):
@@ -93,7 +96,8 @@ def page(root, module, names):
     table = root / "docs" / "_site" / "examples.toml"
     shown = tomllib.loads(table.read_text(encoding="utf-8")).get(module, {})
     parts = [head]
-    for name, where in names.items():
+    order = {name: place for place, name in enumerate(FIRST)}
+    for name, where in sorted(names.items(), key=lambda item: order.get(item[0], len(FIRST))):
         parts.append(f"## `{short}.{name}` {{ #{module}.{name} }}\n\n::: {where}\n\n")
         if name in shown:
             parts.append(f"```python\n{shown[name].strip()}\n```\n\n")

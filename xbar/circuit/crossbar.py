@@ -30,10 +30,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from xbar.cells import AbstractCell, Ohmic
-from xbar.checks import as_real, check_literal, check_shape, checked, warn_of_ohms
+from xbar.checks import (
+    as_real,
+    check_literal,
+    check_shape,
+    checked,
+    is_concrete,
+    warn_of_ohms,
+)
 from xbar.circuit.geometry import resistance_at_node, segment_resistance
 from xbar.circuit.line_faults import LineFaults
-from xbar.fields import described
+from xbar.fields import described, extent
 
 _CELLS = ("row", "column")
 
@@ -102,6 +109,13 @@ class Wires(eqx.Module):
                 needs = "a scalar or (rows, cols)" if per_cell else "a scalar or one per line"
                 raise ValueError(f"Wires.{name}: got shape {array.shape}, needs {needs}")
             setattr(self, name, array)
+
+    def __repr__(self) -> str:
+        there = {name: r for name, r in vars(self).items() if r is not None}
+        if not all(isinstance(r, Array) and is_concrete(r) and r.size for r in there.values()):
+            return eqx.tree_pformat(self)
+        ohm = ", ".join(f"{name} {extent(r)}" for name, r in there.items())
+        return f"Wires({ohm} [ohm])"
 
     @staticmethod
     def from_geometry(

@@ -53,18 +53,18 @@ def demo(
         Path | None, _file("Your data: .npz or .h5 with x (n, features) and y (n,) classes.")
     ] = None,
     activation: Annotated[Text, _setting("relu (default), tanh or sigmoid.")] = None,
-    seeds: Annotated[Text, _setting("Repetitions; 8.")] = None,
-    layer: Annotated[Text, _setting("Layer to break, 0 the first; the last.")] = None,
+    seeds: Annotated[Text, _setting("Repetitions (default 8).")] = None,
+    layer: Annotated[Text, _setting("Layer to break, 0 the first (default the last).")] = None,
     shape: Annotated[Text, _setting("circle (default), ring, row, column, ...")] = None,
-    coverage: Annotated[Text, _setting("Share of the array that it covers; 0.35.")] = None,
+    coverage: Annotated[Text, _setting("Share of the array that it covers (default 0.35).")] = None,
     fault: Annotated[Text, _setting("pair (default), plus, minus, unequal, ...")] = None,
     stuck: Annotated[Text, _setting("on (default), off, random, uniform or ohm.")] = None,
     window: Annotated[Text, _setting("Devices: mnsim (default), ..., or 10k:1M [ohm].")] = None,
-    stuck_window: Annotated[Text, _setting("Window of stuck cells; the devices'.")] = None,
+    stuck_window: Annotated[Text, _setting("Window of stuck cells (default the devices').")] = None,
     mapping: Annotated[Text, _setting("unipolar (default) or balanced.")] = None,
-    wire_ohm: Annotated[Text, _setting("Resistance per wire segment [ohm]; 1.")] = None,
-    gain: Annotated[Text, _setting("Amplifiers' open-loop gain; infinite.")] = None,
-    rail: Annotated[Text, _setting("Amplifiers clip at +- this [V]; never.")] = None,
+    wire_ohm: Annotated[Text, _setting("Resistance per wire segment [ohm] (default 1).")] = None,
+    gain: Annotated[Text, _setting("Amplifiers' open-loop gain (default infinite).")] = None,
+    rail: Annotated[Text, _setting("Amplifiers clip at +- this [V] (default never).")] = None,
     chip: Annotated[
         Path | None,
         typer.Option(
@@ -77,9 +77,9 @@ def demo(
     ] = None,
     map_unit: Annotated[Text, _setting("Of the map, where it does not say: ohm, uS, ...")] = None,
     device: Annotated[Text, _setting("exact (default), a preset, or programming=0.05, ...")] = None,
-    seconds: Annotated[Text, _setting("Since the chips were programmed [s]; 1.")] = None,
-    dac_bits: Annotated[Text, _setting("Bits of converters at the rows; none.")] = None,
-    adc_bits: Annotated[Text, _setting("Bits of converters at the columns; none.")] = None,
+    seconds: Annotated[Text, _setting("Since the chips were programmed [s] (default 1).")] = None,
+    dac_bits: Annotated[Text, _setting("Bits of converters at the rows (default none).")] = None,
+    adc_bits: Annotated[Text, _setting("Bits of converters at the columns (default none).")] = None,
     changes: Changes = None,
     cache: Cache = True,
 ) -> None:
@@ -87,7 +87,12 @@ def demo(
 
     Or bring your own network (then every seed breaks and corrects the same one) and your own data.
     `xbar presets` lists windows, shapes and faults with their values; --set reaches all settings.
-    """
+
+    \b
+    xbar demo --out runs/demo
+    xbar demo --out runs/mine --network net.npz --data set.npz --window 10k:1M
+    xbar demo --out runs/chip --map chip.csv --layer 3
+    """  # noqa: D301 - what click asks for where lines are to stay
     options = locals()
     given = {KEYS[n]: v for n, v in options.items() if n in KEYS and v is not None}
     # Imported here: --help should not wait for JAX.

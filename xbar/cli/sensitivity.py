@@ -61,22 +61,28 @@ def _setting(text: str) -> Any:
 def sensitivity(
     out: Out,
     source: From = None,
-    circuit: Annotated[Text, _setting("Which of that run's circuits; 0.")] = None,
+    circuit: Annotated[Text, _setting("Which of that run's circuits (default 0).")] = None,
     defective: Defective = False,
     network: Network = None,
     data: Data = None,
     window: Annotated[Text, _setting("Its devices: mnsim (default), ..., or 10k:1M.")] = None,
-    wire_ohm: Annotated[Text, _setting("Its resistance per wire segment [ohm]; 1.")] = None,
+    wire_ohm: Annotated[
+        Text, _setting("Its resistance per wire segment [ohm] (default 1).")
+    ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     shape: Annotated[Text, _setting("Placed defect: circle (default), ring, scratch, ...")] = None,
-    coverage: Annotated[Text, _setting("Share of the array; the shape's own.")] = None,
+    coverage: Annotated[Text, _setting("Share of the array (default the shape's own).")] = None,
     stuck: Annotated[Text, _setting("Where its pairs stick: on (default) or off.")] = None,
-    cells: Annotated[Text, _setting("Most cells stuck together, worst first; 16.")] = None,
-    samples: Annotated[Text, _setting("Circuits solved at each fault rate; 100.")] = None,
-    places: Annotated[Text, _setting("Random places in each layer; 100.")] = None,
-    starts: Annotated[Text, _setting("Starts of the search for the worst place; 16.")] = None,
-    ngspice_s: Annotated[Text, _setting("Limit for ngspice on an array; 60 s, 0: none.")] = None,
+    cells: Annotated[Text, _setting("Most cells stuck together, worst first (default 16).")] = None,
+    samples: Annotated[Text, _setting("Circuits solved at each fault rate (default 100).")] = None,
+    places: Annotated[Text, _setting("Random places in each layer (default 100).")] = None,
+    starts: Annotated[
+        Text, _setting("Starts of the search for the worst place (default 16).")
+    ] = None,
+    ngspice_s: Annotated[
+        Text, _setting("Limit for ngspice on an array (default 60 s; 0: none).")
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,7 +94,12 @@ def sensitivity(
     ] = None,
     cache: Cache = True,
 ) -> None:
-    """Say which cells of a network matter: exact maps of single faults, worst cases, yield."""
+    """Say which cells of a network matter: exact maps of single faults, worst cases, yield.
+
+    \b
+    xbar sensitivity --out runs/cells --network net.npz --data set.npz
+    xbar sensitivity --out runs/cells --from runs/demo --circuit 2 --defective
+    """  # noqa: D301 - what click asks for where lines are to stay
     options = locals()
     given = [f"{name}={options[name]}" for name in KEYS if options[name] is not None]
     # Imported here: --help should not wait for JAX.

@@ -108,9 +108,9 @@ class Window(eqx.Module):
         |---|---|---|---|
         | mnsim (default) | 10 kohm | 1 Mohm | MNSIM |
         | stanford | 542 ohm | 218.6 kohm | Stanford model at 0.1 V, as in MemTorch |
-        | 25k-200k | 25 kohm | 200 kohm | a published range |
+        | 25k-200k | 25 kohm | 200 kohm | a range gathered from publications |
         | neurosim | 6 kohm | 900 kohm | NeuroSim |
-        | 3.3k-1M | 3.3 kohm | 1 Mohm | a published range |
+        | 3.3k-1M | 3.3 kohm | 1 Mohm | a range gathered from publications |
         | chip | 4.29 kohm | 7.52 kohm | a measured chip, 133 to 233 uS |
         | chip-stuck | 2 kohm | 100 kohm | the same chip's stuck cells, about 500 and 10 uS |
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
-from xbar.checks import checked, is_concrete
+from xbar.checks import checked, finite_from_0, is_concrete
 from xbar.devices.effects.base import needs_window
 from xbar.devices.faults import AbstractFault
 from xbar.devices.mapping import Window
@@ -134,6 +134,28 @@ class ChipMap(AbstractFault):
             found = (jnp.moveaxis(x.reshape(shape[1], shape[2], 2), -1, 0) for x in found)
         known, value = found
         return known, value
+
+    def replaced(self, g: Any, window: Window | None = None) -> Float[Array, "rows columns"]:
+        """The cells of one array with what the map knows in their place.
+
+        ```python
+        chip = load_map("chip.csv", unit="ohm", shape=g.shape)
+        array = xb.Crossbar(chip.replaced(g), wires)
+        ```
+
+        Args:
+            g: conductances as they were meant, (rows, columns) [S].
+            window: whose ends stuck-on and stuck-off are; None where the map has none of them.
+
+        Returns:
+            The conductances, (rows, columns) [S].
+
+        Raises:
+            ValueError: another shape, several chips, or no window for what is stuck.
+        """
+        meant = checked("g", g, "conductances >= 0 [S]", finite_from_0, 2)
+        known, value = self.stuck(meant.shape, meant.dtype, window, None)
+        return jnp.where(known, value, meant)
 
     def describe(self) -> str:
         """How many cells are known."""

@@ -12,6 +12,7 @@ from xbar.checks import checked, finite_above_0, is_concrete
 from xbar.circuit import Wires
 from xbar.devices.device import Device
 from xbar.devices.mapping import Window, check_mapping
+from xbar.fields import extent
 from xbar.nn.array import Secant
 from xbar.nn.converters import ADC, DAC
 from xbar.nn.readout import Readout
@@ -165,7 +166,7 @@ class Hardware(eqx.Module):
     def __repr__(self) -> str:
         if not is_concrete(self) or np.ndim(self.v_read):
             return eqx.tree_pformat(self)
-        ohm = [f"{name} {described(r)}" for name, r in self.wires.leaves.items()]
+        ohm = [f"{name} {extent(r)}" for name, r in self.wires.leaves.items()]
         gain, v_min, v_max = (float(x) for x in (self.open_loop_gain, self.v_min, self.v_max))
         clipped = "" if self.clip is None else f", clipped at the {self.clip:g} quantile"
         rows = {
@@ -203,13 +204,6 @@ def _bits_of(dac: DAC | None) -> str:
 
 def _name_of(cells: Any) -> str:
     return "own law" if cells is None else getattr(cells, "name", type(cells).__name__)
-
-
-def described(r: Any) -> str:
-    """One resistance, or the range of several."""
-    values = np.asarray(r)  # of JAX arrays, NumPy would ask JAX
-    low, high = float(values.min()), float(values.max())
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _tile(tile: Any) -> tuple[int, int] | None:

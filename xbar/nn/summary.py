@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 
 from xbar.checks import is_concrete
-from xbar.nn.hardware import described
+from xbar.fields import extent
 
 if TYPE_CHECKING:
     from xbar.nn.layer import Layer
@@ -25,7 +25,7 @@ def summary(net: "Network") -> str:
 def _layer(number: int, layer: "Layer") -> str:
     rows, outputs = layer.pairs.shape
     low, high = float(layer.window.g_min), float(layer.window.g_max)
-    wires = ", ".join(f"{name} {described(r)}" for name, r in layer.wires.leaves.items())
+    wires = ", ".join(f"{name} {extent(r)}" for name, r in layer.wires.leaves.items())
     lines = [
         f"  layer {number}: {rows} x {2 * outputs} cells, {1e6 * low:.4g} to {1e6 * high:.4g} uS "
         f"({_ohm(high)} to {_ohm(low)} ohm), bias row at {float(layer.v_bias):.4g} V",
@@ -45,7 +45,7 @@ def _layer(number: int, layer: "Layer") -> str:
 def _step(step: Any) -> str:
     """A step by its name and its numbers."""
     numbers = [
-        name if value is True else f"{name} {value if isinstance(value, int) else described(value)}"
+        name if value is True else f"{name} {value if isinstance(value, int) else extent(value)}"
         for name, value in vars(step).items()
         if hasattr(value, "dtype") or (isinstance(value, int) and value is not False)
     ]

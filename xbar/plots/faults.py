@@ -9,7 +9,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from xbar.plots.style import new_figure
+from xbar.plots.style import decade_ticks, new_figure
 
 FAINTEST = 1e-3  # of the largest value: what is smaller is drawn as if it were linear
 PAIRS_DRAWN = 25  # most pairs of an array between which lines still help
@@ -46,9 +46,8 @@ def fault_maps_figure(maps: Sequence[Any], label: str, *, mark: bool = True) -> 
     assert image is not None
     bar = figure.colorbar(image, ax=panels, location="bottom", aspect=40, pad=0.02)
     bar.set_label(label, fontsize=9)
-    powers = [largest * 10.0**-k for k in range(3)]
-    ticks = [-p for p in powers] + [0.0] + powers[::-1]
-    bar.set_ticks(ticks, labels=[f"{t:.2g}" for t in ticks])
+    ticks = decade_ticks(largest, (0, 1, 2))
+    bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
     bar.ax.tick_params(labelsize=7)
     bar.ax.minorticks_off()
     return figure

@@ -24,22 +24,22 @@ def outputs_figure(labels: Any, voltages: Mapping[str, Any], fitted_on: str = "h
         The figure; ellipses hold about two thirds of a class, numerals stand at its mean.
     """
     y = np.asarray(labels)
-    project = plane(np.asarray(voltages[fitted_on]), y)
+    project, unit = plane(np.asarray(voltages[fitted_on]), y)
     figure = new_figure(0.3 + 2.35 * len(voltages))
     panels = figure.subplots(len(voltages), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
     points = {name: project(np.asarray(volts)) for name, volts in voltages.items()}
     for axes, (name, projected) in zip(panels, points.items(), strict=True):
         _clouds(axes, projected, y)
         axes.set_title(name, fontsize=10, loc="left", color=COLOURS.get(name, "black"))
-        axes.set_ylabel("2nd axis", fontsize=8)
+        axes.set_ylabel(f"2nd axis [{unit}]", fontsize=8)
         axes.tick_params(labelsize=7)
     _limit(panels[0], np.concatenate(list(points.values())))
-    panels[-1].set_xlabel(f"1st axis (discriminant of the {fitted_on} circuit)", fontsize=8)
+    panels[-1].set_xlabel(f"1st axis, of the {fitted_on} circuit [{unit}]", fontsize=8)
     return figure
 
 
-def plane(volts: np.ndarray, labels: np.ndarray) -> Any:
-    """Function to the plane that parts the classes best (LDA), or of most variance (PCA).
+def plane(volts: np.ndarray, labels: np.ndarray) -> tuple[Any, str]:
+    """Function to the plane that parts the classes best (LDA) or varies most (PCA), and its unit.
 
     Two classes have a discriminant line only, so they, dead outputs, and fewer images than LDA
     needs get PCA; a single image is shown by its first two voltages.
@@ -48,11 +48,12 @@ def plane(volts: np.ndarray, labels: np.ndarray) -> Any:
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     if len(volts) < 2:
-        return lambda v: v[:, :2]
+        return (lambda v: v[:, :2]), "V"
     dead = np.ptp(volts, axis=0) == 0
     if 2 < len(np.unique(labels)) < len(labels) and not dead.any():
-        return LinearDiscriminantAnalysis(n_components=2).fit(volts, labels).transform
-    return PCA(2).fit(volts).transform
+        fitted = LinearDiscriminantAnalysis(n_components=2).fit(volts, labels)
+        return fitted.transform, "spreads within a class"
+    return PCA(2).fit(volts).transform, "V"
 
 
 def _clouds(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:

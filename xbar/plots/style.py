@@ -1,8 +1,10 @@
 """Sizes and colours that the figures share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -49,6 +51,21 @@ def new_figure(height: float) -> Figure:
 def plain(axes: Axes) -> None:
     """No box around the data."""
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def decade_ticks(largest: float, decades: Sequence[int]) -> list[float]:
+    """Round numbers for an axis that is logarithmic on both sides of 0.
+
+    Args:
+        largest: end of the axis, above 0.
+        decades: how many decades below the largest power of ten within the axis each tick is.
+
+    Returns:
+        0, and each power of ten with both signs, in order.
+    """
+    top = int(np.floor(np.log10(largest)))
+    powers = [10.0 ** (top - below) for below in sorted(decades)]
+    return [*(-p for p in powers), 0.0, *powers[::-1]]
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.plots.style import new_figure, plain
+from xbar.plots.style import decade_ticks, new_figure, plain
 
 KINDS = {"stuck-on": "#c0392b", "stuck-off": "#2e86ab"}
 ORDERS = {1: "#d98e04", 2: "#3b3b98"}
@@ -37,10 +37,10 @@ def scatter_figure(
         for kind, (x, y) in kinds.items():
             axes.plot(x, y, "o", ms=1.6, alpha=0.35, mew=0, color=KINDS[kind], label=kind)
         axes.plot([-most, most], [-most, most], color="0.4", lw=0.8)
-        ticks = [-most, -0.03 * most, 0, 0.03 * most, most]
+        ticks = decade_ticks(most, (0, 2))
         for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
             scale("symlog", linthresh=1e-3 * most)
-            axis.set_ticks(ticks, labels=[f"{t:.2g}" for t in ticks])
+            axis.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
             axis.set_ticks([], minor=True)
         axes.tick_params(labelsize=6)
         axes.set_title(f"layer {number}", fontsize=9, loc="left")
@@ -48,7 +48,9 @@ def scatter_figure(
     figure.supxlabel(f"exact {label}", fontsize=9)
     figure.supylabel(f"predicted {label}", fontsize=9)
     handles = panels[0].get_legend_handles_labels()
-    legend = figure.legend(*handles, loc="outside upper right", ncols=2, frameon=False, fontsize=8)
+    legend = figure.legend(
+        *handles, loc="outside upper right", ncols=2, frameon=False, fontsize=8, markerscale=4
+    )
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)

@@ -15,9 +15,9 @@ from xbar.run.faults import DRAWN, FAULTS, in_words
 SOURCES = {
     "mnsim": "MNSIM's device; the default",
     "stanford": "the Stanford model's defaults at 0.1 V, as MemTorch uses it",
-    "25k-200k": "a published range",
+    "25k-200k": "a range gathered from publications",
     "neurosim": "NeuroSim",
-    "3.3k-1M": "a published range",
+    "3.3k-1M": "a range gathered from publications",
     "chip": "a measured chip, programmed between 133 and 233 uS",
     "chip-stuck": "the same chip's stuck cells, about 500 and 10 uS; for --stuck-window",
 }

@@ -53,6 +53,7 @@ from xbar.sensitivity.worst_place import Places as Places
 from xbar.sensitivity.worst_place import ascend as ascend
 from xbar.sensitivity.worst_place import grid_places as grid_places
 from xbar.sensitivity.worst_place import random_places as random_places
+from xbar.sensitivity.worst_place import voltages_at as voltages_at
 from xbar.sensitivity.yields import Effects as Effects
 from xbar.sensitivity.yields import Rates as Rates
 from xbar.sensitivity.yields import predicted_moments as predicted_moments

@@ -72,6 +72,15 @@ class Report(NamedTuple):
         """Whether every row does."""
         return all(row.agrees for row in self.rows)
 
+    def __str__(self) -> str:
+        """A line for each quantity: the largest error, where it is, and the verdict."""
+        lines = [
+            f"{row.quantity:8} {row.error:.1e} of {row.rtol:.1e} at {row.where}: {row.verdict}"
+            for row in self.rows
+        ]
+        verdict = "agrees" if self.agrees else "DISAGREES"
+        return "\n".join([*lines, f"ngspice {self.version} {verdict}"])
+
 
 def verify_array(
     array: Crossbar,

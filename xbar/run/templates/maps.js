@@ -29,7 +29,12 @@
         image.data.set([...rgb, 255], 4 * n);
       });
       map.context.putImageData(image, 0, 0);
-      map.scale.textContent = map.title + ": " + low.toPrecision(3) + " to " + high.toPrecision(3) + (known.length < values.length ? "; magenta: not known" : "");
+      const bar = document.createElement("span"), stops = signed ? change : ramp;
+      bar.className = "bar";
+      bar.style.background = "linear-gradient(to right, " + stops.map((rgb) => "rgb(" + rgb + ")").join(", ") + ")";
+      map.scale.replaceChildren(
+        map.title + ", " + choice.value + ": " + low.toPrecision(3) + " ", bar,
+        " " + high.toPrecision(3) + (known.length < values.length ? "; magenta: not known" : ""));
     }
   }
   for (const map of maps) {
