@@ -49,20 +49,24 @@ docs: .venv/docs.stamp ## build the documentation site into site/, strictly
 	@echo "site/index.html"
 
 # The wheel goes into an environment of its own, outside of the checkout, and answers there: with the
-# oldest Python that xbar takes (.venv's where there is none) and with the newest that is here.
+# oldest Python that xbar takes (.venv's where there is none) and with the newest that is here and
+# that JAX has wheels for.
 release: .venv/release.stamp ## build wheel and sdist into dist/, check and install them afresh
 	@rm -rf dist
 	@$(BIN)/python -m build --quiet
 	@$(BIN)/twine check --strict dist/*
 	@works() { "$$1" -c 'import ensurepip' 2>/dev/null; }; \
-	oldest=$(BIN)/python newest=; \
-	if works python3.11; then oldest=python3.11; fi; \
-	for p in python3.14 python3.13 python3.12; do if works $$p; then newest=$$p; break; fi; done; \
-	for p in $$oldest $$newest; do \
-	  rm -rf .venv/fresh; \
-	  $$p -m venv .venv/fresh && .venv/fresh/bin/python -m pip install --quiet dist/*.whl && \
-	  (cd .venv/fresh && bin/python --version && bin/xbar --version && \
-	    bin/python "$(CURDIR)/tests/data/client.py") || exit 1; \
+	afresh() { rm -rf .venv/fresh && "$$1" -m venv .venv/fresh && \
+	  .venv/fresh/bin/python -m pip install --quiet dist/*.whl; }; \
+	answers() { (cd .venv/fresh && bin/python --version && bin/xbar --version && \
+	  bin/python "$(CURDIR)/tests/data/client.py"); }; \
+	oldest=$(BIN)/python; if works python3.11; then oldest=python3.11; fi; \
+	afresh $$oldest && answers || exit 1; \
+	for p in python3.14 python3.13 python3.12; do \
+	  if works $$p; then \
+	    if afresh $$p; then answers || exit 1; break; \
+	    else echo "release: nothing to install for $$p here; not tried"; fi; \
+	  fi; \
 	done
 
 test-low: .venv/low.stamp ## run the test suite against the lower bounds of pyproject.toml

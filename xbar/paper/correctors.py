@@ -125,9 +125,16 @@ class Recipe:
 
             head = adam(head, loss, BRIEF_RATE, picks)
         else:
-            rates = {"learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
-            steps, batch = self.steps, self.batch
-            head = fit(head, z, labels, key=key, steps=steps, batch_size=batch, **rates)
+            head = fit(
+                head,
+                z,
+                labels,
+                key=key,
+                steps=self.steps,
+                batch_size=self.batch,
+                learning_rate=LEARNING_RATE,
+                weight_decay=WEIGHT_DECAY,
+            )
         return eqx.tree_at(lambda c: c.head, start, head)
 
 

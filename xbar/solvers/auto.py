@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool
 
+from xbar.checks import flag
 from xbar.circuit import RESULTS, Crossbar
 from xbar.programs import is_outermost
 from xbar.solvers.base import (
@@ -80,8 +81,7 @@ class Auto(AbstractSolver):
 
     def __check_init__(self):
         check_rtol("Auto", self.rtol)
-        if not isinstance(self.fallback, bool):
-            raise TypeError(f"Auto.fallback: got {self.fallback!r}, needs True or False")
+        flag("Auto.fallback", self.fallback)
 
     def factor(self, problem: Problem) -> Any:
         """What the sweep needs, where it comes first whatever the number of inputs."""

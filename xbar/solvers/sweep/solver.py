@@ -128,7 +128,7 @@ def _is_small(problem: Problem) -> bool:
     return min(problem.g.shape) <= SMALL_SIDE
 
 
-def lanes_of(shape: tuple[int, int]) -> int:
+def lanes_of(shape: tuple[int, ...]) -> int:
     """Arrays of this shape that a CPU eliminates side by side: as many as stay in its cache."""
     rows, cols = sorted(shape)
     return max(1, min(MOST_LANES, LANES_SIZE // (rows * (rows + cols))))
