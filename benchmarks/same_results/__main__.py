@@ -161,7 +161,8 @@ def main():
     stored = folders[1] / "stored.json"
     run(asked.new.resolve(), [str(HERE / "inside.py"), "stored", str(folders[0] / "demo"),
                               str(stored)], stored)  # fmt: skip
-    judged = compare.claims(*(json.loads((f / "claims.json").read_text()) for f in folders))
+    before, after = (json.loads((f / "claims.json").read_text()) for f in folders)
+    judged = compare.claims(before, after)
     said = json.loads(stored.read_text())["network"] or "nothing: it is read"
     said = f"A network of the old run, asked for by the new version: {said}"
     parts = [table(found), said, errors_table(*folders), claims_table(judged)]
