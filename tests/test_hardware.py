@@ -147,6 +147,7 @@ def test_ohm_in_place_of_siemens_is_said():
 def test_stuck_values_in_ohm():
     with pytest.warns(UserWarning, match=r"StuckPair.value: got 5000 S, .* StuckPair.from_res"):
         xb.StuckPair(5e3)
+    assert str(xb.StuckPair(2e-4)) == "StuckPair: both cells of a pair stuck: 200 uS"
     assert xb.StuckMinus.from_resistance(5e3).value.g == 1 / 5e3
     assert xb.StuckPair.from_resistance(np.inf).value.g == 0
     each = xb.StuckPlus.from_resistance([[1e3, 1e4]])

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,10 @@ LINK = re.compile(
 )
 # A page of the tree beside the linking one; it may not be written yet, and is then no link.
 PAGE = re.compile(r"\[([^]]*)\]\((" + "|".join(sorted(nav.known())) + r")(?:#[^)]*)?\)")
+FETCHED = re.compile(
+    r"<(?:script|img|iframe|link rel=\"stylesheet\")[^>]*(?:src|href)=\"(?:https?:)?//[^\"]*"
+)
+ELSEWHERE = "https://unpkg.com/iframe-worker/shim"
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 BLOCK = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 INLINE = re.compile(r"(?<![\w$\\])\$([^$\n]+?)\$(?![\w$])")
@@ -72,6 +77,23 @@ def on_page_markdown(markdown, page, config, files):
     parts = CODE.split(markdown)
     parts[::2] = [_mathml(part) for part in parts[::2]]
     return "".join(parts)
+
+
+def on_post_page(output, page, config):
+    """Nothing is fetched from elsewhere, also not what the search needs without a server."""
+    return output.replace(ELSEWHERE, "../" * page.url.count("/") + "_js/search_from_file.js")
+
+
+def on_post_template(output_content, template_name, config):
+    """The same for the page of what is not found."""
+    return output_content.replace(ELSEWHERE, "_js/search_from_file.js")
+
+
+def on_post_build(config):
+    """Hold that to it: a page that would fetch something fails the build."""
+    for path in Path(config.site_dir).rglob("*.html"):
+        if found := FETCHED.search(path.read_text(encoding="utf-8")):
+            raise PluginError(f"{path.name}: got {found[0]}, needs a file of the site")
 
 
 def _mathml(text):

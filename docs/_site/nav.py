@@ -40,6 +40,7 @@ GROUPS = {
         "Benchmarks": "benchmarks.md",
         "How exact": "accuracy.md",
         "What it does not do": "limits.md",
+        "Four users": "users.md",
         "Public names": "public.md",
         "Glossary": "glossary.md",
         "Changes": "changes.md",

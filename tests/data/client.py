@@ -19,6 +19,12 @@ def worst(net: xb.Network, x: np.ndarray, labels: np.ndarray) -> list[sens.Ranke
     return sens.ranked(sens.baseline(net, x, labels), n=3)
 
 
+def broken(net: xb.Network, x: np.ndarray) -> np.ndarray:
+    """Output voltages [V] with a circle of pairs stuck-on in the first layer."""
+    hit = xb.Circle((0.5, 0.5), 0.3)
+    return np.asarray(net.with_fault(0, hit, xb.StuckPair("on"))(x))
+
+
 if __name__ == "__main__":
     r = np.random.default_rng(0).uniform(1e4, 1e6, (4, 3)).astype(np.float32)
     i_out = column_currents(r, np.full(4, 0.2, np.float32))

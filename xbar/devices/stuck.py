@@ -1,7 +1,7 @@
 """The faults: cells of pairs stuck at a value, and single cells stuck at random."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NamedTuple, final, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, final, get_args
 
 import equinox as eqx
 import jax
@@ -81,6 +81,10 @@ class StuckPair(AbstractStuck):
 
     sides: ClassVar[tuple[bool, bool]] = (True, True)
 
+    if TYPE_CHECKING:  # type checkers give a class of fields a constructor of its own
+
+        def __init__(self, value: Any = "on") -> None: ...
+
 
 @final
 class StuckPlus(AbstractStuck):
@@ -99,6 +103,10 @@ class StuckPlus(AbstractStuck):
 
     sides: ClassVar[tuple[bool, bool]] = (True, False)
 
+    if TYPE_CHECKING:  # type checkers give a class of fields a constructor of its own
+
+        def __init__(self, value: Any = "on") -> None: ...
+
 
 @final
 class StuckMinus(AbstractStuck):
@@ -116,6 +124,10 @@ class StuckMinus(AbstractStuck):
     """
 
     sides: ClassVar[tuple[bool, bool]] = (False, True)
+
+    if TYPE_CHECKING:  # type checkers give a class of fields a constructor of its own
+
+        def __init__(self, value: Any = "on") -> None: ...
 
 
 @final

@@ -23,6 +23,10 @@ G = Float[Array, "..."]
 class AbstractEffect(eqx.Module):
     """One effect of a device, of one of the stages below."""
 
+    def __str__(self) -> str:
+        """Its name and its numbers with units."""
+        return f"{type(self).__name__}: {self.describe()}"
+
     @abc.abstractmethod
     def describe(self) -> str:
         """The law in words, with numbers and units."""
