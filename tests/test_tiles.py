@@ -11,6 +11,7 @@ from xbar import cells, nn
 from xbar.devices import Everywhere, StuckPair
 from xbar.io.store import read_results, write_results
 from xbar.io.tree import decode, encode
+from xbar.nn import tiles
 from xbar.nn.tiles import Tiling
 from xbar.spice import network_netlist, verify_array
 
@@ -190,7 +191,9 @@ def test_files_hold_tiles(tmp_path):
     assert (np.asarray(back.layers[1].pairs.g_plus) == np.asarray(net.layers[1].pairs.g_plus)).all()
 
 
-def test_slopes_go_through_all_tiles():
+@pytest.mark.parametrize("kept", [2**26, 0])  # what tiles take is kept, or found once more
+def test_slopes_go_through_all_tiles(kept, monkeypatch):
+    monkeypatch.setattr(tiles, "KEPT", kept)
     way = [jnp.asarray(RNG.normal(size=w.shape)) for w in WEIGHTS]
     hardware = xb.Hardware(tile=TILE, wires=WIRES)
 
