@@ -22,7 +22,6 @@ from xbar.batch import batch_map
 from xbar.checks import checked
 from xbar.learn.corrector import Corrector, Hidden, as_static, check_circuits
 from xbar.learn.mlp import check_labels, cross_entropy
-from xbar.programs import program
 
 # Chosen on faulty circuits of the digits network, as benchmarks/correctors has them, by accuracy
 # on their other 360 images: with 3e-4, 1e-3, 3e-3 and 1e-2 the linear map has 72.5, 72.5, 72.4 and
@@ -103,7 +102,7 @@ def converged_correctors(
     return _train(voltages, labels, keys, as_static(hidden), activation, goals, max_steps)
 
 
-@program(eqx.filter_jit)
+@eqx.filter_jit
 def _train(
     voltages: Array,
     labels: Array,

@@ -19,7 +19,6 @@ from xbar.batch import batch_map
 from xbar.fields import described
 from xbar.learn.mlp import MLP, Loss, check_fit, cross_entropy, fit
 from xbar.learn.mlp import accuracy as accuracy
-from xbar.programs import program
 
 # Defaults, chosen by accuracy on held-out samples of the corrector part, never on the test part.
 # 72 software networks with circles, rows, columns, unequal values or a random mixture injected in
@@ -306,7 +305,7 @@ def as_static(hidden: Hidden) -> Hidden:
     return hidden if hidden is None or hidden == "diagonal" else tuple(hidden)
 
 
-@program(eqx.filter_jit)
+@eqx.filter_jit
 def _train(
     voltages: Array,
     labels: Array,

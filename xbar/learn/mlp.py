@@ -21,7 +21,6 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, UInt32
 from xbar.activations import ACTIVATIONS
 from xbar.checks import is_concrete
 from xbar.fields import described
-from xbar.programs import program
 
 # Standard deviation of a new weight times sqrt(inputs): He et al. 2015 for ReLU, LeCun for tanh;
 # a sigmoid's slope at 0 is a quarter of tanh's, hence 4.
@@ -268,7 +267,7 @@ def fit_many(
     return _fit_many(models, x, labels, keys, steps, batch_size, rates, trainable, loss)
 
 
-@program(eqx.filter_jit)
+@eqx.filter_jit
 def _fit(
     model: Model,
     x: Array,
@@ -313,7 +312,7 @@ def _fit(
     return eqx.combine(params, static)
 
 
-_fit_many = program(eqx.filter_jit)(
+_fit_many = eqx.filter_jit(
     eqx.filter_vmap(
         _fit, in_axes=(*(eqx.if_array(0),) * 4, None, None, None, eqx.if_array(0), None)
     )

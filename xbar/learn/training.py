@@ -13,7 +13,6 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from xbar.checks import flag
-from xbar.programs import program
 
 LEARNING_RATE = 1e-3
 
@@ -75,7 +74,7 @@ def train(
     return _train(model, x, y, loss, key, steps, size, optimiser, flag("remember", remember))
 
 
-@program(eqx.filter_jit)
+@eqx.filter_jit
 def _train(
     model: Any,
     x: Array,

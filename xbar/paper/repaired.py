@@ -14,7 +14,6 @@ from xbar.learn.mlp import MLP
 from xbar.nn import Network
 from xbar.paper.circuits import SHAPE, STUCK_ON, Circuits, transfer_matrices, with_stuck_pairs
 from xbar.paper.workspace import Workspace
-from xbar.programs import program
 
 
 def remapped(
@@ -28,7 +27,7 @@ def remapped(
     return _mapped(models, circuits.healthy, jnp.asarray(images), jnp.asarray(hit), circuits.layer)
 
 
-@program(eqx.filter_jit)
+@eqx.filter_jit
 def _mapped(models: MLP, healthy: Network, images: Array, hit: Array, layer: int) -> Network:
     def one(model: MLP, network: Network, images: Array, hit: Array) -> Network:
         made = Network.from_weights(
@@ -59,7 +58,7 @@ def ensembles(
     """
     layer, shape, coverage = circuits.layer, circuits.hit.shape[1:], circuits.coverage
 
-    @program()
+    @jax.jit
     @jax.vmap
     def elsewhere(key: Array) -> Array:
         keys = jax.random.split(key, count - 1)
@@ -70,7 +69,7 @@ def ensembles(
     arrays = np.stack([transfer_matrices(work, networks)[layer] for networks in broken])
     whole = jax.tree.map(jnp.asarray, transfer_matrices(work, circuits.healthy))
 
-    @program(eqx.filter_jit)
+    @eqx.filter_jit
     @eqx.filter_vmap
     def read(network: Network, transfers: tuple[Array, ...], t: Array, x: Array) -> Array:
         return network.apply([*transfers[:layer], t, *transfers[layer + 1 :]], x)

@@ -1,5 +1,6 @@
 """What reads the output voltages of circuits: correctors, and a vote of neighbours."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,6 @@ from jax import Array
 from xbar.batch import map_blocks
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
 from xbar.learn.scores import LOSSES
-from xbar.programs import program
 from xbar.run.config import CorrectorSettings
 from xbar.run.devices import Batching
 from xbar.run.task import Task
@@ -41,7 +41,7 @@ class CorrectorResult(NamedTuple):
     read: dict[str, Array]
 
 
-@program(static_argnames=("settings", "how"))
+@partial(jax.jit, static_argnames=("settings", "how"))
 def correct(
     settings: CorrectorSettings, volts: Labelled, keys: Array, task: Task, how: Batching
 ) -> CorrectorResult:
@@ -65,7 +65,7 @@ def correct(
     return map_blocks(block, (volts, keys), task, size=how.lanes, devices=how.mesh)
 
 
-@program(static_argnames="how")
+@partial(jax.jit, static_argnames="how")
 def neighbours(volts: Labelled, how: Batching) -> Array:
     """Accuracy of the vote of the nearest labelled voltages, (circuits,)."""
 
