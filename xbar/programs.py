@@ -2,9 +2,9 @@
 
 XLA has two ways to write loops for a processor. The older one compiles in half the time, and what
 it writes is as fast, but for the elimination of severe drop, which takes a third as long again
-(docs/first_call.md), and training, thousands of small products in a loop, which keeps the newer one
-for up to half as long again. JAX lets nobody but the outermost `jit` choose, so what is called inside a
-`jit`, `vmap` or derivative of the caller's goes along with whatever that chose.
+(docs/first_call.md), and training, thousands of small products in a loop, which takes up to half as
+long again and so keeps plain `jit`. JAX lets nobody but the outermost `jit` choose: what is called
+inside a `jit`, `vmap` or derivative of the caller's goes along with whatever that chose.
 """
 
 from collections.abc import Callable
