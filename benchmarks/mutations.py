@@ -48,7 +48,7 @@ MUTATIONS = (
         "solvers/lines.py",
         "up_to[np.minimum(position[:, None], position)]",
         "up_to[np.maximum(position[:, None], position)]",
-        "physics",
+        "lines",
     ),
     Mutation(
         "solvers/sweep/star_mesh.py",
