@@ -88,7 +88,7 @@ TIMES = ("wall_s", "stages_s", "experiments_s", "seconds", "seconds_per_solve", 
 
 
 def numbers(out: Path) -> dict[str, Any]:
-    """Everything that a finished run found, but when and how fast."""
+    """Everything that a finished run found, but when, how fast and by which commit."""
     arrays, attributes = read_results(out / "results.h5")
     found = {n: v for n, v in flatten(arrays) if not n.endswith(TIMES) and n[:5] != "cost/"}
     summary = without_times(json.loads((out / "summary.json").read_text()))
@@ -97,9 +97,9 @@ def numbers(out: Path) -> dict[str, Any]:
 
 
 def without_times(tree: Any) -> Any:
-    """A summary without what took how long."""
+    """A summary without what took how long, and the commit: somebody may commit meanwhile."""
     if isinstance(tree, dict):
-        return {n: without_times(item) for n, item in tree.items() if n not in TIMES}
+        return {n: without_times(item) for n, item in tree.items() if n not in (*TIMES, "commit")}
     return tree
 
 
