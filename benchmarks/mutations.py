@@ -72,7 +72,7 @@ MUTATIONS = (
         "solvers/cg.py",
         "tolerance = jnp.where(state.passes == 0, margin, rtol)",
         "tolerance = jnp.where(state.passes == 0, margin, 1e4 * rtol)",
-        "inputs",
+        "exactness",
     ),
     Mutation(
         "solvers/derivatives.py",
