@@ -106,8 +106,8 @@ MUTATIONS = (
     ),
     Mutation(
         "solvers/newton.py",
-        "return now.u + du\n    return lax.cond(",
-        "return now.u + du / 2\n    return lax.cond(",
+        "residual = e - u - problem.drop(i)",
+        "residual = e - u - 0.999999 * problem.drop(i)",
         "newton_fuzz",
     ),
     Mutation(
