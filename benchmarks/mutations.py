@@ -114,7 +114,7 @@ MUTATIONS = (
         "solvers/wiring/gaps.py",
         "along = jnp.where(self.places.used, p, 0)[..., None] * self.vector",
         "along = p[..., None] * self.vector",
-        "lines_solve",
+        "lines_solve lines_faults",
     ),
     Mutation(
         "solvers/auto.py",
@@ -151,7 +151,7 @@ MUTATIONS = (
         "analysis/power.py",
         'parts["bridges"] = ohms * ends.bridge**2',
         'parts["bridges"] = ohms * ends.bridge',
-        "power",
+        "power lines_solve lines_arguments lines_faults",
     ),
     Mutation(
         "statistics.py",

@@ -21,6 +21,16 @@ windows = st.tuples(st.sampled_from([0.0, 1e-9, 1e-6]), st.floats(1e-5, 1e-2))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+def test_each_column_fills_the_window_by_itself_if_asked(scheme):
+    w = np.array([[1.0, -20.0, 0.0], [-0.5, 5.0, 0.0]])
+    pairs, s = map_weights(w, Window(1e-6, 1e-4), scheme, scale="column")
+    np.testing.assert_allclose(s, 99e-6 / np.array([1.0, 20.0, 1.0]), rtol=1e-12)
+    np.testing.assert_allclose(weights_of(pairs, s), w, atol=1e-12)
+    spread = np.abs(pairs.g_plus - pairs.g_minus).max(0)
+    np.testing.assert_allclose(spread, [99e-6, 99e-6, 0.0], rtol=1e-12, atol=1e-18)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 @settings(max_examples=50, deadline=None)
 @given(w=weight_matrices, limits=windows)
 def test_pairs_give_back_their_weights_and_stay_in_the_window(scheme, w, limits):
