@@ -112,9 +112,9 @@ MUTATIONS = (
     ),
     Mutation(
         "solvers/wiring/gaps.py",
-        "along = jnp.where(self.places.used, p, 0)[..., None] * self.vector",
-        "along = p[..., None] * self.vector",
-        "lines_solve lines_faults",
+        "total = jnp.sum(along * self.vector.T, axis=-2)",
+        "total = jnp.sum(along, axis=-2)",
+        "lines_solve",
     ),
     Mutation(
         "solvers/auto.py",
@@ -163,7 +163,7 @@ MUTATIONS = (
         "io/store.py",
         "if sealed and item.attrs.get(SEAL) != checksum(values).hexdigest():",
         "if sealed and item.attrs.get(SEAL) is None:",
-        "store",
+        "bad_results study_folders",
     ),
     Mutation(
         "memory.py",
@@ -181,7 +181,7 @@ MUTATIONS = (
         "sensitivity/expansion.py",
         "first + self.curvature * dg**2 / 2",
         "first + self.curvature * dg**2",
-        "variability",
+        "sensitivity_gradients",
     ),
     Mutation(
         "learn/corrector.py",
