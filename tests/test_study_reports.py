@@ -10,7 +10,7 @@ from study_cases import quiet_console
 from xbar import plots
 from xbar.run.faults import window_of
 from xbar.run.plan import AXES
-from xbar.run.report import bounds, literal, share, with_bounds
+from xbar.run.report import bounds, literal, share
 from xbar.run.reports import draw, show, table_csv
 from xbar.run.runner import Runner
 from xbar.run.scores import SHOWN
@@ -118,6 +118,7 @@ def test_words_of_accuracies():
     assert share(None) == share(float("nan")) == "-"
     assert bounds((0.25, 0.5)) == "25.0 to 50.0 %"
     assert bounds(None) == bounds((None, 1)) == bounds((float("nan"), 1)) == "-"
+    with_bounds = SHOWN["accuracy"].with_bounds
     assert with_bounds(Interval(0.5, float("nan"), 1)) == "50.0 %"
     assert with_bounds(Interval(0.5, 0.1, 3)) == "50.0 % (40.1 to 59.9 %)"
 

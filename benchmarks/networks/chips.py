@@ -15,12 +15,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scale import KEY, OHM, SIZES, TILE
+from scale import KEY, OHM, SIZES, TILE, trained
 
 import xbar as xb
-from xbar.io import load_dataset, split
-from xbar.learn.mlp import MLP, accuracy, fit
-from xbar.nn import volts_per_unit
+from xbar.learn.mlp import accuracy
 
 SHARE, CHIPS = 0.01, 1000
 
@@ -47,12 +45,7 @@ def main() -> None:
     parser.add_argument("--chips", type=int, default=50)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tiles_chips.md"))
     asked = parser.parse_args()
-    data = load_dataset("mnist")
-    parts = split(data.labels, KEY)
-    x, y = jnp.asarray(data.images / 255, jnp.float32), jnp.asarray(data.labels)
-    model = MLP.init(KEY, SIZES, dtype=jnp.float32)
-    model = fit(model, x[parts.base], y[parts.base], key=KEY, steps=1000, learning_rate=3e-3)
-    k = jnp.asarray(volts_per_unit(model.weights, model.biases, np.asarray(x[parts.base])))
+    model, k, x, y, parts = trained()
     hardware = xb.Hardware(tile=TILE, wires=xb.Wires(OHM, OHM))
     net = xb.Network.from_weights(model.weights, model.biases, k=k, hardware=hardware)
     images, labels = x[parts.test][:1000], y[parts.test][:1000]

@@ -11,7 +11,7 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,6 +21,7 @@ import optax
 
 import xbar as xb
 from xbar.io import load_dataset, split
+from xbar.io.parts import Split
 from xbar.learn.mlp import MLP, accuracy, cross_entropy, fit
 from xbar.nn import volts_per_unit
 
@@ -40,18 +41,34 @@ def timed(function: Callable[[], Any], repeats: int = 3) -> tuple[Any, float, fl
     return found, first, *best
 
 
-def main() -> None:
-    """Measure, and write a table."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tiles.md"))
-    asked = parser.parse_args()
+class Trained(NamedTuple):
+    """The software network, what reads it out, and the images that train and test it."""
+
+    model: MLP
+    k: jax.Array
+    x: jax.Array
+    y: jax.Array
+    parts: Split
+
+
+def trained() -> Trained:
+    """The network in software, trained on the base part."""
     data = load_dataset("mnist")
     parts = split(data.labels, KEY)
     x, y = jnp.asarray(data.images / 255, jnp.float32), jnp.asarray(data.labels)
     model = MLP.init(KEY, SIZES, dtype=jnp.float32)
     model = fit(model, x[parts.base], y[parts.base], key=KEY, steps=1000, learning_rate=3e-3)
-    software = float(accuracy(model(x[parts.test]), y[parts.test]))
     k = jnp.asarray(volts_per_unit(model.weights, model.biases, np.asarray(x[parts.base])))
+    return Trained(model, k, x, y, parts)
+
+
+def main() -> None:
+    """Measure, and write a table."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tiles.md"))
+    asked = parser.parse_args()
+    model, k, x, y, parts = trained()
+    software = float(accuracy(model(x[parts.test]), y[parts.test]))
     hardware = xb.Hardware(tile=TILE, wires=xb.Wires(OHM, OHM))
     images = x[parts.test][:1000]
 

@@ -15,7 +15,8 @@ from xbar.plots.arrays import drop
 from xbar.programs import program
 from xbar.run.maps import CellMap
 from xbar.run.references import CORRECTED
-from xbar.run.report import CaptionedFigure, ReportFigure, points, reach
+from xbar.run.report import CaptionedFigure, ReportFigure, points
+from xbar.run.scores import SHOWN
 from xbar.statistics import t_interval
 
 Summary = Mapping[str, Any]
@@ -103,6 +104,7 @@ def draw(results: DemoResults, summary: Summary) -> Iterator[CaptionedFigure]:
 def _accuracy(results: DemoResults, summary: Summary) -> CaptionedFigure:
     table, mean = summary["references"], summary["accuracy"]
     rows = {n: results.accuracy[n] for n in (*mean, *table) if n != "corrector"}
+    reach = SHOWN["accuracy"].reach
     reaches = {name: reach(t_interval(values)) for name, values in rows.items()}
     best = max(table, key=lambda name: table[name]["accuracy"])
     caption = (

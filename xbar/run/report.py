@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from xbar import plots
 from xbar.run.runner import Runner
-from xbar.statistics import Interval, share_bounds
 
 
 class ReportFigure(NamedTuple):
@@ -89,18 +88,6 @@ def bounds(interval: Any) -> str:
     if interval is None or any(end is None or not np.isfinite(end) for end in interval):
         return "-"
     return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
-
-
-def with_bounds(found: Interval) -> str:
-    """An accuracy with its interval in words, such as "93.1 % (90.2 to 95.2 %)"."""
-    text = bounds(share_bounds(found))
-    return share(found.mean) + ("" if text == "-" else f" ({text})")
-
-
-def reach(found: Interval) -> tuple[float, float]:
-    """How far an accuracy's interval reaches below and above it, for error bars."""
-    low, high = np.nan_to_num(share_bounds(found), nan=found.mean)
-    return found.mean - low, high - found.mean
 
 
 def literal(text: str) -> str:

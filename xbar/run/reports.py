@@ -156,12 +156,12 @@ def _overall(
     if {"healthy", "defective"} <= set(known):
         worse = known["defective"].mean
         lost = score.change(score.gain(known["healthy"].mean, worse))
-        text += f"The defects cost {lost} of the healthy circuits' {score.title}"
-        if not score.is_share:
-            text = text.replace("cost", "add").replace(" of the", " to the")
+        # A share of right answers is lost and brought back; an error is added and taken away.
+        words = ("cost", "of", "brings back") if score.is_share else ("add", "to", "takes away")
+        do, of, undoes = words
+        text += f"The defects {do} {lost} {of} the healthy circuits' {score.title}"
         if best := _best(score, known, labels):
-            word = "brings back" if score.is_share else "takes away"
-            text += f"; {best} {word} {score.change(score.gain(known[best].mean, worse))}"
+            text += f"; {best} {undoes} {score.change(score.gain(known[best].mean, worse))}"
         text += ". "
     return text + f"Bars: mean of the seeds' means with {score.by}; dots: seeds."
 
