@@ -125,6 +125,11 @@ class Array(eqx.Module):
         return Prepared(t)
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles, of which it is one."""
+        return 1, 1
+
+    @property
     def linear(self) -> bool:
         """Whether the cells are, so that a transfer matrix says all."""
         return self.cells is None or self.crossbar().cells.linear

@@ -39,6 +39,7 @@ from xbar.nn.array import (
     with_last,
 )
 from xbar.nn.readout import Readout
+from xbar.programs import program
 from xbar.solve import solve, transfer
 from xbar.solvers import AbstractSolver
 from xbar.solvers.sweep.solver import lanes_of
@@ -99,6 +100,26 @@ class Tiling(eqx.Module):
         ends = flat[: shape[0] - last], flat[len(flat) - last :]
         return namespace(flat).concatenate(ends)
 
+    def lines(self, rows: int) -> np.ndarray:
+        """Where each of so many word lines is among those of all rows of tiles, (rows,)."""
+        named = self.by_rows(1 + np.arange(rows)).ravel()
+        return np.argsort(named, kind="stable")[named.size - rows :]
+
+    def places(self, cells: Any, pairs: tuple[int, int]) -> tuple[Any, Any]:
+        """Which tiles cells are in, and where in them.
+
+        Args:
+            cells: row and column of each in a matrix of cells, (..., 2).
+            pairs: rows and outputs of that matrix.
+
+        Returns:
+            Row and column of the tile, and of the cell in it, (..., 2) each.
+        """
+        xp = namespace(cells)
+        row, column = xp.asarray(self.lines(pairs[0]))[cells[..., 0]], cells[..., 1]
+        tile = xp.stack([row // self.rows, column // self.cols], -1)
+        return tile, xp.stack([row % self.rows, column % self.cols], -1)
+
     def joined(self, t: Any, pairs: tuple[int, int]) -> Any:
         """Transfer matrices of all tiles, (R, C, tile cols, tile rows), as one."""
         return self.whole(t.swapaxes(2, 3), (pairs[0], 2 * pairs[1])).T
@@ -118,7 +139,8 @@ class Tiles(eqx.Module):
 
     Args:
         pairs: all cells of the layer, (rows, outputs) [S].
-        wires: of each tile, without the amplifiers' input resistance [ohm].
+        wires: of each tile, without the amplifiers' input resistance [ohm]; the same for all, or
+            its own, every segment and line by itself with leading axes (R, C).
         readout: whose amplifiers' input resistance the tiles see.
         tiling: how the cells are cut.
         cells: from conductances to the law that the cells obey; None for ohmic cells.
@@ -134,6 +156,11 @@ class Tiles(eqx.Module):
     def grid(self) -> tuple[int, int]:
         """Rows and columns of tiles."""
         return self.tiling.grid(self.pairs.shape)
+
+    @property
+    def count(self) -> int:
+        """How many tiles there are."""
+        return self.grid[0] * self.grid[1]
 
     @property
     def linear(self) -> bool:
@@ -157,7 +184,8 @@ class Tiles(eqx.Module):
         there = self._there()[place]
         cells = None if self.cells is None else Opened(self.cells, on_device(there))
         pairs = Pairs.from_interleaved(on_device(g) if isinstance(g, np.ndarray) else g)
-        return Array(pairs, self.wires, self._readout(place[1]), cells)
+        wires = jax.tree.map(lambda x: x[place], self.wires) if self._own_wires else self.wires
+        return Array(pairs, wires, self._readout(place[1]), cells)
 
     def solve(
         self, v: Volts, solver: AbstractSolver | None = None, *, throw: bool = True
@@ -200,7 +228,7 @@ class Tiles(eqx.Module):
     def admittance(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> Admittance:
         """Currents into amplifiers and out of drivers for one volt on each row in turn."""
         unit = one_volt(self.tiling.rows, self.pairs.g_plus.dtype)
-        many = jnp.broadcast_to(unit, (self.grid[0] * self.grid[1], *unit.shape))
+        many = jnp.broadcast_to(unit, (self.count, *unit.shape))
         found = batch_map(_admitted, (self.members(), many), self.cells, solver, throw)
         t, y = (x.reshape(*self.grid, *x.shape[1:]) for x in found)
         return Admittance(jnp.asarray(self.tiling.joined(t, self.pairs.shape)), y.sum(1))
@@ -224,25 +252,35 @@ class Tiles(eqx.Module):
             self.prepare(solver, throw=throw) if self.linear else Solving(self, solver, throw, [])
         )
 
+    def crossbars(self) -> Crossbar:
+        """The circuits of all tiles, each leaf with a leading axis: row of tiles after row."""
+        return _crossbars(self)
+
     def members(self) -> Member:
         """All tiles as they are built, each leaf with a leading axis: row of tiles after row."""
-        count = self.grid[0] * self.grid[1]
+        count, grid = self.count, self.grid
         g = self.tiling.cut(self.pairs.interleave())
         xp = namespace(g, self.wires, self.readout.r_in)
         r_in = self.readout.r_in.astype(g.dtype)
-        sense = xp.asarray(self.wires.sense)
+        sense, r_in = xp.asarray(self.wires.sense), xp.asarray(r_in)
         if r_in.ndim:  # one for each column of the layer: each column of tiles has its own
-            sense = sense + self.tiling.by_columns(xp.asarray(r_in))
-            sense = xp.broadcast_to(sense, (self.grid[0], *sense.shape)).reshape(count, -1)
-        else:
-            sense = xp.broadcast_to(sense + xp.asarray(r_in), (count, *sense.shape))
+            r_in = self.tiling.by_columns(r_in)
+        sense = sense + r_in
+        lead = (*grid, *sense.shape[-1:]) if sense.ndim else grid
+        sense = xp.broadcast_to(sense, lead).reshape(count, *lead[2:])
 
         def each(x: Any) -> Any:
+            if self._own_wires:
+                return x.reshape(count, *x.shape[2:])
             return jnp.broadcast_to(x, (count, *x.shape))
 
         wires = eqx.tree_at(lambda w: w.sense, jax.tree.map(each, self.wires), jnp.asarray(sense))
         there = self._there().reshape(count, *g.shape[2:])
         return Member(jnp.asarray(g).reshape(count, *g.shape[2:]), jnp.asarray(there), wires)
+
+    @property
+    def _own_wires(self) -> bool:
+        return self.wires.word_line.ndim > 2
 
     def _there(self) -> Bool[np.ndarray, "R C rows cols"]:
         rows, outputs = self.pairs.shape
@@ -317,7 +355,7 @@ def transfers_of(
         together = jax.tree.map(lambda *parts: jnp.concatenate(parts), *(m for _, _, m in group))
         t, first = _together(together, group[0][1].cells, solver, throw), 0
         for number, tiles, _ in group:
-            count = tiles.grid[0] * tiles.grid[1]
+            count = tiles.count
             each = t[first : first + count].reshape(*tiles.grid, *t.shape[1:])
             if throw and is_concrete(each) and np.isnan(bad := np.asarray(each)).any():
                 row, column = np.argwhere(np.isnan(bad))[0][:2]
@@ -325,6 +363,11 @@ def transfers_of(
             found[number] = jnp.asarray(tiles.tiling.joined(each, tiles.pairs.shape))
             first += count
     return [found[number] for number in range(len(circuits))]
+
+
+@program(eqx.filter_jit)
+def _crossbars(tiles: Tiles) -> Crossbar:
+    return jax.vmap(lambda member: _crossbar(member, tiles.cells))(tiles.members())
 
 
 def _crossbar(member: Member, law: Callable[[Any], Any] | None) -> Crossbar:
