@@ -13,7 +13,8 @@ import xbar as xb
 from xbar import sensitivity as sens
 from xbar.sensitivity.coupling import coupling_in
 
-# 6 x 6 cells are 2 x 2 tiles, the lower ones with a row of open cells; 4 x 6 are 2 x 2 too.
+# 6 x 6 cells are 2 x 2 tiles, the lower ones with two rows of open cells at their far ends; 4 x 6
+# are 1 x 2.
 ROWS, COLS = TILE = (4, 4)
 SHAPES, GRID = [(6, 6), (4, 6)], [(2, 2), (1, 2)]
 RNG = np.random.default_rng(4)
@@ -150,12 +151,12 @@ def test_every_broken_segment(net, base):
     found = sens.segment_faults(base, 0)
     known = net.layers[0].circuit()
     for kind, faults in (("word_open", found.word), ("bit_open", found.bit)):
-        for tile, place in (((0, 0), (1, 1)), ((0, 1), (2, 0)), ((1, 0), (0, 2)), ((1, 1), (3, 1))):
+        for tile, place in (((0, 0), (1, 1)), ((0, 1), (2, 0)), ((1, 0), (2, 2)), ((1, 1), (3, 1))):
             circuit = known[tile].crossbar()
             mask = np.zeros(TILE, bool)
             mask[place] = True
             faulty = xb.Crossbar(circuit.g, circuit.wires, xb.LineFaults(**{kind: mask}))
-            row = place[0] if tile[0] == 0 else {0: 4, 3: 5}[place[0]]
+            row = place[0] if tile[0] == 0 else place[0] + 2
             at = row, tile[1] * COLS + place[1]
             assert faults.loss[at] == pytest.approx(
                 losses(by_hand(net, 0, tile, faulty), net)[0], rel=1e-9
@@ -196,7 +197,7 @@ def test_one_segment_of_one_tile(net):
     """A finite difference, the tile's resistances changed by hand."""
     step, found, tile = 1e-3, sens.gradients(net, X, LABELS).layers[0], (1, 1)
     circuit = net.layers[0].circuit()[tile].crossbar()
-    for name, place, at in (("word_line", (0, 1), (4, 5)), ("bit_line", (3, 0), (5, 4))):
+    for name, place, at in (("word_line", (2, 1), (4, 5)), ("bit_line", (3, 0), (5, 4))):
         ends = []
         for sign in (-1, 1):
             r = np.full(TILE, float(getattr(circuit.wires, name)))

@@ -34,4 +34,4 @@ from xbar.nn.steps import AbstractAmplifier as AbstractAmplifier
 from xbar.nn.steps import AbstractSpiceStep as AbstractSpiceStep
 from xbar.nn.steps import AbstractStep as AbstractStep
 from xbar.nn.tiles import Tiles as Tiles
-from xbar.nn.tiles import Tiling as Tiling
+from xbar.nn.tiling import Tiling as Tiling

@@ -140,8 +140,8 @@ class Array(eqx.Module):
             self.prepare(solver, throw=throw) if self.linear else Solving(self, solver, throw, [])
         )
 
-    def gathered(self, solution: Solution) -> Currents:
-        """Column currents (n, columns) [A] of a solution."""
+    def gathered(self, solution: Any) -> Currents:
+        """Column currents (n, columns) [A] of a solution's `i_out`."""
         return solution.i_out.T
 
     def admittance(

@@ -15,7 +15,8 @@ from xbar.devices.faults import hit_pairs
 from xbar.devices.mapping import Pairs, Window
 from xbar.nn.layer import Layer, layer_index
 from xbar.nn.stuck import unknown, with_stuck
-from xbar.nn.tiles import Tiles, Tiling
+from xbar.nn.tiles import Tiles
+from xbar.nn.tiling import Tiling
 from xbar.programs import program
 
 if TYPE_CHECKING:
@@ -140,9 +141,8 @@ def chip_map(net: "Network", maps: Sequence[Any]) -> Float[np.ndarray, "rows col
     """What belongs to the cells of each layer, by their places on the chip.
 
     ```python
-    base = sens.baseline(tiled, x, labels)
-    harm = [sens.cell_faults(base, k, "on").loss for k in range(len(tiled.layers))]
-    xb.nn.chip_map(tiled, harm)  # as with_chip_fault counts its lines
+    tiled = xb.Network.from_weights([np.ones((5, 4))], hardware=xb.Hardware(tile=(3, 4)))
+    xb.nn.chip_map(tiled, [layer.pairs.interleave() for layer in tiled.layers])
     ```
 
     Args:

@@ -39,6 +39,7 @@ from xbar.nn.array import (
     with_last,
 )
 from xbar.nn.readout import Readout
+from xbar.nn.tiling import Tiling
 from xbar.programs import program
 from xbar.solve import solve, transfer
 from xbar.solvers import AbstractSolver
@@ -49,88 +50,13 @@ from xbar.solvers.sweep.solver import lanes_of
 KEPT = 2**26
 
 
-@final
-class Tiling(eqx.Module):
-    """How a matrix of cells is cut.
-
-    Args:
-        rows: word lines of one tile.
-        cols: bit lines of one tile, two for each weight.
-        partial_sums: "digital" or "analog".
-    """
-
-    rows: int = eqx.field(static=True)
-    cols: int = eqx.field(static=True)
-    partial_sums: str = eqx.field(static=True, default="digital")
-
-    def grid(self, pairs: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of tiles that a matrix of (rows, outputs) pairs takes."""
-        return -(-pairs[0] // self.rows), -(-2 * pairs[1] // self.cols)
-
-    def by_rows(self, v: Any) -> Any:
-        """What belongs to word lines, (..., rows), by rows of tiles, (..., R, tile rows); 0 beyond.
-
-        The last row of tiles is filled from its last word line, which is next to the amplifiers.
-        """
-        xp, left = namespace(v), -v.shape[-1] % self.rows
-        if left:
-            first = v.shape[-1] + left - self.rows
-            none = xp.zeros((*v.shape[:-1], left), v.dtype)
-            v = xp.concatenate([v[..., :first], none, v[..., first:]], -1)
-        return v.reshape(*v.shape[:-1], -1, self.rows)
-
-    def by_columns(self, x: Any) -> Any:
-        """What belongs to bit lines, (..., columns), by columns of tiles, (..., C, tile cols)."""
-        xp, left = namespace(x), -x.shape[-1] % self.cols
-        if left:
-            x = xp.concatenate([x, xp.zeros((*x.shape[:-1], left), x.dtype)], -1)
-        return x.reshape(*x.shape[:-1], -1, self.cols)
-
-    def cut(self, g: Any) -> Any:
-        """Cells (rows, columns) as (R, C, tile rows, tile cols); 0 beyond."""
-        xp = namespace(g)
-        parts = self.by_rows(xp.moveaxis(self.by_columns(g), 0, -1))
-        return xp.moveaxis(parts, (2, 3, 0, 1), (0, 2, 1, 3))
-
-    def whole(self, parts: Any, shape: tuple[int, int]) -> Any:
-        """What `cut` took apart, (rows, columns) of this shape."""
-        parts = parts.swapaxes(1, 2)
-        flat = parts.reshape(parts.shape[0] * self.rows, -1)[:, : shape[1]]
-        last = shape[0] - (parts.shape[0] - 1) * self.rows
-        ends = flat[: shape[0] - last], flat[len(flat) - last :]
-        return namespace(flat).concatenate(ends)
-
-    def lines(self, rows: int) -> np.ndarray:
-        """Where each of so many word lines is among those of all rows of tiles, (rows,)."""
-        named = self.by_rows(1 + np.arange(rows)).ravel()
-        return np.argsort(named, kind="stable")[named.size - rows :]
-
-    def places(self, cells: Any, pairs: tuple[int, int]) -> tuple[Any, Any]:
-        """Which tiles cells are in, and where in them.
-
-        Args:
-            cells: row and column of each in a matrix of cells, (..., 2).
-            pairs: rows and outputs of that matrix.
-
-        Returns:
-            Row and column of the tile, and of the cell in it, (..., 2) each.
-        """
-        xp = namespace(cells)
-        row, column = xp.asarray(self.lines(pairs[0]))[cells[..., 0]], cells[..., 1]
-        tile = xp.stack([row // self.rows, column // self.cols], -1)
-        return tile, xp.stack([row % self.rows, column % self.cols], -1)
-
-    def joined(self, t: Any, pairs: tuple[int, int]) -> Any:
-        """Transfer matrices of all tiles, (R, C, tile cols, tile rows), as one."""
-        return self.whole(t.swapaxes(2, 3), (pairs[0], 2 * pairs[1])).T
-
-
 class Member(NamedTuple):
     """One tile of many; or all of them, each leaf with a leading axis."""
 
     g: Any
     there: Any  # which cells are not beyond the matrix
     wires: Wires
+    own: Any  # parameters of the law that are one for each cell
 
 
 @final
@@ -143,7 +69,8 @@ class Tiles(eqx.Module):
             its own, every segment and line by itself with leading axes (R, C).
         readout: whose amplifiers' input resistance the tiles see.
         tiling: how the cells are cut.
-        cells: from conductances to the law that the cells obey; None for ohmic cells.
+        cells: from conductances to the law that the cells obey; None for ohmic cells. Parameters
+            that are one for each cell of the layer are cut as the cells are.
     """
 
     pairs: Pairs
@@ -182,7 +109,9 @@ class Tiles(eqx.Module):
                 raise ValueError(f"tile: got {name} {at}, needs 0..{count - 1}")
         g = self.tiling.cut(self.pairs.interleave())[place]
         there = self._there()[place]
-        cells = None if self.cells is None else Opened(self.cells, on_device(there))
+        own, law = self._law()
+        law = eqx.combine(jax.tree.map(lambda x: x[place], own), law)
+        cells = None if law is None else Opened(law, on_device(there))
         pairs = Pairs.from_interleaved(on_device(g) if isinstance(g, np.ndarray) else g)
         wires = jax.tree.map(lambda x: x[place], self.wires) if self._own_wires else self.wires
         return Array(pairs, wires, self._readout(place[1]), cells)
@@ -191,9 +120,8 @@ class Tiles(eqx.Module):
         self, v: Volts, solver: AbstractSolver | None = None, *, throw: bool = True
     ) -> Solution:
         """Every node of every tile, (tiles, ...), for row voltages (rows,) or (n, rows) [V]."""
-        rows = jnp.moveaxis(self.tiling.by_rows(v), -2, 0)  # (R, n, tile rows)
-        each = jnp.repeat(jnp.moveaxis(rows, -1, 1), self.grid[1], 0)
-        found = batch_map(_solved, (self.members(), each), self.cells, solver, throw)
+        each = self.driven(v)
+        found = batch_map(_solved, (self.members(), each), self._law()[1], solver, throw)
         if throw and is_concrete(found.result):
             bad = np.flatnonzero(np.asarray(found.result != RESULTS.successful))
             if bad.size:
@@ -201,8 +129,13 @@ class Tiles(eqx.Module):
                 self[divmod(number, self.grid[1])].solve(each[number].T, solver)
         return found
 
-    def gathered(self, solution: Solution) -> Currents:
-        """Column currents (n, columns) of solved tiles; digital, by rows of tiles before them."""
+    def driven(self, v: Volts) -> Float[jax.Array, "tiles rows *n"]:
+        """Voltages on the word lines of every tile for row voltages (rows,) or (n, rows) [V]."""
+        rows = jnp.moveaxis(self.tiling.by_rows(v), -2, 0)  # (R, n, tile rows)
+        return jnp.repeat(jnp.moveaxis(rows, -1, 1), self.grid[1], 0)
+
+    def gathered(self, solution: Any) -> Currents:
+        """Column currents (n, columns) of all tiles' `i_out`; digital, by rows of tiles before."""
         i = solution.i_out.reshape(*self.grid, self.tiling.cols, *solution.i_out.shape[2:])
         i = jnp.moveaxis(i, (0, 1, 2), (-3, -2, -1))
         i = i.reshape(*i.shape[:-2], -1)[..., : 2 * self.pairs.shape[1]]
@@ -229,7 +162,7 @@ class Tiles(eqx.Module):
         """Currents into amplifiers and out of drivers for one volt on each row in turn."""
         unit = one_volt(self.tiling.rows, self.pairs.g_plus.dtype)
         many = jnp.broadcast_to(unit, (self.count, *unit.shape))
-        found = batch_map(_admitted, (self.members(), many), self.cells, solver, throw)
+        found = batch_map(_admitted, (self.members(), many), self._law()[1], solver, throw)
         t, y = (x.reshape(*self.grid, *x.shape[1:]) for x in found)
         return Admittance(jnp.asarray(self.tiling.joined(t, self.pairs.shape)), y.sum(1))
 
@@ -275,8 +208,25 @@ class Tiles(eqx.Module):
             return jnp.broadcast_to(x, (count, *x.shape))
 
         wires = eqx.tree_at(lambda w: w.sense, jax.tree.map(each, self.wires), jnp.asarray(sense))
-        there = self._there().reshape(count, *g.shape[2:])
-        return Member(jnp.asarray(g).reshape(count, *g.shape[2:]), jnp.asarray(there), wires)
+        shape = (count, *g.shape[2:])
+        own = jax.tree.map(lambda x: jnp.asarray(x).reshape(shape), self._law()[0])
+        there = jnp.asarray(self._there().reshape(shape))
+        return Member(jnp.asarray(g).reshape(shape), there, wires, own)
+
+    def _law(self) -> tuple[Any, Any]:
+        """Parameters of the cells that are one for each, (R, C, rows, cols), and the rest."""
+        rows, outputs = self.pairs.shape
+
+        def of_cells(x: Any) -> bool:
+            return isinstance(x, jax.Array | np.ndarray) and x.shape == (rows, 2 * outputs)
+
+        def cut(x: Any) -> Any:
+            """Where there are no cells, what some cell has: any law takes it."""
+            some = x.ravel()[0]
+            return namespace(x).where(self._there(), self.tiling.cut(x), some)
+
+        own, rest = eqx.partition(self.cells, of_cells)
+        return jax.tree.map(cut, own), rest
 
     @property
     def _own_wires(self) -> bool:
@@ -353,7 +303,7 @@ def transfers_of(
         groups.setdefault((alike, own), []).append((number, circuit, members))
     for group in groups.values():
         together = jax.tree.map(lambda *parts: jnp.concatenate(parts), *(m for _, _, m in group))
-        t, first = _together(together, group[0][1].cells, solver, throw), 0
+        t, first = _together(together, group[0][1]._law()[1], solver, throw), 0
         for number, tiles, _ in group:
             count = tiles.count
             each = t[first : first + count].reshape(*tiles.grid, *t.shape[1:])
@@ -367,10 +317,12 @@ def transfers_of(
 
 @program(eqx.filter_jit)
 def _crossbars(tiles: Tiles) -> Crossbar:
-    return jax.vmap(lambda member: _crossbar(member, tiles.cells))(tiles.members())
+    law = tiles._law()[1]
+    return jax.vmap(lambda member: _crossbar(member, law))(tiles.members())
 
 
 def _crossbar(member: Member, law: Callable[[Any], Any] | None) -> Crossbar:
+    law = eqx.combine(member.own, law)
     cells = member.g if law is None else Opened(law, member.there)(member.g)
     return Crossbar(cells, member.wires)
 
