@@ -83,10 +83,16 @@ def test_names_are_printed_as_they_are(arrays, tmp_path):
         "wall_s": 1,
         "figures": ["a.png"],
     }
+    arrays["converged"] = dict.fromkeys(NAMES[1:], arrays["circuits"]["wire_ohm"] > 0)
+    arrays["accuracy"][NAMES[2]][:2] = np.nan  # two of six that are no longer counted
+    summary["unconverged"] = headline(arrays)["unconverged"]
     show(summary, Runner(tmp_path / "[o]", {}, "study", console=console))
     text = console.export_text()
     for name in (*NAMES, "[red]n[/x]: 12 circuits", "[o]/report.html", "18 test inputs"):
         assert name in text
+    for name in NAMES[1:]:
+        stopped = 4 if name == NAMES[2] else 6
+        assert f"{stopped} correctors were stopped before they had converged: {name}" in text
 
 
 def test_intervals_stay_within_0_and_100_percent():

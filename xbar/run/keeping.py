@@ -41,7 +41,7 @@ class RunSettings:
     Args:
         chunk: circuits that are computed, stored and resumed together.
         lanes: circuits solved side by side on a device; 1 is fastest on a processor.
-        train_lanes: correctors trained side by side on a device.
+        train_lanes: correctors in a block on a device, whose fixed steps are taken side by side.
         precision: of everything.
     """
 

@@ -214,7 +214,7 @@ def _value(axis: Axis, index: int) -> str:
 def show_unconverged(summary: dict[str, Any], run: Runner) -> None:
     """Print how many correctors have not converged, of those that should have."""
     for name, count in summary.get("unconverged", {}).items():
-        run.print(f"{count:,} correctors {name!r} were stopped before they had converged")
+        run.print(f"{count:,} correctors were stopped before they had converged: {name}")
 
 
 def show(summary: dict[str, Any], run: Runner) -> None:
