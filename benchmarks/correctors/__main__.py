@@ -75,13 +75,15 @@ def circuits():
 
 def by_xbar(steps, hidden, v, y, keys):
     """Correctors, processor seconds of the first call and of the second; None converges."""
-    times = []
-    for _ in range(2):
+
+    def timed():
         begin = time.process_time()
-        correctors = train_correctors(v[:, :TRAIN], y[:, :TRAIN], keys, hidden=hidden, steps=steps)
-        jax.block_until_ready(correctors)
-        times.append(time.process_time() - begin)
-    return correctors, times
+        found = train_correctors(v[:, :TRAIN], y[:, :TRAIN], keys, hidden=hidden, steps=steps)
+        return jax.block_until_ready(found), time.process_time() - begin
+
+    _, first = timed()
+    correctors, again = timed()
+    return correctors, (first, again)
 
 
 def by_sklearn(hidden, v, y):
@@ -178,7 +180,7 @@ def main():
         "|---|---|--:|--:|--:|--:|--:|--:|",
         *rows,
         "",
-        f"{MANY:,} of them in one call by L-BFGS, on {cores} cores, on the clock, compiling included:",
+        f"{MANY:,} of them in one call by L-BFGS, on {cores} cores; the clock, compiling included:",
         "",
         "| corrector | s | asked | converged |",
         "|---|--:|--:|--:|",
