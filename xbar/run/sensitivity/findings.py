@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from xbar.run.folder import without_nan
+from xbar.run.folders.folder import without_nan
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS, worst_of
 from xbar.run.sensitivity.referee import STATUS
