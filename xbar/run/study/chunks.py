@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from xbar.cells.families import OHMIC
+from xbar.run.folders.runner import Arrays
 from xbar.run.settings.cells import parameters_in
 from xbar.run.settings.study import NEAREST, RETRAINED, Study
 from xbar.run.study.circuits import (
@@ -27,7 +28,6 @@ from xbar.run.study.readers import Labelled, correct, neighbours
 from xbar.run.study.software import StudyInputs, compute_software
 from xbar.run.study.task import Task
 
-Arrays = dict[str, Any]
 KEPT_SHARDS = 4  # of the stages before, in memory
 
 STATUS = (
