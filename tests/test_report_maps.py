@@ -36,7 +36,7 @@ def test_maps_past_the_limit_are_left_out_whole():
 
 def page(tmp_path: Path, after: str = "") -> Path:
     """A page with the maps, and a script that runs behind theirs."""
-    environment = Environment(loader=PackageLoader("xbar.run.reports.study"), autoescape=True)
+    environment = Environment(loader=PackageLoader("xbar.run.reports"), autoescape=True)
     text = '{% extends "base.html.j2" %}{% from "maps.html.j2" import cell_maps %}'
     text += "{% block body %}{{ cell_maps(data) }}<script>{{ after|safe }}</script>{% endblock %}"
     path = tmp_path / "page.html"
