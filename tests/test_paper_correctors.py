@@ -23,7 +23,7 @@ from xbar.paper.following import Aged, aged, follow, frozen
 from xbar.paper.pools import Pools, accuracy_of, members, pooled_recipe
 from xbar.paper.settings import FULL, QUICK, RADIUS
 from xbar.paper.workspace import Workspace
-from xbar.run.runner import Runner
+from xbar.run.folders.runner import Runner
 
 KEY = jax.random.key(0)
 CONSOLE = Console(quiet=True)
