@@ -40,38 +40,37 @@ def _size(x: Array) -> Array:
     return jnp.max(jnp.abs(x), axis=(-2, -1), keepdims=True)
 
 
-def _sliced(x: Array, unit: Array, count: int = 2) -> Array:
-    """Upper to lower parts along the first axis, all but the last multiples of one unit."""
+def _sliced(x: Array, unit: Array, count: int = 2) -> list[Array]:
+    """Upper to lower parts, all but the last multiples of one unit."""
     parts = []
     for _ in range(count - 1):
         parts.append((x + unit) - unit)
         x, unit = x - parts[-1], 4 * max(x.shape[-2:]) * jnp.finfo(x.dtype).eps * unit
-    return jnp.concatenate([*parts, x])
+    return [*parts, x]
 
 
 def left_in_full(problem: Problem, e: Drives, u: Wide) -> Left:
     """As `left_by`, with nothing hidden that is more than roundings of conductances and wires."""
-    n, (rows, cols) = len(e), problem.g.shape
-    terms = 4.0 * max(rows, cols)
+    terms = 4.0 * max(problem.g.shape)
     i_cell = problem.g * u.high
-    count = 3 if e.dtype == jnp.float32 else 2
-    parts = _sliced(i_cell, terms * _size(i_cell), count)
-    parts = parts.at[-n:].add(problem.g * u.low)
+    parts = _sliced(i_cell, terms * _size(i_cell), 3 if e.dtype == jnp.float32 else 2)
+    parts[-1] = parts[-1] + problem.g * u.low
 
     def across_segments(r: Array, axis: int) -> Voltages:
         """Voltage across each segment, from the currents of the cells behind it."""
-        behind = running_sum(parts, axis, reverse=axis == WORD, short=SHORT)
-        return r * jnp.sum(behind.reshape(count, n, rows, cols), axis=0)
+        behind = [running_sum(x, axis, reverse=axis == WORD, short=SHORT) for x in parts]
+        return r * sum(behind[1:], behind[0])
 
     word_line, bit_line = problem.segments()
     word, bit = across_segments(word_line, WORD), across_segments(bit_line, BIT)
     unit = terms * jnp.maximum(_size(e), jnp.maximum(_size(word), _size(bit)))
 
-    def lost(across: Voltages, axis: int) -> Array:
-        return running_sum(_sliced(across, unit), axis, reverse=axis == BIT, short=SHORT)
+    def lost(across: Voltages, axis: int) -> list[Array]:
+        sums = _sliced(across, unit)
+        return [running_sum(x, axis, reverse=axis == BIT, short=SHORT) for x in sums]
 
     word, bit, drive = lost(word, WORD), lost(bit, BIT), _sliced(e, unit)
-    parts = drive - word - bit
-    residual = (parts[:n] - u.high) + (parts[n:] - u.low)
+    high, low = (a - b - c for a, b, c in zip(drive, word, bit, strict=True))
+    residual = (high - u.high) + (low - u.low)
     nothing = jnp.zeros_like(residual)
-    return Left(word[:n] + word[n:], bit[:n] + bit[n:], residual, nothing, nothing[:, 0, 0])
+    return Left(word[0] + word[1], bit[0] + bit[1], residual, nothing, nothing[:, 0, 0])
