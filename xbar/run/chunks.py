@@ -24,10 +24,10 @@ from xbar.run.devices import Batching, local_mesh
 from xbar.run.nonlinear import solve_broken_cells
 from xbar.run.plan import Chunk, Plan, Table, row_keys
 from xbar.run.readers import Labelled, correct, neighbours
+from xbar.run.runner import Arrays
 from xbar.run.software import StudyInputs, compute_software
 from xbar.run.task import Task
 
-Arrays = dict[str, Any]
 KEPT_SHARDS = 4  # of the stages before, in memory
 
 STATUS = (

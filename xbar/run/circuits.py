@@ -30,9 +30,9 @@ from xbar.run.devices import Batching
 from xbar.run.faults import make_fault, stuck_value
 from xbar.run.nonlinear import solve_healthy_cells
 from xbar.run.plan import Plan, Table, row_keys
+from xbar.run.runner import Arrays
 from xbar.run.software import StudyInputs
 
-Arrays = dict[str, Any]
 Maps = Mapping[str, ChipMap]  # measured chips by file, of the layer that is broken
 OPTIONS = ("gain", "rail", "tile", "dac_bits", "adc_bits")  # of a circuit, the same for all
 

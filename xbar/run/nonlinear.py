@@ -19,8 +19,8 @@ from xbar.nn.corrected import Passed, ReadMode, passed
 from xbar.nn.with_law import with_law
 from xbar.programs import program
 from xbar.run.devices import Batching
+from xbar.run.runner import Arrays
 
-Arrays = dict[str, Any]
 # Inputs that one array is solved for at a time: what few of them need stays near the cache.
 AT_ONCE = 64
 

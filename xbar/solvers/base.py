@@ -41,8 +41,8 @@ class Problem(eqx.Module):
         first, last = np.eye(1, cols), np.eye(rows)[:, -1:]
         word = wires.word_line + jnp.expand_dims(wires.source, -1) * first
         bit = wires.bit_line + last * wires.sense
-        shape = self.g.shape
-        return tuple(jnp.broadcast_to(x, shape).astype(dtype) for x in (word, bit))
+        word, bit = (jnp.broadcast_to(x, self.g.shape).astype(dtype) for x in (word, bit))
+        return word, bit
 
     def line_resistance(self) -> tuple[Array, Array]:
         """Resistance of each word and each bit line from its end to the far node [ohm].
@@ -238,7 +238,8 @@ def largest_current(i_cell: Voltages) -> Float[Array, " n"]:
     return jnp.max(jnp.abs(jnp.concatenate(parts, axis=1)), axis=1)
 
 
-def _relative(wrong: Float[Array, " n"], largest: Float[Array, " n"]) -> Float[Array, " n"]:
+def relative(wrong: Float[Array, "*n"], largest: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """The ratio; 0 of anything is 0."""
     ratio = jnp.where(largest == 0, jnp.inf, wrong / jnp.where(largest == 0, 1, largest))
     return jnp.where(wrong == 0, 0, ratio)
 
@@ -252,8 +253,8 @@ def error_bound(
     `du` has ``|du|_g <= |residual|_g``. By Cauchy-Schwarz the current of a column is then wrong by
     at most ``sqrt(sum_i g_ij) |residual|_g``; that of a row or of a single cell likewise.
     """
-    wrong = jnp.sqrt(_busiest_line(g) * jnp.sum(g * residual**2, axis=(-2, -1)))
-    return _relative(wrong, largest_current(g * u))
+    wrong = jnp.sqrt(busiest_line(g) * jnp.sum(g * residual**2, axis=(-2, -1)))
+    return relative(wrong, largest_current(g * u))
 
 
 class Left(NamedTuple):
@@ -310,10 +311,13 @@ def within(
     size = size if shown is None else jnp.where(shown[:, None, None], 0, size)
     residual = size + left.hidden
     energy = jnp.sqrt(jnp.sum(problem.g * residual**2, axis=(-2, -1)))
-    moved = jnp.minimum(jnp.sqrt(_longest_line(problem)) * energy, jnp.sum(residual, axis=(-2, -1))) + left.moved
+    moved = (
+        jnp.minimum(jnp.sqrt(_longest_line(problem)) * energy, jnp.sum(residual, axis=(-2, -1)))
+        + left.moved
+    )
     right = moved <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1))
-    wrong = jnp.sqrt(_busiest_line(problem.g)) * energy
-    return right & (_relative(wrong, largest_current(problem.g * u)) <= rtol)
+    wrong = jnp.sqrt(busiest_line(problem.g)) * energy
+    return right & (relative(wrong, largest_current(problem.g * u)) <= rtol)
 
 
 def allowed_residual(problem: Problem, e: Drives, u: Voltages, rtol: float) -> Float[Array, " n"]:
@@ -321,13 +325,13 @@ def allowed_residual(problem: Problem, e: Drives, u: Voltages, rtol: float) -> F
 
     Zero where there is no current, so that only a residual of zero will do.
     """
-    busiest, longest = _busiest_line(problem.g), _longest_line(problem)
+    busiest, longest = busiest_line(problem.g), _longest_line(problem)
     by_current = largest_current(problem.g * u) ** 2 / jnp.where(busiest == 0, 1, busiest)
     by_voltage = jnp.max(jnp.abs(e), axis=(-2, -1)) ** 2 / jnp.where(longest == 0, 1, longest)
     return rtol**2 * jnp.where(longest == 0, by_current, jnp.minimum(by_current, by_voltage))
 
 
-def _busiest_line(g: Float[Array, "rows cols"]) -> Float[Array, ""]:
+def busiest_line(g: Float[Array, "rows cols"]) -> Float[Array, ""]:
     """Largest sum of conductances along one line [S]."""
     return largest_current(g[None])[0]
 
@@ -339,7 +343,7 @@ def _longest_line(problem: Problem) -> Float[Array, ""]:
 
 def relative_change(g: Float[Array, "rows cols"], u: Voltages, du: Voltages) -> Float[Array, " n"]:
     """Largest current that `du` changes, relative to the largest current of each input."""
-    return _relative(largest_current(g * du), largest_current(g * u))
+    return relative(largest_current(g * du), largest_current(g * u))
 
 
 def default_rtol(rtol: float | None, dtype: jnp.dtype) -> float:
