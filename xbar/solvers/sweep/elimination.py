@@ -171,8 +171,13 @@ Matrix = Float[Array, "_ _wide"]
 
 
 def block_of(side: int) -> int:
-    """Nodes that are eliminated together: measured best from 5 to 128 (benchmarks/log.md)."""
-    return min(side, 8 if side <= 96 else 16)
+    """Nodes that are eliminated together: near what was measured best (benchmarks/log.md).
+
+    A divisor of the side if there is one: to fill up the last block is more to compile.
+    """
+    best = 8 if side <= 96 else 16
+    fits = [size for size in range(best // 2, 2 * best + 1) if side % size == 0]
+    return min(side, min(fits, key=lambda size: abs(size - best), default=best))
 
 
 def through_segments(y: Matrix, r: Float[Array, " rows"], below: Matrix) -> tuple[Matrix, Matrix]:
