@@ -7,6 +7,7 @@ import numpy as np
 
 from xbar import sensitivity as sens
 from xbar.run.folders.runner import Arrays
+from xbar.run.runner import Arrays
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.source import Source
 from xbar.solve import solve
