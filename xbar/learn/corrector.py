@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree, UInt32
 from xbar.batch import batch_map
 from xbar.fields import described
 from xbar.learn.converged import minimised
-from xbar.learn.mlp import MLP, Loss, check_fit, cross_entropy, fit
+from xbar.learn.mlp import MLP, Loss, check_fit, class_logits, cross_entropy, fit
 from xbar.learn.mlp import accuracy as accuracy
 from xbar.learn.neighbours import floored, normalisation
 from xbar.learn.neighbours import nearest_neighbour_accuracy as nearest_neighbour_accuracy
@@ -349,7 +349,7 @@ def _halved(tree: PyTree) -> PyTree:
 
 
 def predict(corrector: Corrector, voltages: Float[Array, "*batch outputs"]) -> Int[Array, "*batch"]:
-    """The class with the largest logit.
+    """The class with the largest logit; of one output, the second of two where it is above 0.
 
     Args:
         corrector: one, or stacked.
@@ -358,7 +358,7 @@ def predict(corrector: Corrector, voltages: Float[Array, "*batch outputs"]) -> I
     Returns:
         Classes, () or (..., n).
     """
-    return jnp.argmax(corrector(voltages), -1)
+    return jnp.argmax(class_logits(corrector(voltages)), -1)
 
 
 def _common_scale(voltages: Float[Array, "n outputs"]) -> Float[Array, " outputs"]:

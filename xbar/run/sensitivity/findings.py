@@ -8,8 +8,6 @@ from scipy import stats
 
 from xbar.run.folders.folder import without_nan
 from xbar.run.folders.runner import Arrays
-from xbar.run.folder import without_nan
-from xbar.run.runner import Arrays
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS, worst_of
 from xbar.run.sensitivity.referee import STATUS

@@ -27,14 +27,6 @@ from xbar.run.study.plan import Chunk, Plan, Table, row_keys
 from xbar.run.study.readers import Labelled, correct, neighbours
 from xbar.run.study.software import StudyInputs, compute_software
 from xbar.run.study.task import Task
-from xbar.run.config import NEAREST, RETRAINED, Study
-from xbar.run.devices import Batching, local_mesh
-from xbar.run.nonlinear import solve_broken_cells
-from xbar.run.plan import Chunk, Plan, Table, row_keys
-from xbar.run.readers import Labelled, correct, neighbours
-from xbar.run.runner import Arrays
-from xbar.run.software import StudyInputs, compute_software
-from xbar.run.task import Task
 
 KEPT_SHARDS = 4  # of the stages before, in memory
 

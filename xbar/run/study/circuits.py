@@ -32,14 +32,6 @@ from xbar.run.study.devices import Batching
 from xbar.run.study.nonlinear import solve_healthy_cells
 from xbar.run.study.plan import Plan, Table, row_keys
 from xbar.run.study.software import StudyInputs
-from xbar.run.cells import laws_of, parameters_in
-from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
-from xbar.run.devices import Batching
-from xbar.run.faults import make_fault, stuck_value
-from xbar.run.nonlinear import solve_healthy_cells
-from xbar.run.plan import Plan, Table, row_keys
-from xbar.run.runner import Arrays
-from xbar.run.software import StudyInputs
 
 Maps = Mapping[str, ChipMap]  # measured chips by file, of the layer that is broken
 OPTIONS = ("gain", "rail", "tile", "dac_bits", "adc_bits")  # of a circuit, the same for all

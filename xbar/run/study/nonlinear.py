@@ -20,8 +20,6 @@ from xbar.nn.with_law import with_law
 from xbar.programs import program
 from xbar.run.folders.runner import Arrays
 from xbar.run.study.devices import Batching
-from xbar.run.devices import Batching
-from xbar.run.runner import Arrays
 
 # Inputs that one array is solved for at a time: what few of them need stays near the cache.
 AT_ONCE = 64
