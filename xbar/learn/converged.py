@@ -116,14 +116,15 @@ def _train(
         v, y, key = circuit
         # As `train_correctors` splits it, so that both start from the same weights.
         corrector = Corrector.init(jax.random.split(key)[0], v, hidden, activation)
-        loss = partial(_loss, x=corrector.normalise(v), labels=y, l2=goals[0])
-        head, converged, steps = _minimised(loss, corrector.head, goals[1], max_steps)
+        loss = partial(penalised, x=corrector.normalise(v), labels=y, l2=goals[0])
+        head, converged, steps = minimised(loss, corrector.head, goals[1], max_steps)
         return Converged(Corrector(corrector.mean, corrector.std, head), converged, steps)
 
     return batch_map(one, (voltages, labels, keys), chunk=LANES)
 
 
-def _loss(params: PyTree, static: PyTree, *, x: Array, labels: Array, l2: Any) -> Array:
+def penalised(params: PyTree, static: PyTree, *, x: Array, labels: Array, l2: Any) -> Array:
+    """Mean cross-entropy of a model, in its arrays and the rest, and the penalty on weights."""
     size = sum(jnp.sum(w * w) for w in jax.tree.leaves(params) if w.ndim > 1)
     return cross_entropy(eqx.combine(params, static)(x), labels) + l2 / 2 * size
 
@@ -137,8 +138,15 @@ class _State(NamedTuple):
     stopped: Array  # whether the last step changed next to nothing
 
 
-def _minimised(loss: Any, model: Any, gradient: Any, max_steps: int) -> tuple[Any, Array, Array]:
-    """A model with a small gradient, whether it is, and the steps taken."""
+def minimised(loss: Any, model: Any, gradient: Any, max_steps: int) -> tuple[Any, Array, Array]:
+    """A model with a small gradient, whether it is, and the steps taken.
+
+    Args:
+        loss: of the model's arrays; the rest as keyword `static`, as `penalised` takes it.
+        model: where it starts.
+        gradient: largest entry at which it ends.
+        max_steps: at most.
+    """
     params, static = eqx.partition(model, eqx.is_inexact_array)
     of_params = partial(loss, static=static)
     search = optax.scale_by_backtracking_linesearch(HALVINGS, store_grad=True)
