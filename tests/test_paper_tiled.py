@@ -1,7 +1,7 @@
 """Networks on tiles with one layer broken: against the network itself and against software."""
 
 from dataclasses import replace
-from types import SimpleNamespace
+from itertools import pairwise
 
 import equinox as eqx
 import jax
@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from paper_cases import TINY, tiny_data
+from study_cases import quiet_console
 
 import xbar as xb
 from xbar.paper import tiled
 from xbar.paper.circuits import STUCK_ON
 from xbar.paper.tiled import LENET, TILE, Defect, OnTiles, layers_on_tiles, passed, stuck_pairs
 from xbar.paper.workspace import Workspace
+from xbar.run.runner import Runner
 
 SEEDS = 2
 DEFECTS = (Defect("layer", "circle", 0.35), Defect("tile", "circle", 0.7))
@@ -22,7 +24,7 @@ DEFECTS = (Defect("layer", "circle", 0.35), Defect("tile", "circle", 0.7))
 
 @pytest.fixture
 def work():
-    return Workspace(TINY, SimpleNamespace(stages=SimpleNamespace(check=lambda: None)))
+    return Workspace(TINY, Runner("nowhere", {}, "paper", console=quiet_console()))
 
 
 def test_broken_circuits_are_those_of_the_network_itself(work, monkeypatch):
@@ -52,7 +54,8 @@ def test_broken_circuits_are_those_of_the_network_itself(work, monkeypatch):
             np.testing.assert_allclose(volts[number, 1], direct, rtol=1e-3, atol=1e-4)
 
 
-def test_convolutions_on_ideal_tiles_are_those_of_software():
+def test_convolutions_on_ideal_tiles_are_those_of_software(monkeypatch):
+    monkeypatch.setattr(tiled, "HARDWARE", xb.Hardware(tile=TILE))
     network = tiled.new_network(LENET, jax.random.key(0))
     x = jax.random.uniform(jax.random.key(1), (784,), jnp.float32)
     steps = [step for step in network.layers if tiled.with_weights(step)]
@@ -60,7 +63,7 @@ def test_convolutions_on_ideal_tiles_are_those_of_software():
     layers = layers_on_tiles(network, k)
     products = [
         tiled._product(step, layer, scales, layer.transfer(xb.Ideal()))
-        for step, layer, scales in zip(steps, layers, zip(k[:-1], k[1:], strict=True), strict=True)
+        for step, layer, scales in zip(steps, layers, pairwise(k), strict=True)
     ]
     ours, plain = passed(network, products, x, 0), passed(network, steps, x, 0)
     for one, other in zip(ours[1:], plain[1:], strict=True):

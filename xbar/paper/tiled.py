@@ -126,9 +126,16 @@ def _trains(name: str) -> Callable[..., Any]:
     def one(row: Any, x: Array, y: Array) -> Any:
         key, base = row
         start, shuffle = jax.random.split(key)
-        rates = {"learning_rate": RATE, "weight_decay": DECAY}
-        made = _Batched(new_network(name, start))
-        made = fit(made, x[base], y[base], key=shuffle, steps=STEPS, batch_size=BATCH, **rates)
+        made = fit(
+            _Batched(new_network(name, start)),
+            x[base],
+            y[base],
+            key=shuffle,
+            steps=STEPS,
+            batch_size=BATCH,
+            learning_rate=RATE,
+            weight_decay=DECAY,
+        )
         return eqx.filter(made.network, eqx.is_inexact_array)
 
     return one
@@ -319,7 +326,10 @@ class OnTiles:
         rows = (own.reshape(-1, *own.shape[2:]), *rest)
         found = self._read(layer, seeds, rows, self.entering[layer])
         last = found[-2] if len(found) > 1 else self.entering[layer][seeds]
-        return tuple(v.reshape(len(hit), self.seeds, *v.shape[1:]) for v in (last, found[-1]))
+        shape = len(hit), self.seeds
+        return last.reshape(*shape, *last.shape[1:]), found[-1].reshape(
+            *shape, *found[-1].shape[1:]
+        )
 
     def _read(self, first: int, seeds: np.ndarray, matrices: Any, x: np.ndarray) -> Any:
         shared = self.params, self.mapped["k"], x

@@ -21,7 +21,7 @@ from xbar.spice import NgspiceMissing, NgspiceTooOld, find_ngspice, verify_array
 
 BIAS, LINEAR, SKIP, LARGE = "bias only", "linear", "10-1-10 with a skip", "10-143-10"
 READOUT, HIDDEN_VOTE = "last hidden layer, linear", "last hidden layer, nearest neighbours"
-SIXTH = 64  # features of the digits
+DIGITS = 64  # features of them
 LEAST = 0.1  # a hidden unit that varies less, by the spread of all, says nothing
 MOST = 0.36  # up to this share of a layer the published severities go
 WHERE = ["network", "layer", "extent", "shape", "coverage"]
@@ -79,7 +79,7 @@ def _dataset(work: Workspace, name: str) -> Dataset:
     own = work.dataset
     if own is not None and own.images.shape[1] == first:
         return own
-    return load_dataset("digits" if first == SIXTH else "mnist")
+    return load_dataset("digits" if first == DIGITS else "mnist")
 
 
 def _scores(work: Workspace, networks: OnTiles, defects: list[Defect]) -> dict[str, np.ndarray]:
@@ -145,7 +145,8 @@ def _telling(hidden: np.ndarray, n: int, outputs: int) -> np.ndarray:
 
 
 def _vote(row: tuple[jax.Array, ...]) -> jax.Array:
-    return nearest_neighbour_accuracy(*row)
+    train_v, train_y, test_v, test_y = row
+    return nearest_neighbour_accuracy(train_v, train_y, test_v, test_y)
 
 
 def _checked(networks: OnTiles, layer: int, hit: np.ndarray) -> tuple[float, float]:
@@ -190,7 +191,7 @@ def find(tables: Tables) -> Findings:
     layer_wide = chosen(table, extent="layer")
     circles = chosen(layer_wide, shape="circle", network=main)
     middle = layer_wide[np.isclose(layer_wide["coverage"], 0.35)]
-    larger = chosen(middle, network=[name for name in main if sizes_of(name)[:1] != (SIXTH,)])
+    larger = chosen(middle, network=[name for name in main if sizes_of(name)[:1] != (DIGITS,)])
     claims = {
         "half": summary(per_seed(larger, LINEAR, "network", "layer", minus="halfway")),
         **_by_size(circles),
