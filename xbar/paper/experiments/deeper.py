@@ -22,20 +22,23 @@ from xbar.spice import NgspiceMissing, NgspiceTooOld, find_ngspice, verify_array
 BIAS, LINEAR, SKIP, LARGE = "bias only", "linear", "10-1-10 with a skip", "10-143-10"
 READOUT, HIDDEN_VOTE = "last hidden layer, linear", "last hidden layer, nearest neighbours"
 DIGITS = 64  # features of them
+WIDEST = 256  # units of the first hidden layer
 LEAST = 0.1  # a hidden unit that varies less, by the spread of all, says nothing
 MOST = 0.36  # up to this share of a layer the published severities go
 WHERE = ["network", "layer", "extent", "shape", "coverage"]
 
 
-def recipes(steps: int) -> dict[str, Recipe]:
-    """Correctors of the outputs: convex and small ones until they converge."""
-    return {
+def recipes(name: str, steps: int) -> dict[str, Recipe]:
+    """Correctors of a network's outputs: convex and small ones until they converge."""
+    found = {
         BIAS: Recipe(None, converged=True),
         LINEAR: Recipe((), converged=True),
-        SKIP: Recipe((1,), skip=True, converged=True),
         CORRECTOR: Recipe(steps=steps),
-        LARGE: Recipe((143,), steps=steps),
     }
+    if is_main(name):
+        found[SKIP] = Recipe((1,), skip=True, converged=True)
+        found[LARGE] = Recipe((143,), steps=steps)
+    return found
 
 
 def compute(work: Workspace) -> Tables:
@@ -94,9 +97,9 @@ def _scores(work: Workspace, networks: OnTiles, defects: list[Defect]) -> dict[s
     for layer, pairs in enumerate(networks.pairs):
         hit = stuck_pairs(work, layer, pairs, defects, networks.seeds)
         hidden, volts = networks.broken(layer, hit)
-        own = _read(
-            work, f"{networks.name} {layer}", hidden, volts, np.tile(y, (len(defects), 1)), n
-        )
+        keys = work.keys(f"deeper {networks.name} {layer}", range(shape[1] * shape[2]))
+        labels = np.tile(y, (len(defects), 1))
+        own = _read(work, networks.name, hidden, volts, labels, n, keys)
         about = {
             "hit_share": hit.mean((-1, -2)),
             "tiles": np.full(hit.shape[:2], networks.tiles_of(layer)),
@@ -115,17 +118,23 @@ def _scores(work: Workspace, networks: OnTiles, defects: list[Defect]) -> dict[s
 
 
 def _read(
-    work: Workspace, name: str, hidden: np.ndarray, volts: np.ndarray, y: np.ndarray, n: int
+    work: Workspace,
+    name: str,
+    hidden: np.ndarray,
+    volts: np.ndarray,
+    y: np.ndarray,
+    n: int,
+    keys: jax.Array,
 ) -> dict[str, np.ndarray]:
     """Accuracies of all that reads these circuits, whose first n images train."""
     hidden, volts = (v.reshape(len(y), *v.shape[2:]) for v in (hidden, volts))
-    keys, outputs = work.keys(f"deeper {name}", range(len(y))), volts.shape[-1]
+    outputs = volts.shape[-1]
 
     def parted(v: np.ndarray) -> Labelled:
         return Labelled(v[:, :n], y[:, :n], v[:, n:], y[:, n:])
 
     found = {"defective": parted(volts).uncorrected}
-    for corrector, recipe in recipes(work.settings.steps).items():
+    for corrector, recipe in recipes(name, work.settings.steps).items():
         dtype = float if recipe.converged else np.float32  # a line search in one kind of number
         found[corrector] = train(work, recipe, parted(volts.astype(dtype)), keys).accuracy
     flat = _telling(hidden.reshape(*hidden.shape[:2], -1), n, outputs)
@@ -150,10 +159,12 @@ def _vote(row: tuple[jax.Array, ...]) -> jax.Array:
 
 
 def _checked(networks: OnTiles, layer: int, hit: np.ndarray) -> tuple[float, float]:
-    """The worst difference to ngspice of the first broken tile of a layer, and what may be."""
+    """The worst difference to ngspice in a layer's most broken tile, and what may be; or NaN."""
     try:
-        program = find_ngspice()
+        program = find_ngspice() if is_main(networks.name) else None
     except (NgspiceMissing, NgspiceTooOld):
+        program = None
+    if program is None:
         return float("nan"), float("nan")
     array = networks.array(layer, hit)
     volts = np.linspace(0.02, 0.2, array.rows)  # no two rows alike
@@ -182,12 +193,17 @@ def is_deep(name: str) -> bool:
     return len(hidden) > 1 and len({*hidden}) == 1
 
 
+def is_main(name: str) -> bool:
+    """Whether a network is one of its own, and no point on an axis alone."""
+    return not is_deep(name) and (not is_wide(name) or sizes_of(name)[1] == WIDEST)
+
+
 def find(tables: Tables) -> Findings:
     """The claims that were fixed beforehand, and what is lost between the layers."""
     table = tables["circuits"]
     table = table.assign(halfway=(table["healthy"] + table["defective"]) / 2)
     names = list(dict.fromkeys(table["network"]))
-    main = [name for name in names if not is_deep(name) and (not is_wide(name) or "256" in name)]
+    main = [name for name in names if is_main(name)]
     layer_wide = chosen(table, extent="layer")
     circles = chosen(layer_wide, shape="circle", network=main)
     middle = layer_wide[np.isclose(layer_wide["coverage"], 0.35)]
