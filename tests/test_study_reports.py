@@ -8,13 +8,13 @@ import pytest
 from study_cases import quiet_console
 
 from xbar import plots
-from xbar.run.faults import window_of
-from xbar.run.plan import AXES
-from xbar.run.report import bounds, literal, share
-from xbar.run.reports import draw, show, table_csv
-from xbar.run.runner import Runner
-from xbar.run.scores import SHOWN
-from xbar.run.tables import as_csv, headline, means
+from xbar.run.folders.runner import Runner
+from xbar.run.reports.page import literal
+from xbar.run.reports.study import draw, show, table_csv
+from xbar.run.settings.faults import window_of
+from xbar.run.study.plan import AXES
+from xbar.run.study.scores import SHOWN, bounds, share
+from xbar.run.study.tables import as_csv, headline, means
 from xbar.statistics import Interval, share_bounds, t_interval
 
 # Names that spoil a formula, a page, a table, a terminal.

@@ -20,14 +20,15 @@ from xbar.io.runs import load_run
 from xbar.io.store import StoreError, verify_results
 from xbar.learn.corrector import train_correctors
 from xbar.learn.mlp import accuracy
-from xbar.run import CircuitSettings, DefectSettings, Study, chunks, labelled, read_study, run_study
+from xbar.run import CircuitSettings, DefectSettings, Study, labelled, read_study, run_study
 from xbar.run.errors import UsageError
-from xbar.run.faults import make_fault
-from xbar.run.folder import RunFolder
-from xbar.run.interrupt import Interrupt
-from xbar.run.plan import Plan, row_keys
-from xbar.run.progress import Stages
-from xbar.run.tables import interval
+from xbar.run.folders.folder import RunFolder
+from xbar.run.folders.interrupt import Interrupt
+from xbar.run.folders.progress import Stages
+from xbar.run.settings.faults import make_fault
+from xbar.run.study import chunks
+from xbar.run.study.plan import Plan, row_keys
+from xbar.run.study.tables import interval
 
 
 @pytest.fixture(scope="module")

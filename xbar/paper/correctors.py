@@ -20,8 +20,8 @@ import optax
 from jax import Array
 from jaxtyping import Float, Int
 
-from xbar.learn.converged import GRADIENT, L2, MAX_STEPS, minimised, penalised
-from xbar.learn.corrector import LEARNING_RATE, WEIGHT_DECAY, Corrector
+from xbar.learn.converged import minimised
+from xbar.learn.corrector import LEARNING_RATE, WEIGHT_DECAY, Corrector, penalised
 from xbar.learn.mlp import MLP, accuracy, cross_entropy, fit
 from xbar.paper.workspace import LANES, Workspace
 
@@ -128,8 +128,7 @@ class Recipe:
 
             head = adam(head, loss, BRIEF_RATE, picks)
         elif self.converged:
-            goal = partial(penalised, x=z, labels=labels, l2=L2)
-            head, _, _ = minimised(goal, head, GRADIENT, MAX_STEPS)
+            head, _ = minimised(partial(penalised, x=z, labels=labels), head)
         else:
             head = fit(
                 head,

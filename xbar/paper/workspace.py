@@ -16,8 +16,8 @@ from xbar.io.dataset import Dataset
 from xbar.io.runs import Run, load_run
 from xbar.paper.settings import Settings
 from xbar.run import NetworkSettings, RunSettings, StoreSettings, Study, run_study
-from xbar.run.progress import Advance
-from xbar.run.runner import Runner, fingerprint
+from xbar.run.folders.progress import Advance
+from xbar.run.folders.runner import Runner, fingerprint
 
 CHUNK = 2  # circuits of each seed in a chunk, so that sweeps of all sizes have chunks of one size
 BLOCK = 32  # rows of one compiled call: compiling takes longer than the few that fill up the last

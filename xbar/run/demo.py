@@ -11,19 +11,20 @@ from rich.table import Table
 from xbar.io.dataset import Dataset
 from xbar.io.store import commit
 from xbar.learn.mlp import MLP
-from xbar.run import references
-from xbar.run.computed import ComputedStudy
-from xbar.run.config import Study
-from xbar.run.demo_figures import DemoResults, cell_maps, draw
 from xbar.run.engine import run_study
 from xbar.run.errors import StudyError
-from xbar.run.faults import describe
-from xbar.run.maps import as_json
-from xbar.run.plan import Plan
-from xbar.run.readers import corrector_parameters
-from xbar.run.report import bounds, save_figures, share, write_report
-from xbar.run.runner import Runner
-from xbar.run.settings import read_study, write_study
+from xbar.run.folders.runner import Runner
+from xbar.run.reports import references
+from xbar.run.reports.demo_figures import DemoResults, cell_maps, draw
+from xbar.run.reports.maps import as_json
+from xbar.run.reports.page import save_figures, write_report
+from xbar.run.settings.faults import describe
+from xbar.run.settings.files import read_study, write_study
+from xbar.run.settings.study import Study
+from xbar.run.study.computed import ComputedStudy
+from xbar.run.study.plan import Plan
+from xbar.run.study.readers import corrector_parameters
+from xbar.run.study.scores import bounds, share
 from xbar.statistics import share_bounds, t_interval
 
 FILE = Path(__file__).with_name("demo.toml")
@@ -34,7 +35,7 @@ def demo_study(changes: Iterable[str] = ()) -> Study:
 
     Args:
         changes: settings in place of the file's, such as "defects.shape=ring"; see
-            `xbar.run.settings.changed`.
+            `xbar.run.settings.files.changed`.
 
     Raises:
         StudyError: a line for every problem in it, or for what its report cannot show.

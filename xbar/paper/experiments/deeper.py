@@ -135,11 +135,10 @@ def _read(
 
     found = {"defective": parted(volts).uncorrected}
     for corrector, recipe in recipes(name, work.settings.steps).items():
-        dtype = float if recipe.converged else np.float32  # a line search in one kind of number
-        found[corrector] = train(work, recipe, parted(volts.astype(dtype)), keys).accuracy
+        found[corrector] = train(work, recipe, parted(volts), keys).accuracy
     flat = _telling(hidden.reshape(*hidden.shape[:2], -1), n, outputs)
     readout = Recipe((), converged=True, elsewhere=True, outputs=outputs)
-    found[READOUT] = train(work, readout, parted(flat.astype(float)), keys).accuracy
+    found[READOUT] = train(work, readout, parted(flat), keys).accuracy
     for vote, v in ((NEIGHBOURS, volts), (HIDDEN_VOTE, flat)):
         found[vote] = work.map(_vote, tuple(map(jnp.asarray, parted(v))))
     return found

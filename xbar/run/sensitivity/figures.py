@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from xbar import plots
-from xbar.run.report import CaptionedFigure, ReportFigure, share
+from xbar.run.reports.page import CaptionedFigure, ReportFigure
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.sensitivity.findings import predictions
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS
+from xbar.run.study.scores import share
 
 Summary = Mapping[str, Any]
 SPREAD = 0.05  # of a cell's conductance: what programming leaves on many published devices

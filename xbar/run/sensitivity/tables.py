@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xbar.run import tables
 from xbar.run.sensitivity.config import KINDS
+from xbar.run.study import tables
 
 LISTED = 1000  # of the CSV
 

@@ -10,9 +10,9 @@ from jax import Array
 from xbar.batch import map_blocks
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
 from xbar.learn.scores import LOSSES
-from xbar.run.config import CorrectorSettings
-from xbar.run.devices import Batching
-from xbar.run.task import Task
+from xbar.run.settings.study import CorrectorSettings
+from xbar.run.study.devices import Batching
+from xbar.run.study.task import Task
 
 NEIGHBOURS = 5
 

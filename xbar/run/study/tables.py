@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xbar.run.chunks import STATUS
-from xbar.run.plan import AXES
-from xbar.run.scores import score_in
+from xbar.run.study.chunks import STATUS
+from xbar.run.study.plan import AXES
+from xbar.run.study.scores import score_in
 from xbar.statistics import Interval, t_interval
 
 Columns = Mapping[str, np.ndarray]

@@ -8,7 +8,7 @@ from xbar.devices import PLACEMENTS, AbstractFault, StuckMinus, StuckPair, Stuck
 from xbar.devices.mapping import WINDOWS, Window
 from xbar.io.maps import MAP, UNITS
 from xbar.nn.broken_lines import LINE_FAULTS
-from xbar.run.checks import has_conductance, in_range, one_of, shortened
+from xbar.run.settings.checks import has_conductance, in_range, one_of, shortened
 
 FAULTS = ("pair", "plus", "minus", "unequal", "unequal-columns", *LINE_FAULTS)
 DRAWN = ("random", "uniform")

@@ -24,15 +24,15 @@ from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, stacked_line_faults
 from xbar.nn.corrected import ReadMode
 from xbar.nn.stuck import stuck_by
 from xbar.programs import program
-from xbar.run.cells import laws_of, parameters_in
-from xbar.run.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
-from xbar.run.devices import Batching
-from xbar.run.faults import make_fault, stuck_value
-from xbar.run.nonlinear import solve_healthy_cells
-from xbar.run.plan import Plan, Table, row_keys
-from xbar.run.software import StudyInputs
+from xbar.run.folders.runner import Arrays
+from xbar.run.settings.cells import laws_of, parameters_in
+from xbar.run.settings.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
+from xbar.run.settings.faults import make_fault, stuck_value
+from xbar.run.study.devices import Batching
+from xbar.run.study.nonlinear import solve_healthy_cells
+from xbar.run.study.plan import Plan, Table, row_keys
+from xbar.run.study.software import StudyInputs
 
-Arrays = dict[str, Any]
 Maps = Mapping[str, ChipMap]  # measured chips by file, of the layer that is broken
 OPTIONS = ("gain", "rail", "tile", "dac_bits", "adc_bits")  # of a circuit, the same for all
 

@@ -13,10 +13,10 @@ from xbar.nn import Network
 from xbar.plots.accuracy import confusion
 from xbar.plots.arrays import drop
 from xbar.programs import program
-from xbar.run.maps import CellMap
-from xbar.run.references import CORRECTED
-from xbar.run.report import CaptionedFigure, ReportFigure, points
-from xbar.run.scores import SHOWN
+from xbar.run.reports.maps import CellMap
+from xbar.run.reports.page import CaptionedFigure, ReportFigure
+from xbar.run.reports.references import CORRECTED
+from xbar.run.study.scores import SHOWN, points
 from xbar.statistics import t_interval
 
 Summary = Mapping[str, Any]

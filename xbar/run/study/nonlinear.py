@@ -18,9 +18,9 @@ from xbar.devices.mapping import Pairs
 from xbar.nn.corrected import Passed, ReadMode, passed
 from xbar.nn.with_law import with_law
 from xbar.programs import program
-from xbar.run.devices import Batching
+from xbar.run.folders.runner import Arrays
+from xbar.run.study.devices import Batching
 
-Arrays = dict[str, Any]
 # Inputs that one array is solved for at a time: what few of them need stays near the cache.
 AT_ONCE = 64
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xbar.run.plan import Plan
-from xbar.run.runner import Runner
-from xbar.run.software import StudyInputs
+from xbar.run.folders.runner import Runner
+from xbar.run.study.plan import Plan
+from xbar.run.study.software import StudyInputs
 
 
 @dataclass(frozen=True)

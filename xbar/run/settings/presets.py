@@ -7,9 +7,9 @@ from rich.text import Text
 from xbar.devices import PLACEMENTS, PRESETS, SHAPES, preset
 from xbar.devices.mapping import WINDOWS
 from xbar.nn.broken_lines import LINE_FAULTS
-from xbar.run.chips import WORDS
 from xbar.run.errors import UsageError
-from xbar.run.faults import DRAWN, FAULTS, in_words
+from xbar.run.settings.chips import WORDS
+from xbar.run.settings.faults import DRAWN, FAULTS, in_words
 
 # Where each window comes from; a test holds the list complete.
 SOURCES = {

@@ -18,9 +18,9 @@ from xbar.io.run_record import NAME as RECORD
 from xbar.io.run_record import FileMark, RunRecord, read_record
 from xbar.io.store import StoreError
 from xbar.io.writing import partials, read_bytes, write_text
-from xbar.run import lock
-from xbar.run.checks import shortened
 from xbar.run.errors import UsageError
+from xbar.run.folders import lock
+from xbar.run.settings.checks import shortened
 
 SUMMARY = "summary.json"
 SHARDS = "shards"

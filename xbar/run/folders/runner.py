@@ -15,7 +15,7 @@ summary = runner.shown(show) or runner.complete(work, show)
 
 Killed or stopped at any moment, the same lines go on behind the last stage that was kept; run again
 after their end, they print what was found. Another setting, version or program in the folder is
-refused, as `xbar.run.folder` says.
+refused, as `xbar.run.folders.folder` says.
 """
 
 import errno
@@ -39,10 +39,10 @@ from xbar.io.shards import read_shard, reserve, write_shard
 from xbar.io.store import StoreError
 from xbar.io.writing import is_file, published, write_text
 from xbar.run.errors import UsageError
-from xbar.run.folder import SHARDS, SUMMARY, RunFolder, read_summary
-from xbar.run.interrupt import Interrupt
-from xbar.run.processes import Processes
-from xbar.run.progress import Advance, Stages
+from xbar.run.folders.folder import SHARDS, SUMMARY, RunFolder, read_summary
+from xbar.run.folders.interrupt import Interrupt
+from xbar.run.folders.processes import Processes
+from xbar.run.folders.progress import Advance, Stages
 
 Arrays = dict[str, Any]  # by name, nested
 Work = Callable[["Runner"], Mapping[str, Any]]
@@ -73,7 +73,7 @@ class Runner:
         command: name of the command, which counts as a setting.
         overwrite: start anew in the folder of an earlier run, removing what that run has made.
         console: where progress and results go; None is the terminal.
-        processes: from `xbar.run.processes.join`, for several processes on one run.
+        processes: from `xbar.run.folders.processes.join`, for several processes on one run.
         reads: files and folders that the run reads, none of which it may remove.
     """
 
@@ -260,7 +260,7 @@ class Runner:
     def timed(
         self, title: str, total: int = 0, unit: str = "", done: int = 0
     ) -> AbstractContextManager[Advance]:
-        """Progress of a stage that keeps nothing; as `xbar.run.progress.Stages.stage`."""
+        """Progress of a stage that keeps nothing; as `xbar.run.folders.progress.Stages.stage`."""
         return self.stages.stage(title, total, unit, done)
 
     def times(self) -> dict[str, Any]:

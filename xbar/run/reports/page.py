@@ -1,16 +1,16 @@
-"""One self-contained HTML file from what a run has stored, and the words that reports share."""
+"""One self-contained HTML file from what a run has stored."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from xbar import plots
-from xbar.run.runner import Runner
+from xbar.run.folders.runner import Runner
+from xbar.run.study.scores import bounds, share
 
 
 class ReportFigure(NamedTuple):
@@ -56,7 +56,7 @@ def write_report(
         more: what else the template needs.
     """
     environment = Environment(
-        loader=PackageLoader("xbar.run"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("xbar.run.reports.study"), autoescape=True, undefined=StrictUndefined
     )
     shown = [figure._asdict() | {"image": inline(run.path / figure.file)} for figure in figures]
     words = {"share": share, "bounds": bounds, "folder": run.path.as_posix()}
@@ -69,25 +69,6 @@ def write_report(
 def inline(png: Path) -> str:
     """A picture as an address that holds it."""
     return "data:image/png;base64," + base64.b64encode(png.read_bytes()).decode("ascii")
-
-
-def share(accuracy: Any) -> str:
-    """An accuracy in words; a dash for NaN or None."""
-    if accuracy is None or not np.isfinite(accuracy):
-        return "-"
-    return f"{100 * accuracy:.1f} %"
-
-
-def points(share: float) -> str:
-    """A difference of accuracies in words."""
-    return f"{100 * share:.1f} points"
-
-
-def bounds(interval: Any) -> str:
-    """An interval of an accuracy in words; a dash for none."""
-    if interval is None or any(end is None or not np.isfinite(end) for end in interval):
-        return "-"
-    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
 
 
 def literal(text: str) -> str:

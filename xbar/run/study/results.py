@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbar.io.runs import Run
-from xbar.run.plan import AXES
-from xbar.run.tables import axes_of, quantities
+from xbar.run.study.plan import AXES
+from xbar.run.study.tables import axes_of, quantities
 
 if TYPE_CHECKING:
     import xarray

@@ -14,10 +14,10 @@ from xbar.devices import SHAPES
 from xbar.io.datasets import DATASETS
 from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.nn.converters import MOST_BITS
-from xbar.run.cells import CellSettings
-from xbar.run.checks import in_range, one_of, plain_name, repeated, sizes, swept
-from xbar.run.chips import OWN, check_chips
-from xbar.run.faults import (
+from xbar.run.settings.cells import CellSettings
+from xbar.run.settings.checks import in_range, one_of, plain_name, repeated, sizes, swept
+from xbar.run.settings.chips import OWN, check_chips
+from xbar.run.settings.faults import (
     FAULTS,
     check_coverage,
     check_map,
@@ -25,8 +25,17 @@ from xbar.run.faults import (
     check_units,
     check_window,
 )
-from xbar.run.keeping import RunSettings, StoreSettings
-from xbar.run.kinds import FORBID, Integers, Number, Numbers, Schemes, StuckWords, Words, values
+from xbar.run.settings.keeping import RunSettings, StoreSettings
+from xbar.run.settings.kinds import (
+    FORBID,
+    Integers,
+    Number,
+    Numbers,
+    Schemes,
+    StuckWords,
+    Words,
+    values,
+)
 
 NEAREST, RETRAINED = "nearest neighbours", "retrained network"  # what they are called in tables
 RESERVED = ("software", "healthy", "defective", NEAREST, RETRAINED)
@@ -91,7 +100,7 @@ class CircuitSettings:
         window: conductance range of the devices, *swept*: a preset of
             `xbar.devices.mapping.WINDOWS`, "R_ON:R_OFF" [ohm], or "device", its own.
         device: what cells are made of, *swept*: "exact", a preset of `xbar.devices`, or effects
-            with sizes, as "levels=16, programming=0.05" (`xbar.run.chips.WORDS`). Each seed is one
+            with sizes, as "levels=16, programming=0.05" (`settings.chips.WORDS`). Each seed is one
             chip, the same at every time. None is "exact".
         seconds: since the chip was programmed, *swept* [s]; None is 1 s.
         dac_bits: of converters at the rows, their range from calibration; None for none.

@@ -18,9 +18,9 @@ import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from xbar.io.writing import read_bytes
-from xbar.run.checks import shortened
-from xbar.run.config import Study
 from xbar.run.errors import StudyError, UsageError
+from xbar.run.settings.checks import shortened
+from xbar.run.settings.study import Study
 
 
 @runtime_checkable

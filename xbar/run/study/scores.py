@@ -1,4 +1,4 @@
-"""How reports say the scores of a study."""
+"""How reports say scores: accuracies in words, and those of a study by name."""
 
 from typing import Any, NamedTuple
 
@@ -6,8 +6,26 @@ import numpy as np
 
 from xbar.learn.scores import SCORES
 from xbar.plots.style import ACCURACY, Quantity
-from xbar.run.report import bounds, points, share
 from xbar.statistics import Interval, share_bounds
+
+
+def share(accuracy: Any) -> str:
+    """An accuracy in words; a dash for NaN or None."""
+    if accuracy is None or not np.isfinite(accuracy):
+        return "-"
+    return f"{100 * accuracy:.1f} %"
+
+
+def points(share: float) -> str:
+    """A difference of accuracies in words."""
+    return f"{100 * share:.1f} points"
+
+
+def bounds(interval: Any) -> str:
+    """An interval of an accuracy in words; a dash for none."""
+    if interval is None or any(end is None or not np.isfinite(end) for end in interval):
+        return "-"
+    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
 
 
 class Shown(NamedTuple):

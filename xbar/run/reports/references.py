@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from xbar.run.readers import NEIGHBOURS
+from xbar.run.study.readers import NEIGHBOURS
 from xbar.statistics import paired_interval, share_bounds, t_interval
 
 CORRECTED = "corrected"  # the corrector's column

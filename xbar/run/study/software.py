@@ -19,12 +19,12 @@ from xbar.io.parts import Split, split_many
 from xbar.io.user import read_network
 from xbar.learn.mlp import MLP, fit_many
 from xbar.learn.scores import LOSSES
-from xbar.run.checks import in_range
-from xbar.run.config import Study
 from xbar.run.errors import StudyError
-from xbar.run.kinds import values
-from xbar.run.plan import Chunk, Plan
-from xbar.run.task import Task
+from xbar.run.settings.checks import in_range
+from xbar.run.settings.kinds import values
+from xbar.run.settings.study import Study
+from xbar.run.study.plan import Chunk, Plan
+from xbar.run.study.task import Task
 
 # How a network of one output, which tells two classes apart by its sign, becomes one of two.
 _TWO = "; put a column of zeros before the last weights, and a 0 before the last biases"

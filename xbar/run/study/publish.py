@@ -9,10 +9,10 @@ import numpy as np
 from xbar.io.merge import OF_LAYER, Part, merge
 from xbar.io.store import Field
 from xbar.io.tree import encode
-from xbar.run.chunks import STATUS, corrects, stored_images
-from xbar.run.config import NEAREST, RETRAINED
-from xbar.run.plan import AXES, Chunk, Plan
-from xbar.run.software import StudyInputs
+from xbar.run.settings.study import NEAREST, RETRAINED
+from xbar.run.study.chunks import STATUS, corrects, stored_images
+from xbar.run.study.plan import AXES, Chunk, Plan
+from xbar.run.study.software import StudyInputs
 
 # Unit, axes behind the first, and meaning of arrays in shards that are in no module.
 _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {

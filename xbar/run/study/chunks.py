@@ -10,8 +10,10 @@ import numpy as np
 from jax import Array
 
 from xbar.cells.families import OHMIC
-from xbar.run.cells import parameters_in
-from xbar.run.circuits import (
+from xbar.run.folders.runner import Arrays
+from xbar.run.settings.cells import parameters_in
+from xbar.run.settings.study import NEAREST, RETRAINED, Study
+from xbar.run.study.circuits import (
     break_lines,
     break_pairs,
     hits,
@@ -19,15 +21,13 @@ from xbar.run.circuits import (
     solve_healthy,
     stuck_cells,
 )
-from xbar.run.config import NEAREST, RETRAINED, Study
-from xbar.run.devices import Batching, local_mesh
-from xbar.run.nonlinear import solve_broken_cells
-from xbar.run.plan import Chunk, Plan, Table, row_keys
-from xbar.run.readers import Labelled, correct, neighbours
-from xbar.run.software import StudyInputs, compute_software
-from xbar.run.task import Task
+from xbar.run.study.devices import Batching, local_mesh
+from xbar.run.study.nonlinear import solve_broken_cells
+from xbar.run.study.plan import Chunk, Plan, Table, row_keys
+from xbar.run.study.readers import Labelled, correct, neighbours
+from xbar.run.study.software import StudyInputs, compute_software
+from xbar.run.study.task import Task
 
-Arrays = dict[str, Any]
 KEPT_SHARDS = 4  # of the stages before, in memory
 
 STATUS = (

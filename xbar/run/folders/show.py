@@ -9,12 +9,12 @@ from rich.console import Console
 
 from xbar.io.run_record import RunRecord, read_record
 from xbar.io.store import StoreError, verify_results
-from xbar.run.runner import Runner
+from xbar.run.folders.runner import Runner
 
 # Command -> module whose `show` prints its summary.
 MODULES = {
     "demo": "xbar.run.demo",
-    "study": "xbar.run.reports",
+    "study": "xbar.run.reports.study",
     "sensitivity": "xbar.run.sensitivity.report",
     "paper": "xbar.paper.run",
 }

@@ -20,12 +20,12 @@ from rich.table import Table
 from xbar.cells.families import OHMIC
 from xbar.learn.mlp import BATCH_SIZE, MLP, STEPS, fit_many
 from xbar.learn.scores import LOSSES
-from xbar.run.chunks import KEPT_SHARDS, ChunkComputer
-from xbar.run.config import DefectSettings, Study
-from xbar.run.kinds import values
-from xbar.run.plan import Plan
-from xbar.run.progress import compiling, duration
-from xbar.run.software import StudyInputs, load
+from xbar.run.folders.progress import compiling, duration
+from xbar.run.settings.kinds import values
+from xbar.run.settings.study import DefectSettings, Study
+from xbar.run.study.chunks import KEPT_SHARDS, ChunkComputer
+from xbar.run.study.plan import Plan
+from xbar.run.study.software import StudyInputs, load
 
 # Measured: a process with JAX, its compiled functions and the digits.
 PROCESS_BYTES = 700 * 2**20

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from xbar.run.checks import in_range
-from xbar.run.kinds import FORBID
+from xbar.run.settings.checks import in_range
+from xbar.run.settings.kinds import FORBID
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,12 @@ from rich.text import Text
 
 from xbar import plots
 from xbar.io.store import commit, read_results
-from xbar.run.computed import ComputedStudy
-from xbar.run.report import (
-    CaptionedFigure,
-    ReportFigure,
-    literal,
-    save_figures,
-    write_report,
-)
-from xbar.run.runner import Runner
-from xbar.run.scores import SHOWN, Shown, score_in
-from xbar.run.settings import write_study
-from xbar.run.tables import (
+from xbar.run.folders.runner import Runner
+from xbar.run.reports.page import CaptionedFigure, ReportFigure, literal, save_figures, write_report
+from xbar.run.settings.files import write_study
+from xbar.run.study.computed import ComputedStudy
+from xbar.run.study.scores import SHOWN, Shown, score_in
+from xbar.run.study.tables import (
     Axis,
     Columns,
     along,
