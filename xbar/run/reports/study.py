@@ -45,7 +45,8 @@ def finish(done: ComputedStudy) -> dict[str, Any]:
     run, study = done.run, done.plan.study
     with run.timed("write tables, figures and report"):
         task = done.inputs.task
-        arrays, _ = read_results(run.path / "results.h5", ("circuits", task.score, "data/test"))
+        groups = ("circuits", task.score, "converged", "data/test")
+        arrays, _ = read_results(run.path / "results.h5", groups)
         summary = {
             "name": study.name,
             **headline(arrays),
@@ -204,6 +205,12 @@ def _value(axis: Axis, index: int) -> str:
     return f"{axis.name} = {number}{unit}"
 
 
+def show_unconverged(summary: dict[str, Any], run: Runner) -> None:
+    """Print how many correctors have not converged, of those that should have."""
+    for name, count in summary.get("unconverged", {}).items():
+        run.print(f"{count:,} correctors {name!r} were stopped before they had converged")
+
+
 def show(summary: dict[str, Any], run: Runner) -> None:
     """Print what a study found, and where it is."""
     inputs, score = summary["inputs"], score_in(summary)
@@ -216,6 +223,7 @@ def show(summary: dict[str, Any], run: Runner) -> None:
     for word, count in summary["status"].items():
         if word != "solved":
             run.print(f"{count:,} circuits failed: {word}")
+    show_unconverged(summary, run)
     swept = ", ".join(f"{len(v)} x {name}" for name, v in summary["axes"].items())
     names = ("report.html", "summary.json", "results.h5", "circuits.csv", *summary["figures"])
     run.print(

@@ -227,6 +227,8 @@ def _correctors(scene: Scene) -> CaptionedFigure:
         f"trained on both {share(rows['both']['worst'])}. Average places that test are not "
         "those that train."
     )
+    if stopped := readers["unconverged"]:
+        caption += f" Stopped before it had converged: trained on {', on '.join(stopped)}."
     figure = plots.correctors_figure(average, worst)
     return figure, ReportFigure(
         "correctors.png", "Does a corrector survive the worst place", caption

@@ -141,7 +141,9 @@ def readers(tree: Arrays) -> dict[str, Any]:
         name: {"average": t_interval(average)._asdict(), "worst": float(worst)}
         for name, (average, worst) in rows.items()
     }
-    return {"layer": int(tree["layer"]), "trained_on": entries}
+    ended = zip(TRAINED_ON, tree["converged"], strict=True)
+    stopped = [name for name, converged in ended if not converged]
+    return {"layer": int(tree["layer"]), "trained_on": entries, "unconverged": stopped}
 
 
 def together(tree: Arrays) -> dict[str, Any]:

@@ -231,8 +231,9 @@ class CorrectorSettings:
         bias_only: one number added to each output voltage instead.
         diagonal: one factor and one number for each output voltage instead.
         trained_on: voltages of the "defective" circuit, or of the "healthy" one as a control.
-        steps: updates.
-        batch_size: samples for each update; None takes all.
+        steps: AdamW's updates; None trains until it has converged, or takes 1,500 of AdamW's where
+            a batch size asks for those.
+        batch_size: samples for each of AdamW's updates; None takes all.
     """
 
     __pydantic_config__ = FORBID
@@ -242,7 +243,7 @@ class CorrectorSettings:
     bias_only: bool = False
     diagonal: bool = False
     trained_on: Literal["defective", "healthy"] = "defective"
-    steps: int = 1500
+    steps: int | None = None
     batch_size: int | None = None
 
     @property
@@ -270,11 +271,12 @@ class CorrectorSettings:
     def problems(self, place: str) -> Iterator[str]:
         """What cannot be, in sentences; `place` is such as "correctors[0]"."""
         yield from sizes(f"{place}.hidden", self.hidden, MOST)
-        yield from in_range(f"{place}.steps", self.steps, self.steps >= 1, "at least 1")
         both = self.bias_only and self.diagonal
         yield from in_range(f"{place}.diagonal", "true beside bias_only", not both, "one of them")
-        size = self.batch_size
-        yield from in_range(f"{place}.batch_size", size, size is None or size >= 1, "at least 1")
+        for name in ("steps", "batch_size"):
+            count = getattr(self, name)
+            fits = count is None or count >= 1
+            yield from in_range(f"{place}.{name}", count, fits, "at least 1")
         yield from plain_name(f"{place}.name", self.label, RESERVED)
 
 

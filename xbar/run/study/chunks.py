@@ -261,6 +261,8 @@ class ChunkComputer:
             read = correct(settings, tested, batch.keys, task, self.train)
             scores[settings.label] = read.score
             ok = ok & jnp.isfinite(read.score)
+            if read.corrector.converged is not None:
+                found.setdefault("converged", {})[settings.label] = read.corrector.converged
             if study.store.correctors:
                 kept = found.setdefault("correctors", {})
                 kept[settings.label] = {"corrector": read.corrector, **read.read}

@@ -154,6 +154,9 @@ def _circuits(plan: Plan, chunk: Chunk, tree: dict[str, Any], score: str) -> dic
         "circuits": {name: _known(name, tree[name], axis) for name in columns},
         **_score(score, {name: tree["score"][name] for name in names}, "circuit"),
     }
+    if "converged" in tree:
+        text = "whether each one's training has converged"
+        found["converged"] = {n: Field(v, "1", axis, text) for n, v in tree["converged"].items()}
     if "volts" in tree:
         text = "outputs of the defective circuits"
         volts = Field(tree["volts"], "V", (*axis, "sample", "class"), text)

@@ -1,5 +1,6 @@
 """What reads the output voltages of circuits: correctors, and a vote of neighbours."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from jax import Array
 from xbar.batch import map_blocks
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
 from xbar.learn.scores import LOSSES
+from xbar.programs import program
 from xbar.run.settings.study import CorrectorSettings
 from xbar.run.study.devices import Batching
 from xbar.run.study.task import Task
@@ -41,11 +43,20 @@ class CorrectorResult(NamedTuple):
     read: dict[str, Array]
 
 
-@partial(jax.jit, static_argnames=("settings", "how"))
 def correct(
     settings: CorrectorSettings, volts: Labelled, keys: Array, task: Task, how: Batching
 ) -> CorrectorResult:
     """Train a corrector on each circuit and test it."""
+    # Alike but for their names and whose voltages they are given, they share a program. Fixed steps
+    # take so long that they want the faster program, the others the one that compiles faster.
+    same = replace(settings, name=None, trained_on="defective")
+    fixed = settings.steps is not None or settings.batch_size is not None
+    return (_correct_slowly if fixed else _correct_soon)(same, volts, keys, task, how)
+
+
+def _correct(
+    settings: CorrectorSettings, volts: Labelled, keys: Array, task: Task, how: Batching
+) -> CorrectorResult:
 
     def block(rows: tuple[Labelled, Array], task: Task) -> CorrectorResult:
         volts, keys = rows
@@ -63,6 +74,11 @@ def correct(
         return CorrectorResult(fitted, task.scored(outputs, volts.test_y), task.read(outputs))
 
     return map_blocks(block, (volts, keys), task, size=how.lanes, devices=how.mesh)
+
+
+_STATIC = ("settings", "how")
+_correct_slowly = jax.jit(_correct, static_argnames=_STATIC)
+_correct_soon = program(static_argnames=_STATIC)(_correct)
 
 
 @partial(jax.jit, static_argnames="how")

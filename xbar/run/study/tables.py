@@ -165,6 +165,17 @@ def _shown(value: Any) -> Any:
     return str(value) if value in (np.inf, -np.inf) else value
 
 
+def unconverged(arrays: Mapping[str, Any]) -> dict[str, int]:
+    """Correctors of circuits that were solved whose training has not converged, by name, if any.
+
+    Args:
+        arrays: groups "accuracy" (or another score's) and "converged", if there is one.
+    """
+    known, scores = arrays.get("converged", {}), arrays[score_in(arrays).name]
+    stopped = {n: int(np.sum(~ended & np.isfinite(scores[n]))) for n, ended in known.items()}
+    return {name: count for name, count in stopped.items() if count}
+
+
 def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """What `summary.json` says of any study, without times and figures."""
     circuits, columns, score = arrays["circuits"], quantities(arrays), score_in(arrays)
@@ -177,6 +188,7 @@ def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "circuits": len(circuits["seed"]),
         "status": {word: int(n) for word, n in zip(STATUS, status, strict=True) if n},
+        "unconverged": unconverged(arrays),
         "score": score.name,
         score.name: {name: i.mean for name, i in found.items()},
         "ci95": {name: i.half_width for name, i in found.items()},
