@@ -327,7 +327,7 @@ def _train(
         start = Corrector.init(init, v, hidden, activation)
         z, converged = start.normalise(v), None
         if adamw is None:
-            judged = partial(_penalised, x=_halved(z), labels=_halved(y), loss=loss)
+            judged = partial(penalised, x=_halved(z), labels=_halved(y), loss=loss)
             head, converged = minimised(judged, _halved(start.head))
             head = jax.tree.map(lambda new, old: new.astype(old.dtype), head, start.head)
         else:
@@ -337,7 +337,8 @@ def _train(
     return batch_map(one, (voltages, labels, keys), chunk=chunk, devices=devices)
 
 
-def _penalised(head: PyTree, x: Array, labels: Array, loss: Loss) -> Array:
+def penalised(head: PyTree, x: Array, labels: Array, loss: Loss = cross_entropy) -> Array:
+    """What is minimised where correctors train until they have converged."""
     weights = [w for w in jax.tree.leaves(head) if eqx.is_inexact_array(w) and w.ndim > 1]
     size = sum((jnp.sum(w * w) for w in weights), jnp.zeros((), x.dtype))
     return loss(head(x), labels) + L2 / 2 * size
