@@ -14,7 +14,7 @@ from test_bad_files import idx
 from xbar.io import Dataset, StoreError, datasets, load_dataset, read_dataset, split
 from xbar.io.mnist import read_idx
 from xbar.run import DataSettings, NetworkSettings, Study, StudyError
-from xbar.run.software import load
+from xbar.run.study.software import load
 
 ROOT = Path(__file__).resolve().parents[1]
 PIXELS = np.arange(8 * 9).reshape(8, 3, 3) % 251

@@ -13,7 +13,7 @@ from xbar.learn import corrector
 from xbar.learn.mlp import MLP, accuracy, cross_entropy
 from xbar.nn import from_sklearn
 from xbar.run import run_study
-from xbar.run.settings import read_study
+from xbar.run.settings.files import read_study
 from xbar.sensitivity.losses import margin
 
 RNG = np.random.default_rng(2)

@@ -20,14 +20,14 @@ from xbar.run import (
     Study,
     StudyError,
     labelled,
-    nonlinear,
     read_study,
     run_study,
     write_study,
 )
-from xbar.run.faults import make_fault
-from xbar.run.plan import Plan, row_keys
-from xbar.run.settings import checked, settings_from
+from xbar.run.settings.faults import make_fault
+from xbar.run.settings.files import checked, settings_from
+from xbar.run.study import nonlinear
+from xbar.run.study.plan import Plan, row_keys
 
 TEXT = """
 name = "bent"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.solvers.verdict import also, filled, possible
+from xbar.solvers.derivatives import also, filled, possible
 
 R = xb.RESULTS
 DRIVES, BAD, ABSURD = jnp.array([1.0, -2.0]), jnp.array([3.0, -1.0]), jnp.array([3.0, -1e14])

@@ -14,11 +14,19 @@ from xbar.checks import as_real, flag, is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.programs import program
 from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.auto import first_alone
+from xbar.solvers.auto import first_alone, newton_of
 from xbar.solvers.base import Drives, Problem, Voltages, problem_of
-from xbar.solvers.derivatives import CellSolution, cells, marked, matrix
-from xbar.solvers.nonlinear import legal_law, newton_of, operating_points
-from xbar.solvers.verdict import also, filled, possible
+from xbar.solvers.derivatives import (
+    CellSolution,
+    also,
+    cells,
+    filled,
+    legal_law,
+    marked,
+    matrix,
+    operating_points,
+    possible,
+)
 from xbar.solvers.wiring import solve_wired, transfer_wired
 
 

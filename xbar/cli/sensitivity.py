@@ -110,7 +110,7 @@ def sensitivity(
     from xbar.run.errors import UsageError
     from xbar.run.sensitivity.config import SensitivityConfig
     from xbar.run.sensitivity.run import run
-    from xbar.run.settings import changed, quoted, settings_from
+    from xbar.run.settings.files import changed, quoted, settings_from
 
     own = [f"circuit.{name}={options[name]}" for name in CIRCUIT if options[name] is not None]
     files = {"network": network, "data": data}

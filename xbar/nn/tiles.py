@@ -274,7 +274,7 @@ class Opened(eqx.Module):
 
 def transfers_of(
     circuits: Sequence[Array | Tiles], solver: AbstractSolver | None = None, *, throw: bool = True
-) -> list[jax.Array]:
+) -> tuple[jax.Array, ...]:
     """Transfer matrices of several layers; tiles of one shape go through one program together.
 
     Args:
@@ -312,7 +312,7 @@ def transfers_of(
                 tiles[int(row), int(column)].transfer(solver)  # raises, and says why
             found[number] = jnp.asarray(tiles.tiling.joined(each, tiles.pairs.shape))
             first += count
-    return [found[number] for number in range(len(circuits))]
+    return tuple(found[number] for number in range(len(circuits)))
 
 
 @program(eqx.filter_jit)

@@ -55,6 +55,7 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     "correctors/position": ("1", ("coordinate",), "the worst place"),
     "correctors/average": ("1", ("trained_on", "place"), "test accuracy at average places"),
     "correctors/worst": ("1", ("trained_on",), "test accuracy at the worst place"),
+    "correctors/converged": ("1", ("trained_on",), "whether its training has converged"),
     "correctors/*/average": ("1", ("place",), "test accuracy at average places, uncorrected"),
     "correctors/*/worst": ("1", (), "test accuracy at the worst place, uncorrected"),
     "cells/random/count": ("1", ("count",), "stuck cells"),

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from xbar import plots
-from xbar.run.report import CaptionedFigure, ReportFigure, share
+from xbar.run.reports.page import CaptionedFigure, ReportFigure
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.sensitivity.findings import predictions
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS
+from xbar.run.study.scores import share
 
 Summary = Mapping[str, Any]
 SPREAD = 0.05  # of a cell's conductance: what programming leaves on many published devices
@@ -246,6 +247,8 @@ def _correctors(scene: Scene) -> CaptionedFigure:
         f"trained on both {share(rows['both']['worst'])}. Average places that test are not "
         "those that train."
     )
+    if stopped := readers["unconverged"]:
+        caption += f" Stopped before it had converged: trained on {', on '.join(stopped)}."
     figure = plots.correctors_figure(average, worst)
     return figure, ReportFigure(
         "correctors.png", "Does a corrector survive the worst place", caption

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from xbar import sensitivity as sens
+from xbar.run.folders.runner import Arrays
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.source import Source
 from xbar.sensitivity.arrays import crossbars_of, tiling_of
@@ -14,7 +15,6 @@ from xbar.spice import SpiceError, find_ngspice
 from xbar.spice.run import run_array
 from xbar.spice.verify import compare
 
-Arrays = dict[str, Any]
 # What became of a layer, by its number in `status`.
 STATUS = ("agrees", "disagrees", "no result", "left out", "no ngspice")
 

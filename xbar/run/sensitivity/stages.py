@@ -9,6 +9,7 @@ import numpy as np
 
 from xbar import sensitivity as sens
 from xbar.nn import chip_map
+from xbar.run.folders.runner import Arrays
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.source import Source
 from xbar.sensitivity.all_cells import (
@@ -29,7 +30,6 @@ from xbar.sensitivity.worst_cells import (
 )
 from xbar.sensitivity.yields import Effects, Rates, drawn_circuits, predicted_sample
 
-Arrays = dict[str, Any]
 Done = Callable[[int], None]
 # Shares of the way from the programmed to the stuck conductance at which derivatives are tested.
 # Groups of as many circuits as are solved: what their mean may be, if effects add up.

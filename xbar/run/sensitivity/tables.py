@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from xbar.nn import Network
-from xbar.run import tables
 from xbar.run.sensitivity.config import KINDS
+from xbar.run.study import tables
 
 LISTED = 1000  # of the CSV
 
