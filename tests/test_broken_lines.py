@@ -15,7 +15,7 @@ from xbar.nn.broken_lines import (
     stacked_line_faults,
 )
 from xbar.run import DefectSettings, Study, read_study, run_study
-from xbar.run.faults import describe
+from xbar.run.settings.faults import describe
 
 HIT = np.zeros((4, 3), bool)
 HIT[1, 1:] = HIT[2, 2] = True

@@ -18,9 +18,9 @@ from xbar.io.run_record import read_record
 from xbar.io.store import StoreError
 from xbar.run import engine, read_study
 from xbar.run.errors import UsageError
-from xbar.run.folder import RunFolder
-from xbar.run.runner import Runner
-from xbar.run.show import damage_of, show_run
+from xbar.run.folders.folder import RunFolder
+from xbar.run.folders.runner import Runner
+from xbar.run.folders.show import damage_of, show_run
 
 DIGITS = "9" * 400
 DEEP = "[" * 5000 + "]" * 5000

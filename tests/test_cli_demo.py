@@ -15,10 +15,10 @@ from rich.console import Console
 from xbar.io.dataset import Dataset
 from xbar.io.runs import load_run
 from xbar.learn.mlp import MLP
-from xbar.run import progress
 from xbar.run.demo import demo_study, run_demo
 from xbar.run.errors import UsageError
-from xbar.run.progress import Stages
+from xbar.run.folders import progress
+from xbar.run.folders.progress import Stages
 
 RNG = np.random.default_rng(1)
 CENTRES = 3 * np.eye(3, 4)

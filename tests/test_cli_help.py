@@ -14,8 +14,8 @@ from rich.console import Console
 import xbar as xb
 from xbar import compile_cache
 from xbar.devices.mapping import WINDOWS
-from xbar.run import presets
-from xbar.run.progress import Stages, compiling
+from xbar.run.folders.progress import Stages, compiling
+from xbar.run.settings import presets
 
 COMMANDS = ("", "demo", "study", "sensitivity", "show", "presets", "paper", "spice")
 # Loaded by nothing that only prints help: each takes longer than all the rest together.
@@ -161,7 +161,7 @@ def test_what_killed_processes_began_and_what_nobody_uses_goes(monkeypatch, tmp_
 
 
 def test_progress_says_that_it_compiles(monkeypatch):
-    monkeypatch.setattr("xbar.run.progress.HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("xbar.run.folders.progress.HEARTBEAT_S", 0.01)
     file = io.StringIO()
 
     def slow(x):

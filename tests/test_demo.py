@@ -15,10 +15,10 @@ from xbar.io.runs import load_run
 from xbar.io.store import read_results
 from xbar.io.tree import flatten
 from xbar.learn.corrector import predict
-from xbar.run import chunks
 from xbar.run.demo import demo_study, run_demo
 from xbar.run.errors import UsageError
-from xbar.run.folder import RunFolder
+from xbar.run.folders.folder import RunFolder
+from xbar.run.study import chunks
 
 
 def quiet_console() -> Console:

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from xbar.devices import StuckMinus, StuckPair, StuckPlus, StuckUnequal
-from xbar.run import references
-from xbar.run.config import Study
 from xbar.run.demo import _defect, demo_study
-from xbar.run.demo_figures import _against
-from xbar.run.faults import make_fault, stuck_value
-from xbar.run.plan import Plan
-from xbar.run.readers import corrector_parameters
-from xbar.run.settings import checked, settings_from, write_study
-from xbar.run.software import compute_software, load
+from xbar.run.reports import references
+from xbar.run.reports.demo_figures import _against
+from xbar.run.settings.faults import make_fault, stuck_value
+from xbar.run.settings.files import checked, settings_from, write_study
+from xbar.run.settings.study import Study
+from xbar.run.study.plan import Plan
+from xbar.run.study.readers import corrector_parameters
+from xbar.run.study.software import compute_software, load
 
 
 def planned(*changes):

@@ -10,9 +10,9 @@ from xbar.io.tree import decode, encode, flatten, nest
 from xbar.io.user import read_network
 from xbar.learn.corrector import Corrector, DiagonalHead, predict, train_correctors
 from xbar.run import CorrectorSettings, DefectSettings, Study, StudyError
-from xbar.run.circuits import hits
-from xbar.run.plan import Plan
-from xbar.run.settings import checked
+from xbar.run.settings.files import checked
+from xbar.run.study.circuits import hits
+from xbar.run.study.plan import Plan
 
 
 def voltages(n=60, outputs=10):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jinja2 import Environment, PackageLoader
 
-from xbar.run.maps import MOST, CellMap, as_json
+from xbar.run.reports.maps import MOST, CellMap, as_json
 
 G = np.array([[1.23456, -np.nan], [1e-9, 3e4], [0.0, -7.0]])
 MAPS = [CellMap("layer 0", {"a [V]": G, "b": G + 1}), CellMap("</script>", {"a [V]": G, "b": G})]
@@ -36,7 +36,7 @@ def test_maps_past_the_limit_are_left_out_whole():
 
 def page(tmp_path: Path, after: str = "") -> Path:
     """A page with the maps, and a script that runs behind theirs."""
-    environment = Environment(loader=PackageLoader("xbar.run"), autoescape=True)
+    environment = Environment(loader=PackageLoader("xbar.run.reports"), autoescape=True)
     text = '{% extends "base.html.j2" %}{% from "maps.html.j2" import cell_maps %}'
     text += "{% block body %}{{ cell_maps(data) }}<script>{{ after|safe }}</script>{% endblock %}"
     path = tmp_path / "page.html"

@@ -20,14 +20,14 @@ from xbar.run import (
     Study,
     StudyError,
     labelled,
-    nonlinear,
     read_study,
     run_study,
     write_study,
 )
-from xbar.run.faults import make_fault
-from xbar.run.plan import Plan, row_keys
-from xbar.run.settings import checked, settings_from
+from xbar.run.settings.faults import make_fault
+from xbar.run.settings.files import checked, settings_from
+from xbar.run.study import nonlinear
+from xbar.run.study.plan import Plan, row_keys
 
 TEXT = """
 name = "bent"
@@ -182,7 +182,10 @@ def test_settings_of_cells_survive_being_written_and_read(tmp_path):
             "law = 'selector'\ni_s = inf\nv_s = 1",
             "cells.i_s[0]: got inf, needs a finite value >= 0 [A]",
         ),
-        ("v_0 = 0.1\n[circuit]\ntile = [8, 8]", "cells.law: got sinh, needs no circuit.tile"),
+        (
+            "v_0 = 0.1\n[circuit]\ntile = [8, 8]\n[defects]\nfault = 'open-bit-lines'",
+            "circuit.tile: got (8, 8), needs none beside open-bit-lines",
+        ),
         (
             "v_0 = 0.1\nread = 'corrected'\n[defects]\nfault = 'open-bit-lines'",
             "cells.read: got corrected, needs exact beside faults of lines (open-bit-lines)",

@@ -12,10 +12,10 @@ from xbar.devices import Everywhere
 from xbar.io.runs import load_run
 from xbar.io.store import StoreError
 from xbar.run import StudyError, UsageError, labelled, read_study, run_study
-from xbar.run.chips import SIZED, WORDS, made, parsed
-from xbar.run.circuits import stuck_cells
 from xbar.run.demo import demo_study
-from xbar.run.plan import Plan
+from xbar.run.settings.chips import SIZED, WORDS, made, parsed
+from xbar.run.study.circuits import stuck_cells
+from xbar.run.study.plan import Plan
 
 HEAD, _, _ = TINY.partition("[[defects]]")
 _, _, TAIL = TINY.partition("placements = 2\n")

@@ -18,8 +18,8 @@ from xbar.run import (
     read_study,
     write_study,
 )
-from xbar.run.plan import Plan
-from xbar.run.settings import checked, settings_from
+from xbar.run.settings.files import checked, settings_from
+from xbar.run.study.plan import Plan
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

@@ -15,8 +15,8 @@ from xbar.io.shards import read_shard
 from xbar.io.store import Field, StoreError, write_results
 from xbar.io.writing import is_file, published, read_bytes, write_text
 from xbar.run.errors import UsageError
-from xbar.run.folder import RunFolder
-from xbar.run.runner import Piece, Runner, fingerprint
+from xbar.run.folders.folder import RunFolder
+from xbar.run.folders.runner import Piece, Runner, fingerprint
 
 
 class Work:

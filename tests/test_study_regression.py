@@ -10,12 +10,17 @@ from xbar.io import load_run
 from xbar.io.datasets import load_dataset
 from xbar.learn.mlp import MLP
 from xbar.run import DefectSettings, Study, run_study
-from xbar.run.config import CircuitSettings, CorrectorSettings, DataSettings, NetworkSettings
 from xbar.run.errors import StudyError, UsageError
-from xbar.run.results import labelled
 from xbar.run.sensitivity.source import stored
-from xbar.run.settings import read_study
-from xbar.run.software import load
+from xbar.run.settings.files import read_study
+from xbar.run.settings.study import (
+    CircuitSettings,
+    CorrectorSettings,
+    DataSettings,
+    NetworkSettings,
+)
+from xbar.run.study.results import labelled
+from xbar.run.study.software import load
 
 STUDY = """
 name = "pressure"

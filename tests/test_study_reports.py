@@ -8,13 +8,13 @@ import pytest
 from study_cases import quiet_console
 
 from xbar import plots
-from xbar.run.faults import window_of
-from xbar.run.plan import AXES
-from xbar.run.report import bounds, literal, share
-from xbar.run.reports import draw, show, table_csv
-from xbar.run.runner import Runner
-from xbar.run.scores import SHOWN
-from xbar.run.tables import as_csv, headline, means
+from xbar.run.folders.runner import Runner
+from xbar.run.reports.page import literal
+from xbar.run.reports.study import draw, show, table_csv
+from xbar.run.settings.faults import window_of
+from xbar.run.study.plan import AXES
+from xbar.run.study.scores import SHOWN, bounds, share
+from xbar.run.study.tables import as_csv, headline, means
 from xbar.statistics import Interval, share_bounds, t_interval
 
 # Names that spoil a formula, a page, a table, a terminal.
@@ -83,10 +83,16 @@ def test_names_are_printed_as_they_are(arrays, tmp_path):
         "wall_s": 1,
         "figures": ["a.png"],
     }
+    arrays["converged"] = dict.fromkeys(NAMES[1:], arrays["circuits"]["wire_ohm"] > 0)
+    arrays["accuracy"][NAMES[2]][:2] = np.nan  # two of six that are no longer counted
+    summary["unconverged"] = headline(arrays)["unconverged"]
     show(summary, Runner(tmp_path / "[o]", {}, "study", console=console))
     text = console.export_text()
     for name in (*NAMES, "[red]n[/x]: 12 circuits", "[o]/report.html", "18 test inputs"):
         assert name in text
+    for name in NAMES[1:]:
+        stopped = 4 if name == NAMES[2] else 6
+        assert f"{stopped} correctors were stopped before they had converged: {name}" in text
 
 
 def test_intervals_stay_within_0_and_100_percent():

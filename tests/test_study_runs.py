@@ -20,14 +20,15 @@ from xbar.io.runs import load_run
 from xbar.io.store import StoreError, verify_results
 from xbar.learn.corrector import train_correctors
 from xbar.learn.mlp import accuracy
-from xbar.run import CircuitSettings, DefectSettings, Study, chunks, labelled, read_study, run_study
+from xbar.run import CircuitSettings, DefectSettings, Study, labelled, read_study, run_study
 from xbar.run.errors import UsageError
-from xbar.run.faults import make_fault
-from xbar.run.folder import RunFolder
-from xbar.run.interrupt import Interrupt
-from xbar.run.plan import Plan, row_keys
-from xbar.run.progress import Stages
-from xbar.run.tables import interval
+from xbar.run.folders.folder import RunFolder
+from xbar.run.folders.interrupt import Interrupt
+from xbar.run.folders.progress import Stages
+from xbar.run.settings.faults import make_fault
+from xbar.run.study import chunks
+from xbar.run.study.plan import Plan, row_keys
+from xbar.run.study.tables import interval
 
 
 @pytest.fixture(scope="module")
@@ -405,7 +406,7 @@ def test_an_own_network_with_everything_swept(tmp_path):
     circuit.mapping = ["unipolar", "balanced"]
     defects = {shape = "row", coverage = 0.4, stuck = ["off", 5e3], stuck_window = "chip-stuck"}
     store = {voltages = "test", images = 5, precision = "float32", arrays = true}
-    correctors = [{hidden = [], steps = 20}, {bias_only = true, trained_on = "healthy", steps = 20}]
+    correctors = [{hidden = []}, {bias_only = true, trained_on = "healthy", steps = 20}]
     """
     file = write_tiny(tmp_path, text)
     summary = run(file, tmp_path / "out")
@@ -417,6 +418,12 @@ def test_an_own_network_with_everything_swept(tmp_path):
         *("nearest neighbours", "retrained network"),
     ]
     assert set(summary["ci95"].values()) == {None}
+    # Of the one that fixed its steps nobody knows.
+    ended = found.read("converged")
+    assert list(ended) == ["linear corrector"]
+    assert ended["linear corrector"].shape == (found.circuits,)
+    assert summary["unconverged"] == {}
+    assert np.all(ended["linear corrector"])
     for circuit in range(found.circuits):
         row = {name: column[circuit] for name, column in found.table.items()}
         network = found.network("defective", circuit)

@@ -12,7 +12,7 @@ from xbar.devices import Everywhere, StuckPair
 from xbar.io.store import read_results, write_results
 from xbar.io.tree import decode, encode
 from xbar.nn import tiles
-from xbar.nn.tiles import Tiling
+from xbar.nn.tiling import Tiling
 from xbar.spice import network_netlist, verify_array
 
 RNG = np.random.default_rng(3)

@@ -8,8 +8,7 @@ import numpy as np
 
 import xbar as xb
 from benchmarks.cells.digits import trained
-from xbar.learn.converged import converged_correctors
-from xbar.learn.corrector import Corrector
+from xbar.learn.corrector import Corrector, train_correctors
 from xbar.learn.mlp import MLP, accuracy
 
 WIRES = xb.Wires(1.0, 1.0)  # ohm per segment
@@ -84,7 +83,8 @@ def linear_correctors(volts: jax.Array, labels: jax.Array) -> Corrector:
     flat = volts.reshape(-1, n, volts.shape[-1])
     own = jnp.broadcast_to(labels, (*batch, n)).reshape(-1, n)
     keys = jax.random.split(jax.random.key(3), len(flat))
-    trained = converged_correctors(flat, own, keys, hidden=())
+    trained = train_correctors(flat, own, keys, hidden=())
+    assert trained.converged is not None
     if not bool(trained.converged.all()):
         raise RuntimeError(f"{int((~trained.converged).sum())} correctors did not converge")
-    return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), trained.correctors)
+    return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), trained)

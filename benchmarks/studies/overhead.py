@@ -29,10 +29,10 @@ from xbar.run import (
     Study,
     run_study,
 )
-from xbar.run.chunks import ChunkComputer
-from xbar.run.plan import Plan
-from xbar.run.settings import checked
-from xbar.run.software import load
+from xbar.run.settings.files import checked
+from xbar.run.study.chunks import ChunkComputer
+from xbar.run.study.plan import Plan
+from xbar.run.study.software import load
 
 LAYERS, SHAPES, SEEDS = (0, 1, 2, 3), ("circle", "row"), 5
 

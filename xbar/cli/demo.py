@@ -97,7 +97,7 @@ def demo(
     given = {KEYS[n]: v for n, v in options.items() if n in KEYS and v is not None}
     # Imported here: --help should not wait for JAX.
     from xbar.run.demo import demo_study, run_demo
-    from xbar.run.settings import quoted
+    from xbar.run.settings.files import quoted
 
     given |= {"seed": str(seed)}
     if device is not None:

@@ -20,7 +20,7 @@ def presets(
     # Imported here: --help should not wait for JAX.
     from rich.console import Console
 
-    from xbar.run.presets import show_device, show_presets
+    from xbar.run.settings.presets import show_device, show_presets
 
     if device is None:
         show_presets(Console())

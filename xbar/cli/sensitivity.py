@@ -50,7 +50,7 @@ KEYS = (
     "starts",
     "ngspice_s",
 )
-CIRCUIT = ("window", "wire_ohm")
+CIRCUIT = ("window", "wire_ohm", "tile")
 Text = str | None
 
 
@@ -68,6 +68,9 @@ def sensitivity(
     window: Annotated[Text, _setting("Its devices: mnsim (default), ..., or 10k:1M.")] = None,
     wire_ohm: Annotated[
         Text, _setting("Its resistance per wire segment [ohm] (default 1).")
+    ] = None,
+    tile: Annotated[
+        Text, _setting("Its arrays' rows and columns of cells, as [65,128] (default one a layer).")
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -107,7 +110,7 @@ def sensitivity(
     from xbar.run.errors import UsageError
     from xbar.run.sensitivity.config import SensitivityConfig
     from xbar.run.sensitivity.run import run
-    from xbar.run.settings import changed, quoted, settings_from
+    from xbar.run.settings.files import changed, quoted, settings_from
 
     own = [f"circuit.{name}={options[name]}" for name in CIRCUIT if options[name] is not None]
     files = {"network": network, "data": data}

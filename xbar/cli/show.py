@@ -16,7 +16,7 @@ Folder = Annotated[
 def show(folder: Folder) -> None:
     """Print what a run found, and verify the checksums of its files; exit 1 if any is damaged."""
     # Imported here: --help should not wait for HDF5.
-    from xbar.run.show import damage_of, show_run
+    from xbar.run.folders.show import damage_of, show_run
 
     if damage := damage_of(folder):
         for line in damage:

@@ -53,17 +53,17 @@ def study(
     """
     # Imported here: --help should not wait for JAX.
     from xbar.run.errors import UsageError
-    from xbar.run.settings import read_study
+    from xbar.run.settings.files import read_study
 
     if dry_run:
-        from xbar.run.estimate import show_estimate
+        from xbar.run.study.estimate import show_estimate
 
         show_estimate(read_study(file, changes or ()), file.parent, start(cache))
         return
     if out is None:
         raise UsageError("--out: got none, needs a folder for results")
     from xbar.run.engine import run_study
-    from xbar.run.processes import join
+    from xbar.run.folders.processes import join
 
     # First of all: checking the settings computes with JAX, after which no process can join.
     together = join(coordinator, processes, process_id)

@@ -1,170 +1,158 @@
-"""Correctors trained until they have converged, by a quasi-Newton method.
+"""Small models trained until they have converged: L-BFGS, one circuit at a time.
 
-    minimise  mean cross-entropy + l2 / 2 |weights|^2        (biases are not penalised)
-
-`train_correctors` takes a fixed number of small AdamW steps. These problems are convex (the linear
-map, the diagonal, the bias) or tiny, so L-BFGS with a backtracking line search (Nocedal and Wright,
-Numerical Optimization, 2006, algorithms 3.1 and 7.5; optax's) gets there in tens of steps, stops
-when the gradient is small, and says whether it is.
+A corrector's problem is convex (the linear map, the diagonal, the bias) or tiny, so that a
+quasi-Newton method ends in tens of steps, and knows that it has. Each turn of the one loop values
+the loss and its gradient at one point: the next step's end where the loss came down enough
+(Armijo), else a shorter one. Directions are those of Nocedal and Wright, Numerical Optimization,
+2006, algorithm 7.4.
 """
 
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
-from jax import Array
-from jaxtyping import Bool, Float, Int, Key, PRNGKeyArray, PyTree, UInt32
+from jax import Array, lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Bool
 
-from xbar.batch import batch_map
-from xbar.checks import checked
-from xbar.learn.corrector import Corrector, Hidden, as_static, check_circuits
-from xbar.learn.mlp import check_labels, cross_entropy
-
-# Chosen on faulty circuits of the digits network, as benchmarks/correctors has them, by accuracy
-# on their other 360 images: with 3e-4, 1e-3, 3e-3 and 1e-2 the linear map has 72.5, 72.5, 72.4 and
-# 72.1 %, 10-8-10 71.9, 72.4, 72.8 and 72.5 %. The sweep is no script of the repository.
-L2 = 3e-3
-# Largest entry of the gradient: between 1e-3, where 10-8-10 takes 89 steps and has 72.7 %, and 3e-3
-# with 39 steps and 72.5 %; the linear map has 72.4 % with both.
+# Largest entry of the gradient: between 1e-3, where 10-8-10 takes 89 steps and has 72.7 % on the
+# circuits of benchmarks/correctors, and 3e-3 with 39 steps and 72.5 %; the linear map has 72.4 %
+# with both.
 GRADIENT = 2e-3
-MAX_STEPS = 300
 # A step that lowers the loss by less than this share of it, times the gradient asked for, ends
 # training, too: at a kink of ReLU no gradient gets small.
 DECREASE = 3e-3
-# Halvings of a step, at most; and circuits side by side, which wait for their slowest.
-HALVINGS, LANES = 15, 8
+# Points at which the loss is valued, and ends of one step, at most.
+MAX_POINTS, MAX_SHORTER = 400, 15
+# Steps that a direction remembers, as is usual: 6 take a fifth more points for 10-14-10, 20 as
+# many as 10.
+MEMORY = 10
+# A step has to bring this share of the decrease that the slope promises, as is usual.
+ARMIJO = 1e-4
+# A pair of step and change of slope is left out where their angle's cosine is below this: of a loss
+# that is not convex it may be anything.
+LEAST_COSINE = 1e-7
 
-
-class Converged(NamedTuple):
-    """Correctors, and how their training ended.
-
-    Args:
-        correctors: stacked, each array leads with `circuits`.
-        converged: whether each one's gradient is as small as was asked, or its last step lowered
-            the loss by next to nothing (`DECREASE`).
-        steps: that each took.
-    """
-
-    correctors: Corrector
-    converged: Bool[Array, " circuits"]
-    steps: Int[Array, " circuits"]
-
-
-def converged_correctors(
-    voltages: Float[Array, "circuits n outputs"],
-    labels: Int[Array, "circuits n"],
-    keys: Key[Array, " circuits"] | UInt32[Array, "circuits 2"],
-    *,
-    hidden: Hidden = (8,),
-    activation: str = "relu",
-    l2: float | int = L2,
-    gradient: float | int = GRADIENT,
-    max_steps: int = MAX_STEPS,
-) -> Converged:
-    """Train one corrector per circuit until its gradient is small.
-
-    Args:
-        voltages: output voltages of labelled inputs, (circuits, n, outputs) [V]; a circuit with a
-            NaN gives a corrector of NaN, not converged, and leaves the others alone.
-        labels: classes of those inputs, (circuits, n), integers 0..outputs-1.
-        keys: JAX keys, (circuits,); hidden layers start from random weights.
-        hidden: as `xbar.learn.corrector.Hidden` has it.
-        activation: of the hidden layers, as `Corrector.init` takes it.
-        l2: penalty on weights, half of it times their sum of squares, at least 0.
-        gradient: largest entry of the gradient at which training ends, above 0.
-        max_steps: number of steps after which it ends in any case.
-
-    Returns:
-        The correctors, and for each whether it converged, and its steps.
-
-    Raises:
-        ValueError: the shapes do not fit, a label or an option is out of range.
-
-    Example:
-        >>> import jax, xbar as xb
-        >>> from xbar.learn.converged import converged_correctors
-        >>> v = jax.random.normal(jax.random.key(0), (2, 60, 3))
-        >>> y = v.argmax(-1)
-        >>> trained = converged_correctors(v, y, jax.random.split(jax.random.key(1), 2), hidden=())
-        >>> bool(trained.converged.all()), trained.correctors.parameter_count
-        (True, 12)
-    """
-    check_circuits(voltages, keys)
-    check_labels(voltages.shape, labels)
-    if max_steps < 1:
-        raise ValueError(f"max_steps: got {max_steps}, needs at least 1")
-    checked("l2", l2, "at least 0", lambda x: x >= 0, 0)
-    checked("gradient", gradient, "above 0", lambda x: x > 0, 0)
-    goals = l2, gradient
-    return _train(voltages, labels, keys, as_static(hidden), activation, goals, max_steps)
-
-
-@eqx.filter_jit
-def _train(
-    voltages: Array,
-    labels: Array,
-    keys: Array,
-    hidden: Hidden,
-    activation: str,
-    goals: tuple[Any, Any],
-    max_steps: int,
-) -> Converged:
-    def one(circuit: tuple[Array, Array, PRNGKeyArray]) -> Converged:
-        v, y, key = circuit
-        # As `train_correctors` splits it, so that both start from the same weights.
-        corrector = Corrector.init(jax.random.split(key)[0], v, hidden, activation)
-        loss = partial(_loss, x=corrector.normalise(v), labels=y, l2=goals[0])
-        head, converged, steps = _minimised(loss, corrector.head, goals[1], max_steps)
-        return Converged(Corrector(corrector.mean, corrector.std, head), converged, steps)
-
-    return batch_map(one, (voltages, labels, keys), chunk=LANES)
-
-
-def _loss(params: PyTree, static: PyTree, *, x: Array, labels: Array, l2: Any) -> Array:
-    size = sum(jnp.sum(w * w) for w in jax.tree.leaves(params) if w.ndim > 1)
-    return cross_entropy(eqx.combine(params, static)(x), labels) + l2 / 2 * size
+Model = TypeVar("Model")
 
 
 class _State(NamedTuple):
-    params: PyTree
-    optimiser: PyTree
-    steps: Array
-    loss: Array
-    largest: Array  # entry of the gradient
-    stopped: Array  # whether the last step changed next to nothing
+    x: Array  # the parameters
+    value: Array
+    slope: Array
+    way: Array  # of the next step
+    length: Array  # of it
+    moves: Array  # (MEMORY, parameters), the newest last
+    changes: Array  # of the slope, likewise
+    inverse: Array  # of their products, (MEMORY,); 0 where there is none yet
+    scale: Array  # of the inverse Hessian
+    points: Array  # at which the loss was valued
+    shorter: Array  # ends of this step
+    small: Array  # whether the slope is, or the last decrease
+    ended: Array
 
 
-def _minimised(loss: Any, model: Any, gradient: Any, max_steps: int) -> tuple[Any, Array, Array]:
-    """A model with a small gradient, whether it is, and the steps taken."""
+def minimised(
+    loss: Callable[[Model], Array],
+    model: Model,
+    *,
+    gradient: float | int = GRADIENT,
+    max_points: int = MAX_POINTS,
+) -> tuple[Model, Bool[Array, ""]]:
+    """A model with a small gradient; to be called while JAX traces.
+
+    Args:
+        loss: of the model, ().
+        model: where it starts; its floating-point arrays, all of one dtype, are trained.
+        gradient: largest entry of the gradient at which it ends.
+        max_points: at which the loss is valued; then it ends in any case.
+
+    Returns:
+        The model, of NaN where the loss is NaN where it starts; and whether it has converged: its
+        gradient is as small as was asked, or the last step lowered the loss by next to nothing.
+    """
     params, static = eqx.partition(model, eqx.is_inexact_array)
-    of_params = partial(loss, static=static)
-    search = optax.scale_by_backtracking_linesearch(HALVINGS, store_grad=True)
-    optimiser = optax.lbfgs(linesearch=search)
-    value_and_grad = optax.value_and_grad_from_state(of_params)
+    x, unflat = ravel_pytree(params)
+    valued = jax.value_and_grad(lambda x: loss(eqx.combine(unflat(x), static)))
 
     def unfinished(state: _State) -> Array:
-        return (state.steps < max_steps) & (state.largest > gradient) & ~state.stopped
+        return (state.points < max_points) & ~state.ended
 
-    def step(state: _State) -> _State:
-        value, slope = value_and_grad(state.params, state=state.optimiser)
-        updates, optimiser_ = optimiser.update(
-            slope, state.optimiser, state.params, value=value, grad=slope, value_fn=of_params
-        )
-        params = optax.apply_updates(state.params, updates)
-        after = optax.tree_utils.tree_get(optimiser_, "grad")
-        largest = jnp.max(jnp.stack([jnp.max(jnp.abs(g)) for g in jax.tree.leaves(after)]))
-        stopped = jnp.abs(state.loss - value) <= DECREASE * gradient * jnp.abs(value)
-        return _State(params, optimiser_, state.steps + 1, value, largest, stopped)
+    def turn(state: _State) -> _State:
+        x = state.x + state.length * state.way
+        return _moved(state, x, *valued(x), gradient)
 
-    infinite = jnp.asarray(jnp.inf, jax.tree.leaves(params)[0].dtype)
-    begun = _State(
-        params, optimiser.init(params), jnp.zeros((), int), infinite, infinite, jnp.asarray(False)
+    none, count, no = jnp.zeros((), x.dtype), jnp.zeros((), int), jnp.asarray(False)
+    pairs = jnp.zeros((MEMORY, len(x)), x.dtype)
+    still = jnp.zeros_like(x)
+    # The first turn values the start: as the end of a step of length 0 from infinity.
+    start = _State(
+        x, none + jnp.inf, still, still, none, pairs, pairs, pairs[:, 0], none, count, count, no, no
     )
-    end = jax.lax.while_loop(unfinished, step, begun)
-    # A step along a NaN is refused, so that the model would seem to be where it began.
-    lost = jnp.isnan(end.largest)
-    trained = jax.tree.map(lambda p: jnp.where(lost, jnp.nan, p), end.params)
-    return eqx.combine(trained, static), (end.largest <= gradient) | end.stopped, end.steps
+    end = lax.while_loop(unfinished, turn, start)
+    trained = jnp.where(jnp.isinf(end.value), jnp.nan, end.x)
+    return eqx.combine(unflat(trained), static), end.small
+
+
+def _moved(state: _State, x: Array, value: Array, slope: Array, gradient: float | int) -> _State:
+    """The state after the loss was valued at the end x of a step."""
+    promised = jnp.dot(state.slope, state.way)
+    lower = value <= state.value + ARMIJO * state.length * promised
+    move, change = x - state.x, slope - state.slope
+    product, square = jnp.dot(move, change), jnp.dot(change, change)
+    fits = lower & (product > LEAST_COSINE * jnp.sqrt(square * jnp.dot(move, move)))
+
+    def appended(to: Array, new: Array) -> Array:
+        return jnp.where(fits, jnp.concatenate([to[1:], new[None]]), to)
+
+    memory = appended(state.moves, move), appended(state.changes, change)
+    inverse = appended(state.inverse, 1 / product)
+    first = jnp.minimum(1, 1 / jnp.linalg.norm(slope))
+    kept = jnp.where(state.scale > 0, state.scale, first)
+    scale = jnp.where(fits, product / square, kept)
+    # The bottom of the parabola through both values and the slope, if it is a good deal shorter.
+    bottom = -promised * state.length**2 / (2 * (value - state.value - promised * state.length))
+    bottom = jnp.where(jnp.isfinite(bottom), bottom, 0)
+    bottom = jnp.clip(bottom, 0.1 * state.length, 0.5 * state.length)
+    decrease = jnp.abs(state.value - value)
+    small = (jnp.max(jnp.abs(slope)) <= gradient) | (
+        decrease <= DECREASE * gradient * jnp.abs(value)
+    )
+    shorter = jnp.where(lower, 0, state.shorter + 1)
+
+    def chosen(new: Array, old: Array) -> Array:
+        return jnp.where(lower, new, old)
+
+    return _State(
+        x=chosen(x, state.x),
+        value=chosen(value, state.value),
+        slope=chosen(slope, state.slope),
+        way=chosen(_direction(slope, *memory, inverse, scale), state.way),
+        length=chosen(jnp.ones_like(bottom), bottom),
+        moves=memory[0],
+        changes=memory[1],
+        inverse=inverse,
+        scale=chosen(scale, state.scale),
+        points=state.points + 1,
+        shorter=shorter,
+        small=lower & small,
+        ended=(lower & small) | (shorter > MAX_SHORTER),
+    )
+
+
+def _direction(slope: Array, moves: Array, changes: Array, inverse: Array, scale: Array) -> Array:
+    """Minus the slope, times the inverse Hessian that the last steps tell of."""
+
+    def back(k: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, shares = carry
+        n = MEMORY - 1 - k
+        share = inverse[n] * jnp.dot(moves[n], rest)
+        return rest - share * changes[n], shares.at[n].set(share)
+
+    def forth(n: Any, way: Array) -> Array:
+        return way + moves[n] * (shares[n] - inverse[n] * jnp.dot(changes[n], way))
+
+    rest, shares = lax.fori_loop(0, MEMORY, back, (slope, jnp.zeros_like(inverse)))
+    return -lax.fori_loop(0, MEMORY, forth, scale * rest)

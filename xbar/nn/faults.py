@@ -1,137 +1,40 @@
-"""Faults in a network: in a layer, in one of its tiles, or at a place on the chip."""
+"""Faults in a layer, or in one of its tiles."""
 
-from math import ceil, sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PRNGKeyArray
 
 from xbar.devices import AbstractFault, inject
 from xbar.devices.faults import hit_pairs
 from xbar.devices.mapping import Pairs, Window
-from xbar.nn.layer import Layer, layer_index
+from xbar.nn.layer import Layer
 from xbar.nn.stuck import unknown, with_stuck
-from xbar.nn.tiles import Tiles, Tiling
+from xbar.nn.tiles import Tiles
+from xbar.nn.tiling import Tiling
 from xbar.programs import program
 
-if TYPE_CHECKING:
-    from xbar.nn.network import Network
 
-
-class Place(NamedTuple):
-    """Where a tile stands, and what it holds.
-
-    Args:
-        chip: row and column of the tile on the chip.
-        layer: whose weights it holds.
-        tile: row and column of the tile in the layer.
-    """
-
-    chip: tuple[int, int]
-    layer: int
-    tile: tuple[int, int]
-
-
-def fault_in_layer(
-    net: "Network",
-    layer: int,
+def faulty(
+    layer: Layer,
     mask: Any,
     fault: AbstractFault,
     key: PRNGKeyArray | None,
-    *,
     window: Window | None,
     include_bias_row: bool,
     tile: tuple[int, int] | None,
-) -> "Network":
-    """As `Network.with_fault`."""
-    layer = layer_index(layer, len(net.layers))
+) -> Layer:
+    """The layer with a fault; arguments and errors as `Network.with_fault` has them."""
     if not isinstance(fault, AbstractFault):
         raise TypeError(f"fault: got {fault!r}, needs a fault such as StuckPair('on')")
-    old = net.layers[layer]
     if tile is not None:
-        mask, include_bias_row = _of_tile(old, mask, tile), True
-    how = mask, fault, old.window if window is None else window, key, include_bias_row
-    new = eqx.tree_at(lambda layer: layer.pairs, old, _injected(old.pairs, *how))
-    if old.cells is not None:
-        new = with_stuck(new, _injected(unknown(old.pairs), *how))
-    return eqx.tree_at(lambda net: net.layers[layer], net, new)
-
-
-def floorplan(net: "Network") -> tuple[Place, ...]:
-    """Where each tile of a network stands on its chip: row by row, as near to a square as it gets.
-
-    The tiles of the first layer come first, those of one row of tiles side by side.
-
-    Raises:
-        ValueError: a layer is in no tiles, or tiles differ in shape.
-    """
-    shape = _tile_shape(net)
-    owners = [
-        (number, divmod(n, layer.tiling.grid(layer.pairs.shape)[1]))
-        for number, layer in enumerate(net.layers)
-        if layer.tiling is not None
-        for n in range(_count(layer))
-    ]
-    wide = _wide(len(owners), shape)
-    return tuple(Place(divmod(n, wide), *owner) for n, owner in enumerate(owners))
-
-
-def with_chip_fault(
-    net: "Network",
-    mask: Any,
-    fault: AbstractFault,
-    key: PRNGKeyArray | None = None,
-    *,
-    window: Window | None = None,
-) -> "Network":
-    """The network with a fault at a place on its chip, which hits whatever tiles stand there.
-
-    ```python
-    scratched = xb.nn.with_chip_fault(net, Circle((0.5, 0.5), 0.1), StuckPair("on"))
-    ```
-
-    Args:
-        net: of layers in tiles of one shape; `floorplan` says where they stand.
-        mask: over all tiles of the chip, lines without gaps between them: a mask, or booleans (rows
-            of tiles * rows of a tile, columns of tiles * pairs of a tile). Cells beyond a layer's
-            matrix stay open.
-        fault: what happens there.
-        key: JAX key, for faults that draw; layer n takes `fold_in(key, n)`.
-        window: of the stuck values; None takes each layer's.
-
-    Returns:
-        A new network.
-
-    Raises:
-        TypeError: the fault is none.
-        ValueError: as `floorplan`, or as `inject`.
-    """
-    rows, columns = _tile_shape(net)
-    places = floorplan(net)
-    high, wide = (1 + max(place.chip[axis] for place in places) for axis in (0, 1))
-    hit = hit_pairs(mask, (high * rows, wide * columns // 2), True)
-    tiles = (
-        hit.reshape(high, rows, wide, columns // 2).swapaxes(1, 2).reshape(-1, rows, columns // 2)
-    )
-    first = 0
-    for number, layer in enumerate(net.layers):
-        assert layer.tiling is not None
-        grid = layer.tiling.grid(layer.pairs.shape)
-        own = tiles[first : first + _count(layer)].reshape(*grid, *tiles.shape[1:])
-        first += _count(layer)
-        net = fault_in_layer(
-            net,
-            number,
-            jnp.asarray(_pairwise(layer.tiling).whole(own, layer.pairs.shape)),
-            fault,
-            None if key is None else jax.random.fold_in(key, number),
-            window=window,
-            include_bias_row=True,
-            tile=None,
-        )
-    return net
+        mask, include_bias_row = _of_tile(layer, mask, tile), True
+    how = mask, fault, layer.window if window is None else window, key, include_bias_row
+    new = eqx.tree_at(lambda layer: layer.pairs, layer, _injected(layer.pairs, *how))
+    if layer.cells is None:
+        return new
+    return with_stuck(new, _injected(unknown(layer.pairs), *how))
 
 
 def _of_tile(layer: Layer, mask: Any, tile: tuple[int, int]) -> Bool[Array, "rows outputs"]:
@@ -144,34 +47,12 @@ def _of_tile(layer: Layer, mask: Any, tile: tuple[int, int]) -> Bool[Array, "row
     hit = hit_pairs(mask, shape, True)
     grid = layer.tiling.grid(layer.pairs.shape)
     whole = jnp.zeros((*grid, *shape), bool).at[tile].set(hit)
-    return jnp.asarray(_pairwise(layer.tiling).whole(whole, layer.pairs.shape))
+    return jnp.asarray(pairwise(layer.tiling).whole(whole, layer.pairs.shape))
 
 
-def _pairwise(tiling: Tiling) -> Tiling:
+def pairwise(tiling: Tiling) -> Tiling:
     """The same cuts, counted in pairs instead of cells."""
     return Tiling(tiling.rows, tiling.cols // 2)
-
-
-def _count(layer: Layer) -> int:
-    assert layer.tiling is not None
-    rows, columns = layer.tiling.grid(layer.pairs.shape)
-    return rows * columns
-
-
-def _tile_shape(net: "Network") -> tuple[int, int]:
-    shapes = {
-        None if layer.tiling is None else (layer.tiling.rows, layer.tiling.cols)
-        for layer in net.layers
-    }
-    (shape,) = shapes if len(shapes) == 1 else (None,)
-    if shape is None:
-        raise ValueError("net: got layers without tiles or of several shapes, needs tiles of one")
-    return shape
-
-
-def _wide(count: int, shape: tuple[int, int]) -> int:
-    """Columns of tiles of a chip that is nearly square in cells."""
-    return max(1, min(count, ceil(sqrt(count * shape[0] / shape[1]))))
 
 
 @program(eqx.filter_jit)

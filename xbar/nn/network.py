@@ -16,11 +16,12 @@ from typing import Any, final
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.activations import Phi
-from xbar.checks import cast, checked, namespace, on_device
+from xbar.checks import cast, checked, is_concrete, namespace, on_device
 from xbar.circuit import Solution, Wires
 from xbar.devices import AbstractFault
 from xbar.devices.mapping import Window
@@ -35,11 +36,10 @@ from xbar.nn.build import (
     with_bias_row,
     with_fitted_gain,
 )
-from xbar.nn.faults import fault_in_layer
+from xbar.nn.faults import faulty
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer, LayerVoltages, check_one_cycle, layer_index
 from xbar.nn.mapped import mapped
-from xbar.nn.power import power_of
 from xbar.nn.summary import summary
 from xbar.nn.tiles import transfers_of
 from xbar.programs import program
@@ -231,8 +231,7 @@ class Network(eqx.Module):
         self, *, solver: AbstractSolver | None = None, throw: bool = True
     ) -> tuple[Array, ...]:
         """Each array's transfer matrix, (2 * outputs, inputs + 1) [S]; for `apply`."""
-        circuits = [layer.circuit() for layer in self.layers]
-        return tuple(transfers_of(circuits, solver, throw=throw))
+        return transfers_of([layer.circuit() for layer in self.layers], solver, throw=throw)
 
     def apply(
         self, transfers: Sequence[Array], x: Any, *, key: PRNGKeyArray | None = None
@@ -277,8 +276,7 @@ class Network(eqx.Module):
         Arguments and errors as for `net(x)`, which is the faster way to the outputs alone.
 
         Returns:
-            Per layer its voltages (n, ...) [V] and its `Solution` (..., n); without n for one
-            input.
+            Per layer its voltages (n, ...) [V] and its `Solution` (..., n); one input has no n.
         """
         check_one_cycle("solve", self.layers)
         arrays = [Solving(layer.circuit(), solver, throw, []) for layer in self.layers]
@@ -316,7 +314,18 @@ class Network(eqx.Module):
         Raises:
             ValueError: as `net(x)`.
         """
-        return power_of(self, self._inputs(x), solver, throw, key)
+        check_one_cycle("power", self.layers)
+        x = self._inputs(x)
+        circuits = [layer.circuit() for layer in self.layers]
+        if not all(circuit.linear for circuit in circuits):
+            found = self.solve(x, solver=solver, throw=throw, key=key)
+            # Of a layer in tiles, each tile's: they lead.
+            powers = [solution.p_total for _, solution in found]
+            return jnp.stack([p if p.ndim < x.ndim else p.sum(0) for p in powers])
+        solved = [circuit.admittance(solver, throw=throw) for circuit in circuits]
+        volts = self.voltages([each.t for each in solved], x, key=key)
+        rows = [circuit.split(v.v_in) for circuit, v in zip(circuits, volts, strict=True)]
+        return _by_admittance(rows, [each.y for each in solved])
 
     def input_volts(self, x: Float[Array, "*n inputs"]) -> Float[Array, "*n inputs"]:
         """Input voltages of the first array [V]."""
@@ -365,11 +374,14 @@ class Network(eqx.Module):
             TypeError: the fault is none.
             ValueError: no such layer, or as `inject`.
         """
-        options = {"window": window, "include_bias_row": include_bias_row, "tile": tile}
-        return fault_in_layer(self, layer, mask, fault, key, **options)
+        layer = layer_index(layer, len(self.layers))
+        new = faulty(self.layers[layer], mask, fault, key, window, include_bias_row, tile)
+        return eqx.tree_at(lambda net: net.layers[layer], self, new)
 
     def __repr__(self) -> str:
-        return summary(self)
+        if not is_concrete(self) or np.ndim(self.k_in):  # batched: by their shapes
+            return eqx.tree_pformat(self)
+        return summary(self.layers, self.k_in)
 
 
 @program(eqx.filter_jit)
@@ -378,3 +390,11 @@ def _voltages(
 ) -> tuple[LayerVoltages, ...]:
     arrays = [layer.circuit().prepared(t) for layer, t in zip(net.layers, transfers, strict=True)]
     return forward(net.layers, arrays, net.input_volts(x), key)
+
+
+@program()
+def _by_admittance(rows: list[Array], drawn: list[Array]) -> Float[Array, "layers *n"]:
+    """Power v_in . (Y v_in), Y (rows x rows) the drivers' currents per volt on each row."""
+    return jnp.stack(
+        [jnp.einsum("...ri,rij,...rj->...", v, y, v) for v, y in zip(rows, drawn, strict=True)]
+    )

@@ -1,28 +1,20 @@
 """A network in words."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-import equinox as eqx
-import numpy as np
-
-from xbar.checks import is_concrete
 from xbar.fields import extent
-
-if TYPE_CHECKING:
-    from xbar.nn.layer import Layer
-    from xbar.nn.network import Network
+from xbar.nn.layer import Layer
 
 
-def summary(net: "Network") -> str:
-    """What `print(net)` shows: sizes, and each layer's numbers; batched ones by their shapes."""
-    if not is_concrete(net) or np.ndim(net.k_in):
-        return eqx.tree_pformat(net)
-    sizes = [net.layers[0].pairs.shape[0] - 1, *(layer.outputs for layer in net.layers)]
-    head = f"Network {'-'.join(map(str, sizes))}, {net.k_in.dtype}, input {net.k_in:.4g} V per unit"
-    return "\n".join([head, *(_layer(n, layer) for n, layer in enumerate(net.layers))])
+def summary(layers: Sequence[Layer], k_in: Any) -> str:
+    """What `print(net)` shows: sizes, and each layer's numbers."""
+    sizes = [layers[0].pairs.shape[0] - 1, *(layer.outputs for layer in layers)]
+    head = f"Network {'-'.join(map(str, sizes))}, {k_in.dtype}, input {k_in:.4g} V per unit"
+    return "\n".join([head, *(_layer(n, layer) for n, layer in enumerate(layers))])
 
 
-def _layer(number: int, layer: "Layer") -> str:
+def _layer(number: int, layer: Layer) -> str:
     rows, outputs = layer.pairs.shape
     low, high = float(layer.window.g_min), float(layer.window.g_max)
     wires = ", ".join(f"{name} {extent(r)}" for name, r in layer.wires.leaves.items())

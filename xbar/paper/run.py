@@ -18,7 +18,7 @@ from xbar.paper.settings import Settings
 from xbar.paper.store import has_tables, read_tables, write_csv, write_tables
 from xbar.paper.texts import title
 from xbar.paper.workspace import Workspace, identity
-from xbar.run.runner import Runner
+from xbar.run.folders.runner import Runner
 
 
 def run(

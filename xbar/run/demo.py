@@ -9,21 +9,24 @@ from rich.console import Console
 from rich.table import Table
 
 from xbar.io.dataset import Dataset
-from xbar.io.store import commit
+from xbar.io.store import commit, read_results
 from xbar.learn.mlp import MLP
-from xbar.run import references
-from xbar.run.computed import ComputedStudy
-from xbar.run.config import Study
-from xbar.run.demo_figures import DemoResults, cell_maps, draw
 from xbar.run.engine import run_study
 from xbar.run.errors import StudyError
-from xbar.run.faults import describe
-from xbar.run.maps import as_json
-from xbar.run.plan import Plan
-from xbar.run.readers import corrector_parameters
-from xbar.run.report import bounds, save_figures, share, write_report
-from xbar.run.runner import Runner
-from xbar.run.settings import read_study, write_study
+from xbar.run.folders.runner import Runner
+from xbar.run.reports import references
+from xbar.run.reports.demo_figures import DemoResults, cell_maps, draw
+from xbar.run.reports.maps import as_json
+from xbar.run.reports.page import save_figures, write_report
+from xbar.run.reports.study import show_unconverged
+from xbar.run.settings.faults import describe
+from xbar.run.settings.files import read_study, write_study
+from xbar.run.settings.study import Study
+from xbar.run.study.computed import ComputedStudy
+from xbar.run.study.plan import Plan
+from xbar.run.study.readers import corrector_parameters
+from xbar.run.study.scores import bounds, share
+from xbar.run.study.tables import unconverged
 from xbar.statistics import share_bounds, t_interval
 
 FILE = Path(__file__).with_name("demo.toml")
@@ -34,7 +37,7 @@ def demo_study(changes: Iterable[str] = ()) -> Study:
 
     Args:
         changes: settings in place of the file's, such as "defects.shape=ring"; see
-            `xbar.run.settings.changed`.
+            `xbar.run.settings.files.changed`.
 
     Raises:
         StudyError: a line for every problem in it, or for what its report cannot show.
@@ -129,6 +132,7 @@ def _finish(done: ComputedStudy) -> dict[str, Any]:
 def _summary(done: ComputedStudy, results: DemoResults) -> dict[str, Any]:
     """The headline figures, as `summary.json` holds them, without the times."""
     means = {name: t_interval(values) for name, values in results.accuracy.items()}
+    arrays, _ = read_results(done.run.path / "results.h5", ("accuracy", "converged"))
     main = ("software", "healthy", "defective", references.CORRECTED)
     study, sizes = done.plan.study, done.plan.sizes
     parameters: dict[str, int | None] = dict.fromkeys(references.ABOUT)
@@ -149,6 +153,7 @@ def _summary(done: ComputedStudy, results: DemoResults) -> dict[str, Any]:
         "corrector_parameters": parameters[references.CORRECTED],
         "test_images": results.labels.shape[-1],
         "references": references.table(results.accuracy, parameters),
+        "unconverged": unconverged(arrays),
     }
 
 
@@ -176,6 +181,7 @@ def show(summary: dict[str, Any], run: Runner) -> None:
                 f"{100 * row['difference']:+5.1f} ± {100 * row['difference_ci95']:.1f} points",
             )
     run.console.print(beside)
+    show_unconverged(summary, run)
     names = ("report.html", "summary.json", "results.h5", *summary["figures"])
     run.print(
         f"{summary['seeds']} seeds of a {summary['network']} network; "

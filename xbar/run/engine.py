@@ -19,19 +19,19 @@ from rich.console import Console
 from xbar.io.dataset import Dataset
 from xbar.io.writing import is_file
 from xbar.learn.mlp import MLP
-from xbar.run import reports
-from xbar.run.checks import shortened
-from xbar.run.chunks import ChunkComputer, Measure
-from xbar.run.computed import ComputedStudy, Finish
-from xbar.run.config import Study
 from xbar.run.errors import UsageError
-from xbar.run.plan import Plan
-from xbar.run.processes import Processes
-from xbar.run.publish import write_study_results
-from xbar.run.runner import Piece, Runner, Show
-from xbar.run.runner import fingerprint as fingerprint
-from xbar.run.settings import checked
-from xbar.run.software import StudyInputs, load
+from xbar.run.folders.processes import Processes
+from xbar.run.folders.runner import Piece, Runner, Show
+from xbar.run.folders.runner import fingerprint as fingerprint
+from xbar.run.reports import study as reports
+from xbar.run.settings.checks import shortened
+from xbar.run.settings.files import checked
+from xbar.run.settings.study import Study
+from xbar.run.study.chunks import ChunkComputer, Measure
+from xbar.run.study.computed import ComputedStudy, Finish
+from xbar.run.study.plan import Plan
+from xbar.run.study.publish import write_study_results
+from xbar.run.study.software import StudyInputs, load
 
 STAGES = {
     "software": ("software networks", "networks"),
@@ -67,7 +67,7 @@ def run_study(
         network: a user's trained network instead.
         measures: measurements of one's own by name, made on every chunk and stored below
             `measures` in results.h5. Their names count as settings.
-        processes: from `xbar.run.processes.join`, for several processes on one study.
+        processes: from `xbar.run.folders.processes.join`, for several processes on one study.
         command: name of the command, which counts as a setting.
         finish: writes figures and the report and returns the summary.
         show: prints the summary.

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from xbar.run.folder import without_nan
-from xbar.run.runner import Arrays
+from xbar.run.folders.folder import without_nan
+from xbar.run.folders.runner import Arrays
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.sensitivity.placed import TRAINED_ON, WAYS, worst_of
 from xbar.run.sensitivity.referee import STATUS
@@ -141,7 +141,9 @@ def readers(tree: Arrays) -> dict[str, Any]:
         name: {"average": t_interval(average)._asdict(), "worst": float(worst)}
         for name, (average, worst) in rows.items()
     }
-    return {"layer": int(tree["layer"]), "trained_on": entries}
+    ended = zip(TRAINED_ON, tree["converged"], strict=True)
+    stopped = [name for name, converged in ended if not converged]
+    return {"layer": int(tree["layer"]), "trained_on": entries, "unconverged": stopped}
 
 
 def together(tree: Arrays) -> dict[str, Any]:

@@ -91,8 +91,8 @@ def correctors(source: Source, config: SensitivityConfig, layer: int, kept: Arra
     places are random ones; those that train are not those that test.
 
     Returns:
-        `average` (trained on, places) and `worst` (trained on,): test accuracies; `uncorrected`
-        with the same two; `layer` and `position` of the worst place.
+        `average` (trained on, places) and `worst` (trained on,): test accuracies; `converged`
+        (trained on,); `uncorrected` with the first two; `layer` and `position` of the worst place.
     """
     defect, worst = defect_of(config), worst_of(kept)[1]
     drawn = jax.random.uniform(key_of(config, 6), (2 * config.pooled, defect.dims))
@@ -106,28 +106,31 @@ def correctors(source: Source, config: SensitivityConfig, layer: int, kept: Arra
         "the worst place": slice(config.pooled, None),
         "both": slice(0, None),
     }
-    scores = []
+    scores, converged = [], []
     for number, name in enumerate(TRAINED_ON):
         fitted = _fitted(seen[chosen[name]], labels, config, number)
         logits = jnp.stack([fitted(volts[None])[0] for volts in unseen])
         scores.append(_accuracies(logits, test_labels))
+        converged.append(np.asarray(fitted.converged)[0])
     bare = _accuracies(unseen, test_labels)
     return {
         "layer": np.array(layer),
         "position": worst,
         "average": np.stack([score[:-1] for score in scores]),
         "worst": np.stack([score[-1] for score in scores]),
+        "converged": np.stack(converged),
         "uncorrected": {"average": bare[:-1], "worst": bare[-1]},
     }
 
 
-def _fitted(volts: jax.Array, labels: jax.Array, config: SensitivityConfig, number: int) -> Any:
+def _fitted(
+    volts: jax.Array, labels: jax.Array, config: SensitivityConfig, number: int
+) -> Corrector:
     """One corrector for all circuits: their voltages and labels as one set."""
     pooled = volts.reshape(1, -1, volts.shape[-1])
     classes = jnp.tile(labels, len(volts))[None]
     keys = jax.random.split(key_of(config, 7 + number), 1)
-    fitted: Corrector = train_correctors(pooled, classes, keys, hidden=config.corrector)
-    return fitted
+    return train_correctors(pooled, classes, keys, hidden=config.corrector)
 
 
 def _accuracies(outputs: jax.Array, labels: jax.Array) -> np.ndarray:

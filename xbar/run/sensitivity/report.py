@@ -9,16 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from xbar.io.store import commit, write_results
-from xbar.run.maps import CellMap, as_json
-from xbar.run.report import save_figures, share, write_report
-from xbar.run.runner import Runner
+from xbar.run.folders.runner import Runner
+from xbar.run.reports.maps import CellMap, as_json
+from xbar.run.reports.page import save_figures, write_report
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.fields import groups
 from xbar.run.sensitivity.figures import draw
 from xbar.run.sensitivity.findings import findings
 from xbar.run.sensitivity.placed import WAYS
 from xbar.run.sensitivity.source import Source
-from xbar.run.sensitivity.tables import as_csv, ranked
+from xbar.run.sensitivity.tables import as_csv, ranked, with_tiles
+from xbar.run.study.scores import share
 
 SHOWN = 20  # rows of the report's table
 
@@ -40,7 +41,7 @@ def publish(
     with run.timed("write results, tables, figures and report"):
         with run.writing("results.h5") as path:
             write_results(path, groups(source, found), run.settings)
-        rows = ranked(found["maps"])
+        rows = with_tiles(ranked(found["maps"]), source.network)
         run.write_text("critical_cells.csv", as_csv(rows))
         images = len(source.parts["test"])
         summary = {

@@ -7,17 +7,17 @@ from typing import Any
 import jax
 from rich.console import Console
 
-from xbar.run.config import Study
 from xbar.run.demo import demo_study
 from xbar.run.engine import files_of, settings_of
-from xbar.run.runner import Arrays, Runner, fingerprint
+from xbar.run.folders.runner import Arrays, Runner, fingerprint
 from xbar.run.sensitivity import placed, stages
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.referee import referee
 from xbar.run.sensitivity.report import publish, show
 from xbar.run.sensitivity.source import Source, about, mapped, stored
-from xbar.run.settings import checked
-from xbar.run.software import load
+from xbar.run.settings.files import checked
+from xbar.run.settings.study import Study
+from xbar.run.study.software import load
 
 
 def run(
@@ -87,6 +87,8 @@ def compute(config: SensitivityConfig, source: Source, run: Runner) -> Arrays:
         len(layers) * len(KINDS),
         "maps",
     )
+    if chip := stages.chip(source, found["maps"]):
+        found["chip"] = chip
     found["steps"] = run.stage(
         "faults of growing size",
         lambda done: stages.steps(source, done),

@@ -10,12 +10,12 @@ import numpy as np
 
 from xbar.io.runs import load_run
 from xbar.nn import Network
-from xbar.run.chips import limits
-from xbar.run.circuits import map_network
-from xbar.run.config import Study
 from xbar.run.errors import UsageError
-from xbar.run.plan import Chunk, Plan
-from xbar.run.software import StudyInputs, compute_software
+from xbar.run.settings.chips import limits
+from xbar.run.settings.study import Study
+from xbar.run.study.circuits import map_network
+from xbar.run.study.plan import Chunk, Plan
+from xbar.run.study.software import StudyInputs, compute_software
 
 PARTS = ("base", "corrector", "test")
 

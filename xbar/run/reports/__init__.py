@@ -1,0 +1,1 @@
+"""Pages and figures from what a run has stored."""

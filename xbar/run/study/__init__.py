@@ -1,0 +1,1 @@
+"""A study: from its settings, by circuits in chunks, to tables and results.h5."""

@@ -1,0 +1,208 @@
+"""What a study's table says: accuracies by axis, with intervals over seeds.
+
+Circuits of one seed share a network, a split and correctors' images: they are averaged first, and
+the interval is that of the seeds' means. Circuits that failed are left out and counted.
+"""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xbar.run.study.chunks import STATUS
+from xbar.run.study.plan import AXES
+from xbar.run.study.scores import score_in
+from xbar.statistics import Interval, t_interval
+
+Columns = Mapping[str, np.ndarray]
+REPEATS = ("seed", "placement")  # axes that are repetitions, not settings
+WORDS = {
+    "layer": "broken layer",
+    "window": "device window",
+    "wire_ohm": "wire resistance per segment [Ω]",
+    "mapping": "mapping",
+    "device": "device",
+    "seconds": "time since programming [s]",
+    "law": "law of the cells",
+    "v_0": "v_0 of the cells [V]",
+    "i_s": "current scale of selectors [A]",
+    "v_s": "voltage scale of selectors [V]",
+    "beta": "transconductance of transistors [A/V²]",
+    "v_ov": "gate overdrive [V]",
+    "shape": "shape of the defect",
+    "coverage": "share of the array covered",
+    "fault": "fault",
+    "stuck": "stuck at",
+    "stuck_window": "window of stuck cells",
+    "bias_row": "bias row",
+}
+OWN = {"stuck": "stuck value", "stuck_window": "window of stuck cells"}  # after "each with its"
+
+
+class Axis(NamedTuple):
+    """A setting that the study sweeps.
+
+    Args:
+        name: its column.
+        label: for people, with its unit.
+        values: in the order in which to show them.
+    """
+
+    name: str
+    label: str
+    values: list[Any]
+
+
+def quantities(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Test scores of each circuit by name: software, healthy, defective, whatever reads them.
+
+    Args:
+        arrays: groups "circuits" and "accuracy" (or another score's) of results.h5.
+
+    Returns:
+        (circuits,) each; NaN where a circuit failed.
+    """
+    circuits, found = arrays["circuits"], dict(arrays[score_in(arrays).name])
+    rows = {"software": circuits["seed"], "healthy": circuits["healthy"]}
+    order = ("software", "healthy", "defective")
+    first = {name: found[name][rows[name]] if name in rows else found[name] for name in order}
+    return first | {name: column for name, column in found.items() if name not in first}
+
+
+def axes_of(circuits: Columns) -> list[Axis]:
+    """The settings that take more than one value, in the table's order.
+
+    One that follows from another, as a shape's own coverage does, is not an axis of its own.
+    """
+    found: list[Axis] = []
+    for name in (name for name in AXES if name in circuits):
+        column = circuits[name]
+        values = list(dict.fromkeys(column.tolist()))
+        if len(values) < 2 or name in REPEATS:
+            continue
+        leads = [_follows(column, circuits[axis.name], len(axis.values)) for axis in found]
+        if any(leads):
+            first = leads.index(True)
+            label = f"{found[first].label}, each with its own {OWN.get(name, name)}"
+            found[first] = found[first]._replace(label=label)
+            continue
+        if column.dtype.kind in "fiu":
+            values.sort()
+        found.append(Axis(name, WORDS[name], values))
+    return found
+
+
+def _follows(column: np.ndarray, other: np.ndarray, count: int) -> bool:
+    """Whether a column is known from another one, of so many values."""
+    return len(set(zip(other.tolist(), column.tolist(), strict=True))) == count
+
+
+def interval(values: np.ndarray, seeds: np.ndarray) -> Interval:
+    """Mean of the seeds' means, and its 95 % interval; n = 0 and NaN where nothing is known."""
+    fine = np.isfinite(values)
+    if not fine.any():
+        return Interval(float("nan"), float("nan"), 0)
+    kept, groups = values[fine], seeds[fine]
+    return t_interval([kept[groups == seed].mean() for seed in np.unique(groups)])
+
+
+def along(axis: Axis, circuits: Columns, values: np.ndarray) -> list[Interval]:
+    """The interval at each value of an axis, over everything else."""
+    column, seeds = circuits[axis.name], circuits["seed"]
+    return [interval(values[column == v], seeds[column == v]) for v in axis.values]
+
+
+def grid(rows: Axis, columns: Axis, circuits: Columns, values: np.ndarray) -> np.ndarray:
+    """Means at each pair of two axes' values, (rows, columns); NaN where no circuit is."""
+    found = np.full((len(rows.values), len(columns.values)), np.nan)
+    for i, a in enumerate(rows.values):
+        for j, b in enumerate(columns.values):
+            chosen = (circuits[rows.name] == a) & (circuits[columns.name] == b)
+            found[i, j] = interval(values[chosen], circuits["seed"][chosen]).mean
+    return found
+
+
+def pairs(axes: list[Axis]) -> list[tuple[Axis, Axis]]:
+    """All pairs of axes."""
+    return list(combinations(axes, 2))
+
+
+def as_csv(columns: Mapping[str, Any], digits: int | None = None) -> str:
+    """A table as text of CSV, its head first; no text in it is a formula to a spreadsheet.
+
+    Args:
+        columns: equally long, by name.
+        digits: of floating-point numbers; None writes all that they have.
+    """
+    from pandas import DataFrame  # takes most of a second to load
+
+    cells = {_plain(n): list(map(_plain, np.asarray(c).tolist())) for n, c in columns.items()}
+    table = DataFrame(cells)
+    shown = None if digits is None else f"%.{digits}g"
+    return table.to_csv(index=False, lineterminator="\n", na_rep="nan", float_format=shown)
+
+
+def _plain(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell
+
+
+def means(arrays: Mapping[str, Any], most: int = 200) -> dict[str, Any]:
+    """Scores of every combination of swept settings, for the report's table."""
+    circuits, columns, ends = arrays["circuits"], quantities(arrays), score_in(arrays).ends
+    axes = axes_of(circuits)
+    keys = list(zip(*(circuits[a.name].tolist() for a in axes), strict=True)) if axes else []
+    rows = []
+    for key in list(dict.fromkeys(keys))[:most]:
+        chosen = np.array([k == key for k in keys])
+        cells = [interval(v[chosen], circuits["seed"][chosen]) for v in columns.values()]
+        rows.append({"key": key, "cells": [(cell.mean, ends(cell)) for cell in cells]})
+    return {"axes": [axis.label for axis in axes], "names": list(columns), "rows": rows}
+
+
+def _shown(value: Any) -> Any:
+    """A value of an axis; an infinite one in a word, since JSON has no number for it."""
+    return str(value) if value in (np.inf, -np.inf) else value
+
+
+def unconverged(arrays: Mapping[str, Any]) -> dict[str, int]:
+    """Correctors of circuits that were solved whose training has not converged, by name, if any.
+
+    Args:
+        arrays: groups "accuracy" (or another score's) and "converged", if there is one.
+    """
+    known, scores = arrays.get("converged", {}), arrays[score_in(arrays).name]
+    stopped = {n: int(np.sum(~ended & np.isfinite(scores[n]))) for n, ended in known.items()}
+    return {name: count for name, count in stopped.items() if count}
+
+
+def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """What `summary.json` says of any study, without times and figures."""
+    circuits, columns, score = arrays["circuits"], quantities(arrays), score_in(arrays)
+    found = {name: interval(values, circuits["seed"]) for name, values in columns.items()}
+    more = {}
+    if "current_error" in circuits:
+        fine = circuits["current_error"][np.isfinite(circuits["current_error"])]
+        more["current_error"] = float(fine.max(initial=0.0))
+    status = np.bincount(circuits["status"], minlength=len(STATUS))
+    return {
+        "circuits": len(circuits["seed"]),
+        "status": {word: int(n) for word, n in zip(STATUS, status, strict=True) if n},
+        "unconverged": unconverged(arrays),
+        "score": score.name,
+        score.name: {name: i.mean for name, i in found.items()},
+        "ci95": {name: i.half_width for name, i in found.items()},
+        "interval95": {name: score.ends(i) for name, i in found.items()},
+        "axes": {axis.name: [*map(_shown, axis.values)] for axis in axes_of(circuits)},
+        "by_axis": {
+            axis.name: {
+                name: [
+                    {"value": _shown(value), "mean": i.mean, "ci95": i.half_width}
+                    for value, i in zip(axis.values, along(axis, circuits, values), strict=True)
+                ]
+                for name, values in columns.items()
+            }
+            for axis in axes_of(circuits)
+        },
+        **more,
+    }
