@@ -58,6 +58,12 @@ class Problem(eqx.Module):
         return e - u - self.drop(self.g * u)
 
 
+def not_negative(x: Array) -> Bool[Array, ""]:
+    """Whether all numbers are finite and at least 0."""
+    # XLA has ready-made routines for both, but its minimum passes over NaN.
+    return (jnp.min(x, initial=0) >= 0) & (jnp.sum(0 * x) == 0)
+
+
 def _along(segments: Array, size: int, axis: int) -> Array:
     """Resistance of whole lines of `size` segments along an axis; () where all are alike."""
     if segments.ndim == 0:

@@ -62,6 +62,7 @@ of matrices.
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
 
@@ -163,21 +164,22 @@ def short_mutual_impedance(line: BitLine) -> Squares:
 
 def _length(line: BitLine) -> LineValues:
     """Logarithm of the voltage lost from each node up to the first."""
-    length = -jnp.cumsum(jnp.log(line.share), axis=-1)
-    return jnp.concatenate([jnp.zeros_like(length[..., :1]), length[..., :-1]], axis=-1)
+    return -sum_before(jnp.log(line.share))
+
+
+def sum_before(x: LineValues, *, turned: bool = False) -> LineValues:
+    """Sum of what lies before each place along the last axis, or behind it."""
+    # A product with a constant matrix: `jnp.cumsum` is several pieces of code to compile.
+    before = np.triu(np.ones((x.shape[-1], x.shape[-1]), x.dtype), 1)
+    return product(x, before.T if turned else before)
 
 
 Matrix = Float[Array, "_ _wide"]
 
 
 def block_of(side: int) -> int:
-    """Nodes that are eliminated together: near what was measured best (benchmarks/log.md).
-
-    A divisor of the side if there is one: to fill up the last block is more to compile.
-    """
-    best = 8 if side <= 96 else 16
-    fits = [size for size in range(best // 2, 2 * best + 1) if side % size == 0]
-    return min(side, min(fits, key=lambda size: abs(size - best), default=best))
+    """Nodes that are eliminated together: measured best from 5 to 128 (benchmarks/log.md)."""
+    return min(side, 8 if side <= 96 else 16)
 
 
 def through_segments(y: Matrix, r: Float[Array, " rows"], below: Matrix) -> tuple[Matrix, Matrix]:

@@ -45,7 +45,7 @@ from jaxtyping import Bool, Float, Int
 
 from xbar.solvers.base import Problem, Transfer, error_bound, largest_current, probe
 from xbar.solvers.batching import agreed, chosen
-from xbar.solvers.lines import product, running_sum
+from xbar.solvers.lines import product
 from xbar.solvers.sweep.elimination import (
     BitLine,
     Chains,
@@ -57,6 +57,7 @@ from xbar.solvers.sweep.elimination import (
     factored,
     nothing,
     short_mutual_impedance,
+    sum_before,
 )
 
 CellVolts = Float[Array, "cols inputs rows"]
@@ -227,7 +228,7 @@ def coupling(chains: Chains, segment: Lines) -> Float[Array, ""]:
 
 def _beside(upper: Lines, lower: Lines) -> tuple[Lines, Lines]:
     """Sums over the nodes above and over the nodes below each node."""
-    return running_sum(upper, -1) - upper, running_sum(lower, -1, reverse=True) - lower
+    return sum_before(upper), sum_before(lower, turned=True)
 
 
 def _eliminate(chains: Chains, segment: Lines, *, newton: Bool[Array, ""]) -> Split:
