@@ -1,5 +1,9 @@
 """Correctors trained to convergence: as good as any, and honest about having arrived."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -142,3 +146,26 @@ def test_a_valley_that_bends(monkeypatch):
     found, arrived = jax.jit(lambda x: minimised(valley, x, gradient=1e-8))(jnp.full(5, -1.0))
     assert arrived
     np.testing.assert_allclose(found, np.ones(5), atol=1e-7)
+
+
+def test_devices_share_the_circuits_and_change_none():
+    """Two devices, three circuits; and what was put on one device stays there."""
+    code = """
+import jax, numpy as np
+from xbar.learn import train_correctors
+one, other = jax.local_devices()
+rng = np.random.default_rng(0)
+y = rng.integers(0, 3, (3, 40))
+v = (np.eye(3)[y] + 0.5 * rng.normal(size=(3, 40, 3))).astype("float32")
+keys = jax.random.split(jax.random.key(0), 3)
+shared = train_correctors(v, y, keys, hidden=())
+placed = train_correctors(*jax.device_put((v, y, keys), other), hidden=())
+assert shared.mean.devices() == {one, other}, shared.mean.devices()
+assert placed.mean.devices() == {other}, placed.mean.devices()
+assert shared.converged.all() and placed.converged.all()
+for a, b in zip(jax.tree.leaves(shared), jax.tree.leaves(placed), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+"""
+    env = os.environ | {"JAX_NUM_CPU_DEVICES": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

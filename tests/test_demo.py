@@ -74,6 +74,9 @@ def test_every_accuracy_follows_from_the_file_alone(finished):
     tested = data["test"].shape[-1]
     assert attributes["config"]["seeds"] == 2
     np.testing.assert_array_equal(volts["images"][:, -tested:], data["test"])
+    stopped = {name: int((~ended).sum()) for name, ended in arrays["converged"].items()}
+    assert set(stopped) == set(arrays["correctors"])
+    assert summary["unconverged"] == {name: count for name, count in stopped.items() if count}
     for name in ("healthy", "defective"):
         right = (volts[name].argmax(-1) == labels)[:, -tested:]
         np.testing.assert_allclose(right.mean(), summary["accuracy"][name], rtol=1e-12)

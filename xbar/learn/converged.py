@@ -111,7 +111,7 @@ def _moved(state: _State, x: Array, value: Array, slope: Array, gradient: float 
     inverse = appended(state.inverse, 1 / product)
     first = jnp.minimum(1, 1 / jnp.linalg.norm(slope))
     kept = jnp.where(state.scale > 0, state.scale, first)
-    scale = jnp.where(fits, product / square, kept)
+    scale = jnp.where(fits, product / jnp.where(fits, square, 1), kept)
     # The bottom of the parabola through both values and the slope, if it is a good deal shorter.
     bottom = -promised * state.length**2 / (2 * (value - state.value - promised * state.length))
     bottom = jnp.where(jnp.isfinite(bottom), bottom, 0)

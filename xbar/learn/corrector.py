@@ -288,14 +288,24 @@ def train_correctors(
     given = {name: option for name, option in given.items() if option is not None}
     check_fit(voltages.shape, labels, given.get("steps", STEPS), batch_size, loss)
     head = hidden if hidden is None or hidden == "diagonal" else tuple(hidden)
-    if given:
+    devices = _devices(voltages, labels, keys)
+    adamw, chunk = (_ADAMW | given) if given else None, 1
+    # On a processor, circuits side by side would all take as many turns as the slowest.
+    if given or jax.default_backend() != "cpu":
         units = 2 * voltages.shape[-1] + (sum(head) if isinstance(head, tuple) else 0)
-        chunk = max(1, CHUNK // (voltages.shape[1] * units))
-        adamw = _ADAMW | given
-    else:
-        chunk, adamw = None, None
-    devices = tuple(jax.local_devices()) if is_outermost(voltages, labels, keys) else None
+        share = -(-len(voltages) // len(devices))
+        chunk = min(share, max(1, CHUNK // (voltages.shape[1] * units)))
     return _train(voltages, labels, keys, head, activation, loss, adamw, chunk, devices)
+
+
+def _devices(*arrays: Array) -> tuple[Any, ...]:
+    """Those that may share the circuits: all, unless a program or the caller has chosen."""
+    every = jax.local_devices()
+
+    def fixed(x: Any) -> bool:
+        return getattr(x, "committed", False) and x.sharding.device_set != {*every}
+
+    return tuple(every if is_outermost(*arrays) and not any(map(fixed, arrays)) else every[:1])
 
 
 def _check_circuits(voltages: Array, keys: Array) -> None:
@@ -318,8 +328,8 @@ def _train(
     activation: str,
     loss: Loss,
     adamw: dict[str, Any] | None,
-    chunk: int | None,
-    devices: tuple[Any, ...] | None,
+    chunk: int,
+    devices: tuple[Any, ...],
 ) -> Corrector:
     def one(circuit: tuple[Array, Array, PRNGKeyArray]) -> Corrector:
         v, y, key = circuit

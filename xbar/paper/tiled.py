@@ -283,12 +283,17 @@ class OnTiles:
         """Number of a layer's tiles."""
         return int(np.prod(TILING.grid(self.pairs[layer])))
 
+    def filled(self, layer: int) -> tuple[int, int]:
+        """Rows and outputs of a layer that its fullest tile holds."""
+        rows, outputs = self.pairs[layer]
+        return min(_HALF.rows, rows), min(_HALF.cols, outputs)
+
     def array(self, layer: int, hit: np.ndarray) -> Crossbar:
-        """The first seed's tile with the most stuck pairs in a layer, in float64."""
-        stuck = _HALF.cut(hit).reshape(-1, _HALF.rows, _HALF.cols)
-        worst = stuck.sum((1, 2)).argmax()
-        g = self.cut(layer)[0].reshape(-1, *TILE)[worst]
-        return tile_array(jnp.asarray(g, float), jnp.asarray(stuck[worst]))
+        """The first seed's first tile of a layer without what is beyond the matrix, in float64."""
+        rows, outputs = self.filled(layer)
+        stuck = _HALF.cut(hit)[0, 0, -rows:, :outputs]
+        g = self.cut(layer)[0, 0, 0, -rows:, : 2 * outputs]
+        return tile_array(jnp.asarray(g, float), jnp.asarray(stuck))
 
     def _found(self, g: np.ndarray, hit: np.ndarray) -> np.ndarray:
         return self.work.map(_tile, (g, hit))
