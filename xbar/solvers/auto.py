@@ -5,7 +5,7 @@ to fall back upon:
 
 | shorter side | up to 24 inputs | more inputs | transfer matrix |
 |---|---|---|---|
-| up to 32 cells | sweep | sweep | sweep |
+| up to 8 cells | sweep | sweep | sweep |
 | up to 160 | `CG`, then sweep | sweep | sweep |
 | more | `CG`, then sweep | sweep while its factors fit, else `CG` | tiles, then sweep |
 
@@ -44,10 +44,13 @@ from xbar.solvers.batching import repaired
 from xbar.solvers.cg import CG
 from xbar.solvers.derivatives import change_along
 from xbar.solvers.newton import Newton
-from xbar.solvers.sweep.solver import SMALL_SIDE, ColumnSweep
+from xbar.solvers.sweep.solver import ColumnSweep
 from xbar.solvers.sweep.voltages import factor_bytes
 from xbar.solvers.tiles import tiled_transfer
 
+# Up to here a sweep takes at most ten times as long for one input as CG, and less to compile than both
+# (benchmarks/log.md).
+DIRECT_SIDE = 8
 # Where factoring and one pass over all inputs takes less than CG on each (benchmarks/log.md).
 MANY_INPUTS = 24
 # Memory that factors may take for many inputs at once; larger arrays stay with CG.
@@ -167,7 +170,7 @@ def first_alone(
 
 
 def _is_small(problem: Problem) -> bool:
-    return min(problem.g.shape) <= SMALL_SIDE
+    return min(problem.g.shape) <= DIRECT_SIDE
 
 
 def _is_large(problem: Problem) -> bool:
