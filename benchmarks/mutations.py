@@ -40,8 +40,8 @@ class Mutation(NamedTuple):
 MUTATIONS = (
     Mutation(
         "solvers/lines.py",
-        "return self.scale * y + self.end * total",
-        "return self.scale * y + 0 * total",
+        "y = local + product(drawn, parts.spread.astype(x.dtype))",
+        "y = local + 0 * product(drawn, parts.spread.astype(x.dtype))",
         "lines",
     ),
     Mutation(
@@ -51,19 +51,19 @@ MUTATIONS = (
         "lines",
     ),
     Mutation(
-        "solvers/sweep/star_mesh.py",
+        "solvers/sweep/elimination.py",
         "d = 1 / (1 + resistance * jnp.sum(y))",
         "d = 1 / (1 + 0.999999 * resistance * jnp.sum(y))",
         "physics",
     ),
     Mutation(
-        "solvers/sweep/bit_line.py",
+        "solvers/sweep/elimination.py",
         "down = 1 / (1 + z * a)",
         "down = 1 / (1 + z * above)",
         "physics",
     ),
     Mutation(
-        "solvers/sweep/answers.py",
+        "solvers/sweep/transfer.py",
         "word = word - segment * pushed",
         "word = word + segment * pushed",
         "derivatives",
@@ -93,7 +93,7 @@ MUTATIONS = (
         "derivatives",
     ),
     Mutation(
-        "solvers/verdict.py",
+        "solvers/derivatives.py",
         "return largest(volts) <= 100 * largest(drives)",
         "return largest(volts) <= 1e300 * largest(drives)",
         "verdict bad_results",
@@ -111,7 +111,7 @@ MUTATIONS = (
         "newton_fuzz",
     ),
     Mutation(
-        "solvers/wiring/gaps.py",
+        "solvers/wiring/ends.py",
         "total = jnp.sum(along * self.vector.T, axis=-2)",
         "total = jnp.sum(along, axis=-2)",
         "lines_solve",

@@ -43,6 +43,10 @@ TINY = replace(
     live=(2,),
     spares=(2,),
     retrain_steps=20,
+    devices=("programming=0.05",),
+    deep_networks=("4-6-5-3",),
+    deep_defects=(("layer", "circle", 0.35), ("tile", "circle", 0.7)),
+    deep_seeds=2,
 )
 
 

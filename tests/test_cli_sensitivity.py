@@ -104,6 +104,31 @@ def test_a_circuit_that_the_run_lacks_is_named(stored, tmp_path, monkeypatch, ca
     assert error.count("\n") == 1
 
 
+def test_tiles_are_looked_at_by_their_place_on_the_chip(tmp_path):
+    """The same questions of a layer in 2 x 2 tiles, and its faults where they stand."""
+    file = write_tiny(tmp_path, ONE_LAYER + "\n[circuit]\ntile = [3, 4]\n")
+    run_study(read_study(file), tmp_path / "study", quiet_console(), beside=tmp_path)
+    out = tmp_path / "sensitivity"
+    run(SMALL, out, quiet_console(), source=tmp_path / "study")
+    tree, _ = read_results(out / "results.h5", ("maps", "chip"))
+    layer = tree["maps"]["layer_0"]
+    losses = layer["cell_on"]["loss"] - tree["maps"]["healthy"]["loss"]
+    assert losses.shape == layer["slope_word_line"].shape == (5, 6)
+    assert (layer["row_on"]["loss"].shape, layer["column_on"]["loss"].shape) == ((5, 2), (2, 6))
+    chip = tree["chip"]["on"]
+    assert np.isfinite(chip).sum() == losses.size
+    np.testing.assert_allclose(chip[:3, :4], losses[:3, :4])  # the first tile, all of it used
+    with (out / "critical_cells.csv").open() as rows:
+        worst = next(csv.DictReader(rows))
+    row, column = int(worst["word_line"]), int(worst["bit_line"])
+    tile = int(worst["tile_row"]), int(worst["tile_column"])
+    assert tile == (row // 3, column // 4)
+    place = 3 * tile[0] + int(worst["tile_word_line"]), 4 * tile[1] + int(worst["tile_bit_line"])
+    found = tree["chip"]["on" if worst["fault"] == "stuck-on" else "off"]
+    assert found[place] == pytest.approx(float(worst["loss_change"]), rel=1e-6)
+    assert (out / "chip.png").exists()
+
+
 def small_maps():
     """Two layers of two cells each, one fault of which has no solution."""
 

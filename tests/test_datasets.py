@@ -179,9 +179,11 @@ def test_targets_of_a_regression_are_read(tmp_path):
     assert data.n_classes == 1
 
 
-def test_a_network_of_one_output_is_read_and_studies_say_how_to_make_it_two(tmp_path):
+def test_a_network_of_one_output_is_one_of_two_classes(tmp_path):
     np.savez(tmp_path / "data.npz", x=X, y=Y)
     np.savez(tmp_path / "net.npz", weights_0=np.ones((4, 3)), weights_1=np.ones((3, 1)))
     study = Study(data=DataSettings("data.npz"), network=NetworkSettings(file="net.npz"))
-    with pytest.raises(StudyError, match=r"4 inputs and 1 outputs, needs 4 and 2.* a column of"):
+    assert load(study, tmp_path, None, None).sizes(study) == (4, 3, 1)
+    np.savez(tmp_path / "data.npz", x=X, y=np.arange(12) % 3)
+    with pytest.raises(StudyError, match=r"4 inputs and 1 outputs, needs 4 and 3"):
         load(study, tmp_path, None, None)

@@ -66,8 +66,9 @@ def test_the_plain_recipe_is_the_librarys_corrector():
         Recipe((1,), skip=True, steps=80),
         Recipe((4,), steps=300, brief=True),
         Recipe(None, steps=40),
+        Recipe((), converged=True),
     ],
-    ids=["skip", "brief", "bias"],
+    ids=["skip", "brief", "bias", "converged"],
 )
 def test_every_recipe_learns(recipe):
     volts = split(60)

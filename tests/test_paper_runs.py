@@ -1,13 +1,18 @@
 """Each experiment from end to end on a tiny network; its tables against direct computation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from paper_cases import TINY, tiny_data
 from study_cases import quiet_console
 
+from xbar.io import StoreError
 from xbar.io.runs import load_run
 from xbar.paper.experiments import (
     ageing,
+    deeper,
+    devices,
     labels,
     mixes,
     options,
@@ -182,3 +187,45 @@ def test_labels(tmp_path):
     assert len(table) == 3 * 2 * 6 * 2
     assert set(table["images"]) == {6, 18}
     assert len(tables["circuits"]) == 3 * 2
+
+
+@pytest.mark.slow
+def test_devices(tmp_path):
+    summary, tables = paper(tmp_path / "out", devices)
+    table = tables["circuits"]
+    assert {"ideal", "programming error 5 %", "nonlinear cells"} < {*table["device"]}
+    assert (chosen(table, device="nonlinear cells")["current_error"] > 0).all()
+    assert (chosen(table, device="ideal")["current_error"] == 0).all()
+    ideal, other = (chosen(table, device=d) for d in ("ideal", "nonlinear cells"))
+    assert (ideal["hit_share"].to_numpy() == other["hit_share"].to_numpy()).all()  # same places
+    assert {"gain", "order", "few", "linear", "columns"} == {*summary["claims"]}
+
+
+@pytest.mark.slow
+def test_deeper(tmp_path):
+    summary, tables = paper(tmp_path / "out", deeper)
+    table = tables["circuits"]
+    assert len(table) == 3 * len(TINY.deep_defects) * TINY.deep_seeds
+    assert (table["tiles"] == 1).all()
+    assert table["software"].to_numpy() == pytest.approx(table["healthy"].to_numpy(), abs=0.1)
+    share = table.groupby("coverage")["hit_share"].mean()
+    assert share[0.7] > share[0.35] > 0.2
+    tiles = tables["tiles"]
+    assert list(zip(tiles["rows"], tiles["outputs"], strict=True)) == [(5, 6), (7, 5), (6, 3)]
+    assert MISSING or (tiles["error"] <= tiles["allowed"]).all()
+    assert {"large_mild"} <= {*summary["claims"]}
+
+
+def test_a_network_whose_images_are_not_there_is_left_out_in_a_sentence(tmp_path, monkeypatch):
+    def missing(name):
+        raise StoreError(f"{name}: got no package")
+
+    monkeypatch.setattr(deeper, "load_dataset", missing)
+    with pytest.raises(ValueError, match="no network"):
+        run(
+            replace(TINY, deep_networks=("784-2-10",)),
+            tmp_path / "out",
+            quiet_console(),
+            dataset=tiny_data(),
+            experiments=[deeper.EXPERIMENT],
+        )

@@ -38,8 +38,8 @@ def of_currents(g):
         (transfer, (6, 5), 700),
         (gradient(of_currents), (6, 5), 2450),
         (gradient(transfer), (6, 5), 950),
-        (solve, (65, 100), 2150),
-        (transfer, (65, 100), 1550),
+        (solve, (65, 100), 2000),
+        (transfer, (65, 100), 1370),
     ],
 )
 def test_no_program_holds_what_it_does_not_need(function, shape, most):

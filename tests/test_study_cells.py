@@ -117,6 +117,21 @@ def test_every_number_is_what_the_package_gives_for_that_circuit(bent):
     assert_as_the_package_has_it(file, out, load_run(out).rows(v_0=0.1, fault="plus"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("read", ["exact", "corrected"])
+def test_laws_stand_on_tiles_too(tmp_path, read):
+    file = write_tiny(tmp_path, TEXT)
+    circuit = replace(read_study(file).circuit, tile=(3, 4))
+    laws = replace(read_study(file).cells, read=read)
+    run(file, tmp_path / "out", circuit=circuit, cells=laws)
+    found = load_run(tmp_path / "out")
+    assert "tiles of 3 x 4" in str(found.network("defective", 0))
+    if read == "exact":
+        assert_as_the_package_has_it(file, tmp_path / "out", found.rows(v_0=0.1))
+    else:
+        assert float(np.nanmax(found.table["current_error"])) < 0.1
+
+
 def test_cells_without_bend_are_computed_as_resistors(bent):
     file, out = bent
     found = load_run(out)
@@ -182,7 +197,10 @@ def test_settings_of_cells_survive_being_written_and_read(tmp_path):
             "law = 'selector'\ni_s = inf\nv_s = 1",
             "cells.i_s[0]: got inf, needs a finite value >= 0 [A]",
         ),
-        ("v_0 = 0.1\n[circuit]\ntile = [8, 8]", "cells.law: got sinh, needs no circuit.tile"),
+        (
+            "v_0 = 0.1\n[circuit]\ntile = [8, 8]\n[defects]\nfault = 'open-bit-lines'",
+            "circuit.tile: got (8, 8), needs none beside open-bit-lines",
+        ),
         (
             "v_0 = 0.1\nread = 'corrected'\n[defects]\nfault = 'open-bit-lines'",
             "cells.read: got corrected, needs exact beside faults of lines (open-bit-lines)",

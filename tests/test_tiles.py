@@ -12,7 +12,7 @@ from xbar.devices import Everywhere, StuckPair
 from xbar.io.store import read_results, write_results
 from xbar.io.tree import decode, encode
 from xbar.nn import tiles
-from xbar.nn.tiles import Tiling
+from xbar.nn.tiling import Tiling
 from xbar.spice import network_netlist, verify_array
 
 RNG = np.random.default_rng(3)
@@ -142,6 +142,29 @@ def test_cells_of_any_law_are_solved_tile_by_tile():
     power = net.power(X[:2])
     assert power.shape == (2, 2)
     assert (power > 0).all()
+
+
+@pytest.mark.parametrize("sums", ["digital", "analog"])
+def test_stuck_cells_among_cells_of_a_law_are_resistors_where_they_are(sums):
+    """On ideal wires tiles change nothing; nor do corrected matrices, beyond their own error."""
+    options = {"cells": lambda g: cells.Sinh(g, v_0=0.1), "partial_sums": sums}
+    mask = RNG.random((13, 7)) < 0.3
+    found, expected = (
+        network(**options, **more).with_fault(0, mask, StuckPair("on"))
+        for more in ({}, {"tile": None})
+    )
+    assert largest_error(found(X), expected(X)) < 1e-9
+    near = nn.corrected(found, jnp.asarray(X))
+    assert near.errors.shape == (2,)
+    assert largest_error(near.volts, expected(X)) < 0.02
+    assert float(near.errors.max()) < 0.02
+    g = found.layers[0].pairs.interleave()
+    tile = found.layers[0].circuit()[1, 2].crossbar()
+    chord = np.asarray(tile.cells.current(jnp.full(TILE, 0.4)) / 0.4)[:, :2]
+    stuck = np.repeat(mask, 2, 1)[5:10, 12:14]
+    own = np.asarray(g)[5:10, 12:14]
+    np.testing.assert_allclose(chord[stuck], own[stuck], rtol=1e-9)
+    assert (chord[~stuck] > 1.5 * own[~stuck]).all()
 
 
 # --- what stands on arrays ------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.solvers.verdict import also, filled, possible
+from xbar.solvers.base import not_negative
+from xbar.solvers.derivatives import also, filled, possible
 
 R = xb.RESULTS
 DRIVES, BAD, ABSURD = jnp.array([1.0, -2.0]), jnp.array([3.0, -1.0]), jnp.array([3.0, -1e14])
@@ -54,3 +55,13 @@ def test_wired_answers_that_missed_are_shown_alike(siemens, shown):
     assert bool(sol.result == R.tolerance_missed)
     assert np.isfinite(sol.v_word).all() == shown
     assert np.isnan(sol.v_word).all() != shown
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1e-30])
+def test_one_illegal_number_is_noticed_among_many(bad):
+    """Of so many that XLA takes their minimum by a routine of its own, which passes over NaN."""
+    x = np.full((65, 100), 1e-5)
+    legal = jax.jit(not_negative)
+    assert legal(x)
+    x[40, 70] = bad
+    assert not legal(x)

@@ -30,7 +30,7 @@ from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 from xbar.solvers.base import default_rtol
-from xbar.solvers.verdict import filled, may_be_shown
+from xbar.solvers.derivatives import filled, may_be_shown
 
 CellVoltages = Float[Array, "rows cols"]
 # A contraction by a half each time would need 34 of them.

@@ -14,11 +14,19 @@ from xbar.checks import as_real, flag, is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.programs import program
 from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.auto import first_alone
-from xbar.solvers.base import Drives, Problem, Voltages, problem_of
-from xbar.solvers.derivatives import CellSolution, cells, marked, matrix
-from xbar.solvers.nonlinear import legal_law, newton_of, operating_points
-from xbar.solvers.verdict import also, filled, possible
+from xbar.solvers.auto import first_alone, newton_of
+from xbar.solvers.base import Drives, Problem, Voltages, not_negative, problem_of
+from xbar.solvers.derivatives import (
+    CellSolution,
+    also,
+    cells,
+    filled,
+    legal_law,
+    marked,
+    matrix,
+    operating_points,
+    possible,
+)
 from xbar.solvers.wiring import solve_wired, transfer_wired
 
 
@@ -277,9 +285,6 @@ def legal_problem(array: Crossbar, dtype: jnp.dtype) -> tuple[Problem, RESULTS]:
             "array: got drivers at far ends, or line faults, which this does not treat; "
             "needs an array without them"
         )
-
-    def not_negative(x: Array) -> Bool[Array, ""]:
-        return jnp.all(jnp.isfinite(x) & (x >= 0))
 
     g_legal = not_negative(array.g)
     wires_legal = jnp.all(jnp.stack([not_negative(x) for x in array.wires.leaves.values()]))

@@ -1,8 +1,8 @@
 """The tables and the figure of `defects.py`'s results.
 
-    python benchmarks/networks/defects_table.py benchmarks/results/defects.csv
+    python benchmarks/networks/defects_table.py benchmarks/results/defects_digits.csv
 
-prints tables in Markdown, and draws a .png beside the file.
+prints tables in Markdown, and draws a .png beside the file where there are several shares.
 """
 
 import sys
@@ -113,7 +113,8 @@ def main() -> None:
     path = Path(sys.argv[1])
     found = pd.read_csv(path)
     table(found)
-    draw(found, path.with_suffix(".png"))
+    if found["share"].nunique() > 1:
+        draw(found, path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ KEYS = (
     "starts",
     "ngspice_s",
 )
-CIRCUIT = ("window", "wire_ohm")
+CIRCUIT = ("window", "wire_ohm", "tile")
 Text = str | None
 
 
@@ -68,6 +68,9 @@ def sensitivity(
     window: Annotated[Text, _setting("Its devices: mnsim (default), ..., or 10k:1M.")] = None,
     wire_ohm: Annotated[
         Text, _setting("Its resistance per wire segment [ohm] (default 1).")
+    ] = None,
+    tile: Annotated[
+        Text, _setting("Its arrays' rows and columns of cells, as [65,128] (default one a layer).")
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,

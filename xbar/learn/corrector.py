@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree, UInt32
 from xbar.batch import batch_map
 from xbar.fields import described
 from xbar.learn.converged import minimised
-from xbar.learn.mlp import MLP, Loss, check_fit, cross_entropy, fit
+from xbar.learn.mlp import MLP, Loss, check_fit, class_logits, cross_entropy, fit
 from xbar.learn.mlp import accuracy as accuracy
 from xbar.learn.neighbours import floored, normalisation
 from xbar.learn.neighbours import nearest_neighbour_accuracy as nearest_neighbour_accuracy
@@ -337,7 +337,7 @@ def _train(
         start = Corrector.init(init, v, hidden, activation)
         z, converged = start.normalise(v), None
         if adamw is None:
-            judged = partial(_penalised, x=_halved(z), labels=_halved(y), loss=loss)
+            judged = partial(penalised, x=_halved(z), labels=_halved(y), loss=loss)
             head, converged = minimised(judged, _halved(start.head))
             head = jax.tree.map(lambda new, old: new.astype(old.dtype), head, start.head)
         else:
@@ -347,7 +347,8 @@ def _train(
     return batch_map(one, (voltages, labels, keys), chunk=chunk, devices=devices)
 
 
-def _penalised(head: PyTree, x: Array, labels: Array, loss: Loss) -> Array:
+def penalised(head: PyTree, x: Array, labels: Array, loss: Loss = cross_entropy) -> Array:
+    """What is minimised where correctors train until they have converged."""
     weights = [w for w in jax.tree.leaves(head) if eqx.is_inexact_array(w) and w.ndim > 1]
     size = sum((jnp.sum(w * w) for w in weights), jnp.zeros((), x.dtype))
     return loss(head(x), labels) + L2 / 2 * size
@@ -359,7 +360,7 @@ def _halved(tree: PyTree) -> PyTree:
 
 
 def predict(corrector: Corrector, voltages: Float[Array, "*batch outputs"]) -> Int[Array, "*batch"]:
-    """The class with the largest logit.
+    """The class with the largest logit; of one output, the second of two where it is above 0.
 
     Args:
         corrector: one, or stacked.
@@ -368,7 +369,7 @@ def predict(corrector: Corrector, voltages: Float[Array, "*batch outputs"]) -> I
     Returns:
         Classes, () or (..., n).
     """
-    return jnp.argmax(corrector(voltages), -1)
+    return jnp.argmax(class_logits(corrector(voltages)), -1)
 
 
 def _common_scale(voltages: Float[Array, "n outputs"]) -> Float[Array, " outputs"]:

@@ -150,18 +150,39 @@ class MLP(eqx.Module):
         return a
 
 
+def classes_of(outputs: int) -> int:
+    """How many classes so many outputs tell apart: as many, but one output two, by its sign."""
+    return max(2, outputs)
+
+
+def class_logits(outputs: Float[Array, "*n outputs"]) -> Float[Array, "*n classes"]:
+    """A logit for each class: of one output z, as of logistic regression, 0 and z.
+
+    Args:
+        outputs: (..., outputs).
+
+    Returns:
+        (..., classes_of(outputs)).
+    """
+    if outputs.shape[-1] > 1:
+        return outputs
+    return jnp.concatenate([jnp.zeros_like(outputs), outputs], -1)
+
+
 def cross_entropy(
     logits: Float[Array, "*batch n classes"], labels: Int[Array, "*batch n"]
 ) -> Float[Array, "*batch"]:
     """Mean over samples of -log softmax(logits)[label].
 
     Args:
-        logits: (..., n, classes).
+        logits: (..., n, classes); of one output, which tells two classes apart by its sign, it is
+            the logistic loss.
         labels: (..., n), integers 0..classes-1.
 
     Returns:
         (...,) [nat].
     """
+    logits = class_logits(logits)
     # The label's logit by selection: what gathering it makes of a gradient is a loop over samples.
     own = labels[..., None] == jnp.arange(logits.shape[-1])
     picked = jnp.where(own, logits, 0).sum(-1)
@@ -175,14 +196,15 @@ def accuracy(
     """Share of the samples whose largest logit is the label's.
 
     Args:
-        logits: logits or output voltages, (..., n, classes).
+        logits: logits or output voltages, (..., n, classes), or one output (..., n, 1), which is
+            above 0 for the second of two classes.
         labels: (..., n), integers 0..classes-1.
 
     Returns:
         (...,), 0 to 1; NaN where a logit is NaN, so that a circuit which failed to solve never
         passes for a bad one.
     """
-    right = jnp.mean(jnp.argmax(logits, -1) == labels, -1, dtype=logits.dtype)
+    right = jnp.mean(jnp.argmax(class_logits(logits), -1) == labels, -1, dtype=logits.dtype)
     return jnp.where(jnp.isnan(logits).any((-2, -1)), jnp.nan, right)
 
 
@@ -364,7 +386,7 @@ def check_labels(logits: tuple[int, ...], labels: Array) -> None:
         raise ValueError(f"labels: got dtype {labels.dtype}, needs integers")
     if is_concrete(labels):
         least, largest = int(labels.min()), int(labels.max())
-        if least < 0 or largest >= outputs:
-            raise ValueError(
-                f"labels: got {least} to {largest}, needs 0 to {outputs - 1}, one per output"
-            )
+        classes = classes_of(outputs)
+        if least < 0 or largest >= classes:
+            each = "one per output" if outputs > 1 else "which one output tells apart"
+            raise ValueError(f"labels: got {least} to {largest}, needs 0 to {classes - 1}, {each}")

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from xbar.batch import batch_map
+from xbar.learn.mlp import classes_of
 
 # What spreads less than this share of the largest voltage is divided by that share instead: a dead
 # output then stays near 0 and does not become amplified solver noise (the float32 solvers promise
@@ -70,7 +71,7 @@ def _vote(circuit: tuple[Array, Array, Array, Array], k: int) -> Array:
     # |a - b|^2 without |a|^2, which is the same for every neighbour of a test sample
     closeness = 2 * a @ b.T - jnp.sum(b * b, -1)
     nearest = jax.lax.top_k(closeness, k)[1]
-    votes = jax.nn.one_hot(train_y[nearest], train_v.shape[-1]).sum(-2)
+    votes = jax.nn.one_hot(train_y[nearest], classes_of(train_v.shape[-1])).sum(-2)
     right = jnp.mean(jnp.argmax(votes, -1) == test_y, dtype=train_v.dtype)
     return jnp.where(jnp.isnan(closeness).any(), jnp.nan, right)
 

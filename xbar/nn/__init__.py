@@ -15,6 +15,7 @@ from xbar.nn.converters import ADC as ADC
 from xbar.nn.converters import DAC as DAC
 from xbar.nn.corrected import CorrectedVoltages as CorrectedVoltages
 from xbar.nn.corrected import corrected as corrected
+from xbar.nn.floorplan import chip_map as chip_map
 from xbar.nn.floorplan import floorplan as floorplan
 from xbar.nn.floorplan import with_chip_fault as with_chip_fault
 from xbar.nn.from_software import from_sklearn as from_sklearn
@@ -33,4 +34,4 @@ from xbar.nn.steps import AbstractAmplifier as AbstractAmplifier
 from xbar.nn.steps import AbstractSpiceStep as AbstractSpiceStep
 from xbar.nn.steps import AbstractStep as AbstractStep
 from xbar.nn.tiles import Tiles as Tiles
-from xbar.nn.tiles import Tiling as Tiling
+from xbar.nn.tiling import Tiling as Tiling

@@ -125,6 +125,11 @@ class Array(eqx.Module):
         return Prepared(t)
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles, of which it is one."""
+        return 1, 1
+
+    @property
     def linear(self) -> bool:
         """Whether the cells are, so that a transfer matrix says all."""
         return self.cells is None or self.crossbar().cells.linear
@@ -135,8 +140,8 @@ class Array(eqx.Module):
             self.prepare(solver, throw=throw) if self.linear else Solving(self, solver, throw, [])
         )
 
-    def gathered(self, solution: Solution) -> Currents:
-        """Column currents (n, columns) [A] of a solution."""
+    def gathered(self, solution: Any) -> Currents:
+        """Column currents (n, columns) [A] of a solution's `i_out`."""
         return solution.i_out.T
 
     def admittance(

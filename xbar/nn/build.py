@@ -21,7 +21,7 @@ from xbar.devices.mapping import Window, share_of_window
 from xbar.nn.array import with_last
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer
-from xbar.nn.tiles import Tiling
+from xbar.nn.tiling import Tiling
 from xbar.programs import program
 
 # Below this share of the window the median weight is said to be lost: of the 5 digits that currents

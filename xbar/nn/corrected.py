@@ -7,11 +7,14 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from xbar.batch import batch_map
 from xbar.circuit import Crossbar
-from xbar.corrected import CHECKED, corrected_currents
+from xbar.corrected import CHECKED, CorrectedCurrents, corrected_currents
 from xbar.nn.array import Answers, Currents, Volts, with_last
+from xbar.nn.array import Array as PairArray
 from xbar.nn.layer import Layer, LayerVoltages
 from xbar.nn.network import Network, forward
+from xbar.nn.tiles import Tiles
 from xbar.solvers import AbstractSolver
 
 ReadMode = Literal["exact", "corrected"]
@@ -99,7 +102,7 @@ def passed(
         arrays.append(
             circuit.answers(solver, throw=throw)
             if exact
-            else _Correcting(layer.array(), solver, checked, throw, [])
+            else _Correcting(circuit, solver, checked, throw, [])
         )
     volts = forward(layers, arrays, v)
     errors = [array.found[0] if isinstance(array, _Correcting) else 0.0 for array in arrays]
@@ -107,9 +110,9 @@ def passed(
 
 
 class _Correcting(NamedTuple):
-    """An array that answers by its corrected transfer matrix, and keeps the errors."""
+    """An array or tiles that answer by corrected transfer matrices, and keep the errors."""
 
-    array: Crossbar
+    circuit: PairArray | Tiles
     solver: AbstractSolver | None
     checked: int
     throw: bool
@@ -118,8 +121,14 @@ class _Correcting(NamedTuple):
     def currents(self, v: Volts, last: Float[Array, ""] | None = None) -> Currents:
         """Column currents of row voltages."""
         v = with_last(v, last)
-        found = corrected_currents(
-            self.array, v.T, self.solver, checked=self.checked, throw=self.throw
-        )
-        self.found.append(found.error)
-        return found.i_out.T
+        options: dict[str, Any] = {"checked": self.checked, "throw": self.throw}
+        if isinstance(self.circuit, Tiles):
+
+            def one(tile: tuple[Crossbar, Array]) -> CorrectedCurrents:
+                return corrected_currents(tile[0], tile[1], self.solver, **options)
+
+            found = batch_map(one, (self.circuit.crossbars(), self.circuit.driven(v)))
+        else:
+            found = corrected_currents(self.circuit.crossbar(), v.T, self.solver, **options)
+        self.found.append(jnp.max(found.error))
+        return self.circuit.gathered(found)

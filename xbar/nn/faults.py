@@ -11,7 +11,8 @@ from xbar.devices.faults import hit_pairs
 from xbar.devices.mapping import Pairs, Window
 from xbar.nn.layer import Layer
 from xbar.nn.stuck import unknown, with_stuck
-from xbar.nn.tiles import Tiles, Tiling
+from xbar.nn.tiles import Tiles
+from xbar.nn.tiling import Tiling
 from xbar.programs import program
 
 

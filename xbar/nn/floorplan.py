@@ -1,11 +1,13 @@
-"""Where a network's tiles stand on a chip, and faults at a place of it."""
+"""Where a network's tiles stand on a chip, maps of it, and faults at a place of it."""
 
+from collections.abc import Sequence
 from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
 
 from xbar.devices import AbstractFault
 from xbar.devices.faults import hit_pairs
@@ -99,6 +101,44 @@ def with_chip_fault(
             window=window,
         )
     return net
+
+
+def chip_map(net: Network, maps: Sequence[Any]) -> Float[np.ndarray, "rows columns"]:
+    """What belongs to the cells of each layer, by their places on the chip.
+
+    ```python
+    tiled = xb.Network.from_weights([np.ones((5, 4))], hardware=xb.Hardware(tile=(3, 4)))
+    xb.nn.chip_map(tiled, [layer.pairs.interleave() for layer in tiled.layers])
+    ```
+
+    Args:
+        net: of layers in tiles of one shape; `floorplan` says where they stand.
+        maps: of each layer, (inputs + 1, 2 * outputs).
+
+    Returns:
+        (rows of tiles * rows of a tile, columns of tiles * columns of a tile); NaN where no cell is
+        used.
+
+    Raises:
+        ValueError: as `floorplan`, or a map that is not of its layer's cells.
+    """
+    rows, columns = _tile_shape(net)
+    places, parts = floorplan(net), []
+    if len(maps) != len(net.layers):
+        raise ValueError(f"maps: got {len(maps)}, needs one for each of {len(net.layers)} layers")
+    for number, (layer, found) in enumerate(zip(net.layers, maps, strict=True)):
+        assert layer.tiling is not None
+        x, (inputs, outputs) = np.asarray(found, float), layer.pairs.shape
+        if x.shape != (inputs, 2 * outputs):
+            needs = (inputs, 2 * outputs)
+            raise ValueError(f"maps[{number}]: got shape {x.shape}, needs {needs}, of every cell")
+        there = layer.tiling.cut(np.ones(x.shape, bool))
+        parts.append(np.where(there, layer.tiling.cut(x), np.nan))
+    high, wide = (1 + max(place.chip[axis] for place in places) for axis in (0, 1))
+    chip = np.full((high, wide, rows, columns), np.nan)
+    for place in places:
+        chip[place.chip] = parts[place.layer][place.tile]
+    return chip.swapaxes(1, 2).reshape(high * rows, wide * columns)
 
 
 def _count(layer: Layer) -> int:

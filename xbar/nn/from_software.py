@@ -5,6 +5,7 @@ for square layers nobody can see from the numbers which it is, so take them from
 library is imported; arrays are all that is read.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,7 +87,8 @@ def from_sklearn(estimator: Any, **options: Any) -> Network:
 
     Raises:
         TypeError: another kind of estimator.
-        ValueError: not fitted, or as `Network.from_weights`.
+        ValueError: not fitted; what it predicts is not ``x @ coef_.T + intercept_`` (a logarithmic
+            link, a vote of pairs of classes); or as `Network.from_weights`.
     """
     kind = type(estimator).__name__
     if hasattr(estimator, "coefs_"):
@@ -97,12 +99,29 @@ def from_sklearn(estimator: Any, **options: Any) -> Network:
     if hasattr(estimator, "coef_"):
         w = np.atleast_2d(estimator.coef_).T
         b = np.broadcast_to(estimator.intercept_, w.shape[1:])
+        _check_linear(estimator, w, b)
         return Network.from_weights([w], [b], **options)
     if hasattr(estimator, "fit"):
         raise ValueError(
             f"estimator: got a {kind} without coefs_ or coef_, needs a fitted MLP or linear model"
         )
     raise TypeError(f"estimator: got {kind}, needs a fitted MLP or linear model of scikit-learn")
+
+
+def _check_linear(estimator: Any, w: np.ndarray, b: np.ndarray) -> None:
+    """Raise for an estimator whose coefficients are not all there is to it."""
+    x = np.random.default_rng(0).normal(size=(8, len(w)))
+    told = getattr(estimator, "decision_function", None) or estimator.predict
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # x has no names of features
+        theirs = np.asarray(told(x), float)
+    ours = x @ w + b
+    scale = max(1.0, float(np.abs(ours).max()))
+    if theirs.size != ours.size or np.abs(theirs.reshape(ours.shape) - ours).max() > 1e-4 * scale:
+        raise ValueError(
+            f"estimator: got a {type(estimator).__name__}, whose predictions are not those of "
+            "coef_ and intercept_ alone; needs a linear model without a link, one output a class"
+        )
 
 
 def _array(tensor: Any) -> np.ndarray:

@@ -31,7 +31,8 @@ from xbar.nn.array import Answers, with_last
 from xbar.nn.array import Array as PairArray
 from xbar.nn.converters import DAC
 from xbar.nn.readout import Readout
-from xbar.nn.tiles import Tiles, Tiling
+from xbar.nn.tiles import Tiles
+from xbar.nn.tiling import Tiling
 from xbar.programs import program
 from xbar.solvers import AbstractSolver
 

@@ -9,7 +9,8 @@ from xbar.checks import cast, namespace
 from xbar.devices.mapping import map_weights
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer
-from xbar.nn.tiles import Tiles, Tiling
+from xbar.nn.tiles import Tiles
+from xbar.nn.tiling import Tiling
 
 
 def mapped(columns: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:

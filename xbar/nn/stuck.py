@@ -45,11 +45,7 @@ def with_stuck(layer: Layer, injected: Pairs) -> Layer:
     Args:
         layer: whose pairs have the fault in them.
         injected: the fault injected into `unknown` pairs.
-
-    Layers in tiles keep the law for all of their cells: their families of cells know no places.
     """
-    if layer.tiling is not None:
-        return layer
     stuck = jnp.isfinite(injected.interleave())
     cells: Any = layer.cells
     if isinstance(cells, Mixed):

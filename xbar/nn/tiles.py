@@ -39,6 +39,8 @@ from xbar.nn.array import (
     with_last,
 )
 from xbar.nn.readout import Readout
+from xbar.nn.tiling import Tiling
+from xbar.programs import program
 from xbar.solve import solve, transfer
 from xbar.solvers import AbstractSolver
 from xbar.solvers.sweep.solver import lanes_of
@@ -48,68 +50,13 @@ from xbar.solvers.sweep.solver import lanes_of
 KEPT = 2**26
 
 
-@final
-class Tiling(eqx.Module):
-    """How a matrix of cells is cut.
-
-    Args:
-        rows: word lines of one tile.
-        cols: bit lines of one tile, two for each weight.
-        partial_sums: "digital" or "analog".
-    """
-
-    rows: int = eqx.field(static=True)
-    cols: int = eqx.field(static=True)
-    partial_sums: str = eqx.field(static=True, default="digital")
-
-    def grid(self, pairs: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of tiles that a matrix of (rows, outputs) pairs takes."""
-        return -(-pairs[0] // self.rows), -(-2 * pairs[1] // self.cols)
-
-    def by_rows(self, v: Any) -> Any:
-        """What belongs to word lines, (..., rows), by rows of tiles, (..., R, tile rows); 0 beyond.
-
-        The last row of tiles is filled from its last word line, which is next to the amplifiers.
-        """
-        xp, left = namespace(v), -v.shape[-1] % self.rows
-        if left:
-            first = v.shape[-1] + left - self.rows
-            none = xp.zeros((*v.shape[:-1], left), v.dtype)
-            v = xp.concatenate([v[..., :first], none, v[..., first:]], -1)
-        return v.reshape(*v.shape[:-1], -1, self.rows)
-
-    def by_columns(self, x: Any) -> Any:
-        """What belongs to bit lines, (..., columns), by columns of tiles, (..., C, tile cols)."""
-        xp, left = namespace(x), -x.shape[-1] % self.cols
-        if left:
-            x = xp.concatenate([x, xp.zeros((*x.shape[:-1], left), x.dtype)], -1)
-        return x.reshape(*x.shape[:-1], -1, self.cols)
-
-    def cut(self, g: Any) -> Any:
-        """Cells (rows, columns) as (R, C, tile rows, tile cols); 0 beyond."""
-        xp = namespace(g)
-        parts = self.by_rows(xp.moveaxis(self.by_columns(g), 0, -1))
-        return xp.moveaxis(parts, (2, 3, 0, 1), (0, 2, 1, 3))
-
-    def whole(self, parts: Any, shape: tuple[int, int]) -> Any:
-        """What `cut` took apart, (rows, columns) of this shape."""
-        parts = parts.swapaxes(1, 2)
-        flat = parts.reshape(parts.shape[0] * self.rows, -1)[:, : shape[1]]
-        last = shape[0] - (parts.shape[0] - 1) * self.rows
-        ends = flat[: shape[0] - last], flat[len(flat) - last :]
-        return namespace(flat).concatenate(ends)
-
-    def joined(self, t: Any, pairs: tuple[int, int]) -> Any:
-        """Transfer matrices of all tiles, (R, C, tile cols, tile rows), as one."""
-        return self.whole(t.swapaxes(2, 3), (pairs[0], 2 * pairs[1])).T
-
-
 class Member(NamedTuple):
     """One tile of many; or all of them, each leaf with a leading axis."""
 
     g: Any
     there: Any  # which cells are not beyond the matrix
     wires: Wires
+    own: Any  # parameters of the law that are one for each cell
 
 
 @final
@@ -118,10 +65,12 @@ class Tiles(eqx.Module):
 
     Args:
         pairs: all cells of the layer, (rows, outputs) [S].
-        wires: of each tile, without the amplifiers' input resistance [ohm].
+        wires: of each tile, without the amplifiers' input resistance [ohm]; the same for all, or
+            its own, every segment and line by itself with leading axes (R, C).
         readout: whose amplifiers' input resistance the tiles see.
         tiling: how the cells are cut.
-        cells: from conductances to the law that the cells obey; None for ohmic cells.
+        cells: from conductances to the law that the cells obey; None for ohmic cells. Parameters
+            that are one for each cell of the layer are cut as the cells are.
     """
 
     pairs: Pairs
@@ -134,6 +83,11 @@ class Tiles(eqx.Module):
     def grid(self) -> tuple[int, int]:
         """Rows and columns of tiles."""
         return self.tiling.grid(self.pairs.shape)
+
+    @property
+    def count(self) -> int:
+        """How many tiles there are."""
+        return self.grid[0] * self.grid[1]
 
     @property
     def linear(self) -> bool:
@@ -155,17 +109,19 @@ class Tiles(eqx.Module):
                 raise ValueError(f"tile: got {name} {at}, needs 0..{count - 1}")
         g = self.tiling.cut(self.pairs.interleave())[place]
         there = self._there()[place]
-        cells = None if self.cells is None else Opened(self.cells, on_device(there))
+        own, law = self._law()
+        law = eqx.combine(jax.tree.map(lambda x: x[place], own), law)
+        cells = None if law is None else Opened(law, on_device(there))
         pairs = Pairs.from_interleaved(on_device(g) if isinstance(g, np.ndarray) else g)
-        return Array(pairs, self.wires, self._readout(place[1]), cells)
+        wires = jax.tree.map(lambda x: x[place], self.wires) if self._own_wires else self.wires
+        return Array(pairs, wires, self._readout(place[1]), cells)
 
     def solve(
         self, v: Volts, solver: AbstractSolver | None = None, *, throw: bool = True
     ) -> Solution:
         """Every node of every tile, (tiles, ...), for row voltages (rows,) or (n, rows) [V]."""
-        rows = jnp.moveaxis(self.tiling.by_rows(v), -2, 0)  # (R, n, tile rows)
-        each = jnp.repeat(jnp.moveaxis(rows, -1, 1), self.grid[1], 0)
-        found = batch_map(_solved, (self.members(), each), self.cells, solver, throw)
+        each = self.driven(v)
+        found = batch_map(_solved, (self.members(), each), self._law()[1], solver, throw)
         if throw and is_concrete(found.result):
             bad = np.flatnonzero(np.asarray(found.result != RESULTS.successful))
             if bad.size:
@@ -173,8 +129,13 @@ class Tiles(eqx.Module):
                 self[divmod(number, self.grid[1])].solve(each[number].T, solver)
         return found
 
-    def gathered(self, solution: Solution) -> Currents:
-        """Column currents (n, columns) of solved tiles; digital, by rows of tiles before them."""
+    def driven(self, v: Volts) -> Float[jax.Array, "tiles rows *n"]:
+        """Voltages on the word lines of every tile for row voltages (rows,) or (n, rows) [V]."""
+        rows = jnp.moveaxis(self.tiling.by_rows(v), -2, 0)  # (R, n, tile rows)
+        return jnp.repeat(jnp.moveaxis(rows, -1, 1), self.grid[1], 0)
+
+    def gathered(self, solution: Any) -> Currents:
+        """Column currents (n, columns) of all tiles' `i_out`; digital, by rows of tiles before."""
         i = solution.i_out.reshape(*self.grid, self.tiling.cols, *solution.i_out.shape[2:])
         i = jnp.moveaxis(i, (0, 1, 2), (-3, -2, -1))
         i = i.reshape(*i.shape[:-2], -1)[..., : 2 * self.pairs.shape[1]]
@@ -200,8 +161,8 @@ class Tiles(eqx.Module):
     def admittance(self, solver: AbstractSolver | None = None, *, throw: bool = True) -> Admittance:
         """Currents into amplifiers and out of drivers for one volt on each row in turn."""
         unit = one_volt(self.tiling.rows, self.pairs.g_plus.dtype)
-        many = jnp.broadcast_to(unit, (self.grid[0] * self.grid[1], *unit.shape))
-        found = batch_map(_admitted, (self.members(), many), self.cells, solver, throw)
+        many = jnp.broadcast_to(unit, (self.count, *unit.shape))
+        found = batch_map(_admitted, (self.members(), many), self._law()[1], solver, throw)
         t, y = (x.reshape(*self.grid, *x.shape[1:]) for x in found)
         return Admittance(jnp.asarray(self.tiling.joined(t, self.pairs.shape)), y.sum(1))
 
@@ -224,25 +185,52 @@ class Tiles(eqx.Module):
             self.prepare(solver, throw=throw) if self.linear else Solving(self, solver, throw, [])
         )
 
+    def crossbars(self) -> Crossbar:
+        """The circuits of all tiles, each leaf with a leading axis: row of tiles after row."""
+        return _crossbars(self)
+
     def members(self) -> Member:
         """All tiles as they are built, each leaf with a leading axis: row of tiles after row."""
-        count = self.grid[0] * self.grid[1]
+        count, grid = self.count, self.grid
         g = self.tiling.cut(self.pairs.interleave())
         xp = namespace(g, self.wires, self.readout.r_in)
         r_in = self.readout.r_in.astype(g.dtype)
-        sense = xp.asarray(self.wires.sense)
+        sense, r_in = xp.asarray(self.wires.sense), xp.asarray(r_in)
         if r_in.ndim:  # one for each column of the layer: each column of tiles has its own
-            sense = sense + self.tiling.by_columns(xp.asarray(r_in))
-            sense = xp.broadcast_to(sense, (self.grid[0], *sense.shape)).reshape(count, -1)
-        else:
-            sense = xp.broadcast_to(sense + xp.asarray(r_in), (count, *sense.shape))
+            r_in = self.tiling.by_columns(r_in)
+        sense = sense + r_in
+        lead = (*grid, *sense.shape[-1:]) if sense.ndim else grid
+        sense = xp.broadcast_to(sense, lead).reshape(count, *lead[2:])
 
         def each(x: Any) -> Any:
+            if self._own_wires:
+                return x.reshape(count, *x.shape[2:])
             return jnp.broadcast_to(x, (count, *x.shape))
 
         wires = eqx.tree_at(lambda w: w.sense, jax.tree.map(each, self.wires), jnp.asarray(sense))
-        there = self._there().reshape(count, *g.shape[2:])
-        return Member(jnp.asarray(g).reshape(count, *g.shape[2:]), jnp.asarray(there), wires)
+        shape = (count, *g.shape[2:])
+        own = jax.tree.map(lambda x: jnp.asarray(x).reshape(shape), self._law()[0])
+        there = jnp.asarray(self._there().reshape(shape))
+        return Member(jnp.asarray(g).reshape(shape), there, wires, own)
+
+    def _law(self) -> tuple[Any, Any]:
+        """Parameters of the cells that are one for each, (R, C, rows, cols), and the rest."""
+        rows, outputs = self.pairs.shape
+
+        def of_cells(x: Any) -> bool:
+            return isinstance(x, jax.Array | np.ndarray) and x.shape == (rows, 2 * outputs)
+
+        def cut(x: Any) -> Any:
+            """Where there are no cells, what some cell has: any law takes it."""
+            some = x.ravel()[0]
+            return namespace(x).where(self._there(), self.tiling.cut(x), some)
+
+        own, rest = eqx.partition(self.cells, of_cells)
+        return jax.tree.map(cut, own), rest
+
+    @property
+    def _own_wires(self) -> bool:
+        return self.wires.word_line.ndim > 2
 
     def _there(self) -> Bool[np.ndarray, "R C rows cols"]:
         rows, outputs = self.pairs.shape
@@ -315,9 +303,9 @@ def transfers_of(
         groups.setdefault((alike, own), []).append((number, circuit, members))
     for group in groups.values():
         together = jax.tree.map(lambda *parts: jnp.concatenate(parts), *(m for _, _, m in group))
-        t, first = _together(together, group[0][1].cells, solver, throw), 0
+        t, first = _together(together, group[0][1]._law()[1], solver, throw), 0
         for number, tiles, _ in group:
-            count = tiles.grid[0] * tiles.grid[1]
+            count = tiles.count
             each = t[first : first + count].reshape(*tiles.grid, *t.shape[1:])
             if throw and is_concrete(each) and np.isnan(bad := np.asarray(each)).any():
                 row, column = np.argwhere(np.isnan(bad))[0][:2]
@@ -327,7 +315,14 @@ def transfers_of(
     return tuple(found[number] for number in range(len(circuits)))
 
 
+@program(eqx.filter_jit)
+def _crossbars(tiles: Tiles) -> Crossbar:
+    law = tiles._law()[1]
+    return jax.vmap(lambda member: _crossbar(member, law))(tiles.members())
+
+
 def _crossbar(member: Member, law: Callable[[Any], Any] | None) -> Crossbar:
+    law = eqx.combine(member.own, law)
     cells = member.g if law is None else Opened(law, member.there)(member.g)
     return Crossbar(cells, member.wires)
 

@@ -120,7 +120,7 @@ def intervals(
         _tidy(axes, "x")
     grid[0].set_yticks(range(len(rows)), [str(row) for row in rows], fontsize=SMALL)
     grid[0].invert_yaxis()
-    grid[len(panels) // 2].set_xlabel(label, fontsize=TEXT)
+    figure.supxlabel(label, fontsize=TEXT)
     if len(names) > 1:
         _legend(figure, grid[0], columns)
     return figure

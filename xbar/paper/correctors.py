@@ -9,7 +9,7 @@ come out of the division a hundred thousand times too large wherever it lives.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
@@ -20,7 +20,8 @@ import optax
 from jax import Array
 from jaxtyping import Float, Int
 
-from xbar.learn.corrector import LEARNING_RATE, WEIGHT_DECAY, Corrector
+from xbar.learn.converged import minimised
+from xbar.learn.corrector import LEARNING_RATE, WEIGHT_DECAY, Corrector, penalised
 from xbar.learn.mlp import MLP, accuracy, cross_entropy, fit
 from xbar.paper.workspace import LANES, Workspace
 
@@ -77,6 +78,7 @@ class Recipe:
         steps: updates.
         batch: samples in each; None takes all.
         brief: plain Adam at a constant rate in place of AdamW with a decaying one.
+        converged: until the gradient is small, as `xbar.learn.converged`; no steps count.
         elsewhere: whether it is meant for other circuits than those that train it.
         outputs: classes, where more is read than their voltages.
     """
@@ -87,6 +89,7 @@ class Recipe:
     steps: int = 1500
     batch: int | None = MINIBATCH
     brief: bool = False
+    converged: bool = False
     elsewhere: bool = False
     outputs: int | None = None
 
@@ -124,6 +127,8 @@ class Recipe:
                 return cross_entropy(head(z[pick]), labels[pick])
 
             head = adam(head, loss, BRIEF_RATE, picks)
+        elif self.converged:
+            head, _ = minimised(partial(penalised, x=z, labels=labels), head)
         else:
             head = fit(
                 head,

@@ -25,6 +25,7 @@ PARTS = {
     "beyond": "Beyond the study",
     "simulator": "The reference simulator",
 }
+CLAIMS = {"study": "Published claims", "beyond": "Claims of our own, fixed beforehand"}
 
 
 def write_paper(out: Path) -> dict[str, Any]:
@@ -75,12 +76,17 @@ def _written(out: Path, tables: Mapping[str, Tables], origin: Mapping[str, Any])
     found = {e.name: e.find(tables[e.name]) for e in EXPERIMENTS if e.name in tables}
     sections = {name: _section(out, name, findings) for name, findings in found.items()}
     judged = [claim for section in sections.values() for claim in section["claims"]]
-    kinds = Counter(claim.kind for claim in judged)
+    by_part = {
+        title: [c for s in sections.values() if s["part"] == part for c in s["claims"]]
+        for part, title in CLAIMS.items()
+    }
+    published = by_part[CLAIMS["study"]]
+    kinds = Counter(claim.kind for claim in published)
     counts = {
         name.replace(" ", "_"): str(kinds[name]) for name in ("holds", "in part", "does not hold")
     }
     facts = {f"{e}_{name}": fact for e, f in found.items() for name, fact in f.facts.items()}
-    facts |= counts | {"claims": str(len(judged))}
+    facts |= counts | {"claims": str(len(published))}
     drawings = {"circuit": circuit_drawing(), "shapes": shapes_drawing()}
     loader = PackageLoader("xbar.paper")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
@@ -89,7 +95,7 @@ def _written(out: Path, tables: Mapping[str, Tables], origin: Mapping[str, Any])
         abstract=sentences(TEXTS["abstract"]["sentences"], facts)[:5],
         conclusion=sentences(TEXTS["conclusion"]["sentences"], facts),
         parts=[(t, [s for s in sections.values() if s["part"] == p]) for p, t in PARTS.items()],
-        claims=judged,
+        claims=[*by_part.items()],
         rule=RULE,
         **origin,
     )

@@ -40,6 +40,7 @@ class Settings:
         wires: resistances of wire segments [ohm].
         windows: device windows, keys of `xbar.devices.mapping.WINDOWS`.
         activations: of the networks beside ReLU.
+        devices: programmed in the place of exact cells, presets or effects of `xbar.devices`.
         simulator_images: that ngspice solves in each circuit; one with the largest array.
         hidden_layer: the layer that is broken where it is not the last.
         hidden_coverage: share of it that a circle covers, for a loss like the last layer's.
@@ -59,6 +60,9 @@ class Settings:
         live: labelled images for each update of a corrector that follows.
         spares: arrays in an ensemble, the first among them.
         retrain_steps: updates of a network that is retrained.
+        deep_networks: larger networks on tiles, as `xbar.paper.tiled.new_network` has them.
+        deep_defects: extent ("layer", or "tile" for one of its tiles), shape, share of it.
+        deep_seeds: at most so many of the seeds there.
     """
 
     seed: int = 0
@@ -87,6 +91,7 @@ class Settings:
     wires: tuple[float, ...] = (0.0, 0.35, 1.0, 2.5, 2.82, 10.0, 28.0)
     windows: tuple[str, ...] = ("mnsim", "stanford", "25k-200k", "neurosim", "3.3k-1M")
     activations: tuple[str, ...] = ("tanh", "sigmoid")
+    devices: tuple[str, ...] = ("programming=0.05", "programming=0.2", "wan2022")
     simulator_images: int = 2
     hidden_layer: int = 2
     hidden_coverage: float = 0.5
@@ -109,6 +114,25 @@ class Settings:
     live: tuple[int, ...] = (1, 5, 20)
     spares: tuple[int, ...] = (3, 5)
     retrain_steps: int = 2000
+    deep_networks: tuple[str, ...] = (
+        "64-50-20-8-10",
+        "784-256-128-10",
+        "784-256-128-64-32-10",
+        "LeNet",
+        "784-16-8-10",
+        "784-64-32-10",
+        "784-64-64-10",
+        "784-64-64-64-64-10",
+    )
+    deep_defects: tuple[tuple[str, str, float], ...] = (
+        ("layer", "circle", AREA),
+        ("layer", "circle", 0.35),
+        ("layer", "circle", 0.7),
+        ("layer", "row", 0.35),
+        ("layer", "column", 0.35),
+        ("tile", "circle", 0.7),
+    )
+    deep_seeds: int = 10
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -150,6 +174,7 @@ QUICK = replace(
     wires=(0.0, 1.0, 10.0, 28.0),
     windows=("mnsim", "stanford", "25k-200k", "neurosim"),
     activations=(),
+    devices=("programming=0.05", "wan2022"),
     simulator_images=1,
     label_counts=(10, 50),
     pool_coverages=(0.35,),
@@ -162,4 +187,7 @@ QUICK = replace(
     ages=8,
     live=(1, 5),
     spares=(3,),
+    deep_networks=("784-256-128-10", "LeNet"),
+    deep_defects=(("layer", "circle", 0.35), ("layer", "circle", 0.7), ("tile", "circle", 0.7)),
+    deep_seeds=4,
 )

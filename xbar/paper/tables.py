@@ -112,7 +112,8 @@ def cells(found: pd.DataFrame, across: str | None = None, form: str = "+.1f") ->
         return texts.to_frame("")
     order = found.index.get_level_values(across).unique()
     down = found.index.droplevel(across).unique()
-    return texts.unstack(across).reindex(index=down, columns=order).fillna("")
+    wide = texts.unstack(across).reindex(index=down, columns=order).fillna("")
+    return wide.rename(columns="layer {}".format) if across == "layer" else wide
 
 
 def _plus_minus(found: Any, form: str) -> str:

@@ -75,13 +75,17 @@ class Workspace:
         """Progress of something that has so many units."""
         return self.run.timed(name, total, unit)
 
-    def map(self, function: Callable[[Any], Any], rows: Any, lanes: int = 1) -> Any:
+    def map(
+        self, function: Callable[..., Any], rows: Any, lanes: int = 1, shared: tuple[Any, ...] = ()
+    ) -> Any:
         """Apply a function to each row, on all devices, in blocks of one size.
 
         Args:
-            function: of one row, in JAX; compiled once for each function object and shapes.
+            function: of one row and of what is shared, in JAX; compiled once for each function
+                object and shapes.
             rows: arrays that lead with the rows.
             lanes: rows side by side on a device, at most.
+            shared: whatever all rows need.
 
         Returns:
             What the function returns, as NumPy arrays that lead with the rows.
@@ -91,7 +95,7 @@ class Workspace:
         each = -(-size // jax.local_device_count())
         chunk = -(-each // -(-each // lanes))  # shared out evenly
         check = lambda _: self.run.stages.check()  # noqa: E731
-        found = batch_map(function, rows, chunk=chunk, block=size, done=check)
+        found = batch_map(function, rows, *shared, chunk=chunk, block=size, done=check)
         return jax.tree.map(np.asarray, found)
 
     def keys(self, purpose: str, numbers: Any) -> Array:

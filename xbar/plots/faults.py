@@ -15,13 +15,16 @@ FAINTEST = 1e-3  # of the largest value: what is smaller is drawn as if it were 
 PAIRS_DRAWN = 25  # most pairs of an array between which lines still help
 
 
-def fault_maps_figure(maps: Sequence[Any], label: str, *, mark: bool = True) -> Figure:
+def fault_maps_figure(
+    maps: Sequence[Any], label: str, *, mark: bool = True, names: Sequence[str] | None = None
+) -> Figure:
     """Something that each cell of each array has, on one scale; red is harm, blue the reverse.
 
     Args:
         maps: of each layer, columns (+, -, +, -), (rows, columns); NaN is grey.
         label: what it is, with its unit.
         mark: ring the cell with the largest value of each array.
+        names: of the arrays; None for layers by their number.
 
     Returns:
         The figure; faint lines part the pairs of small arrays.
@@ -36,7 +39,8 @@ def fault_maps_figure(maps: Sequence[Any], label: str, *, mark: bool = True) -> 
     for number, (axes, array) in enumerate(zip(panels, arrays, strict=True)):
         axes.set_facecolor("0.8")
         image = axes.imshow(array, cmap="RdBu_r", norm=norm, aspect="auto", interpolation="none")
-        title = f"layer {number}: {array.shape[0]} word lines, {array.shape[1]} bit lines"
+        name = f"layer {number}" if names is None else names[number]
+        title = f"{name}: {array.shape[0]} word lines, {array.shape[1]} bit lines"
         if mark and np.isfinite(array).any():
             row, column = np.unravel_index(np.nanargmax(array), array.shape)
             title += f"; largest at word line {row}, bit line {column}"

@@ -4,16 +4,18 @@ from typing import Any, final
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from xbar.checks import flag, is_concrete
 from xbar.circuit import RESULTS
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
-from xbar.nn import Network, Prepared
+from xbar.nn import Layer, Network
 from xbar.nn.layer import layer_index
 from xbar.nn.network import behind, forward
 from xbar.programs import program
+from xbar.sensitivity.arrays import Arrays, crossbars_of
 from xbar.sensitivity.inputs import cells_of, conductances, labelled
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response, response
@@ -37,17 +39,18 @@ class Stage(eqx.Module):
     """One layer at the baseline.
 
     Args:
-        response: its array's.
+        response: its array's; of tiles, those of all of them.
         v_in: row voltages of the data set, the bias row last, (n, rows) [V].
         w: volts behind the readout's linear steps per row volt, gain (T_plus - T_minus) for the
             usual one, (outputs, rows).
-        v_lin: voltages behind those steps, ``v_in w^T``, (n, outputs) [V].
+        v_lin: voltages behind those steps, ``v_in w^T``, (n, outputs) [V]; of digital partial sums
+            those of each row of tiles, (n, R, outputs).
     """
 
     response: Response
     v_in: Float[Array, "n rows"]
     w: Float[Array, "outputs rows"]
-    v_lin: Float[Array, "n outputs"]
+    v_lin: Float[Array, "n *R outputs"]
 
 
 @final
@@ -68,13 +71,18 @@ class Baseline(eqx.Module):
 
     @property
     def responses(self) -> tuple[Response, ...]:
-        """Each array's response."""
+        """Each layer's response; of tiles, its arrays lead with their rows and columns."""
         return tuple(stage.response for stage in self.stages)
 
     @property
     def v_in(self) -> tuple[Array, ...]:
         """Row voltages of each array, (n, rows) [V]."""
         return tuple(stage.v_in for stage in self.stages)
+
+    def arrays(self, layer: int) -> Arrays:
+        """The arrays of a layer, with a leading axis whether they are tiles or one."""
+        stage = self.stages[layer]
+        return Arrays.of(self.net.layers[layer], stage.response, stage.v_in, stage.v_lin)
 
     def scores(self, loss: Loss = "cross_entropy") -> FaultMap:
         """Loss and accuracy of the baseline itself, ()."""
@@ -99,39 +107,65 @@ def baseline(net: Network, x: Any, labels: Any, *, throw: bool = True) -> Baseli
     """
     x, labels = labelled(net, x, labels)
     # One by one: what is compiled for an array serves every network that has one of its size.
-    responses = tuple(response(layer.array(), throw=False) for layer in net.layers)
-    found = _baseline(net, x, labels, responses)
+    each = tuple(
+        tuple(response(array, throw=False) for array in crossbars_of(layer)) for layer in net.layers
+    )
+    found = _baseline(net, x, labels, each)
     if flag("throw", throw) and is_concrete(x, found):
-        for number, stage in enumerate(found.stages):
-            result = stage.response.result
-            if result != RESULTS.successful:
-                kind = RuntimeError if result == RESULTS.tolerance_missed else ValueError
-                raise kind(f"net.layers[{number}]: {RESULTS[result]}")
+        for number, arrays in enumerate(each):
+            for answers in arrays:
+                result = answers.result
+                if result != RESULTS.successful:
+                    kind = RuntimeError if result == RESULTS.tolerance_missed else ValueError
+                    raise kind(f"net.layers[{number}]: {RESULTS[result]}")
     return found
 
 
 @program()
-def _baseline(net: Network, x: Array, labels: Array, responses: tuple[Response, ...]) -> Baseline:
-    weights = [layer.fold(answers.t) for layer, answers in zip(net.layers, responses, strict=True)]
-    layers, arrays = [layer.folded for layer in net.layers], [Prepared(w) for w in weights]
+def _baseline(
+    net: Network, x: Array, labels: Array, each: tuple[tuple[Response, ...], ...]
+) -> Baseline:
+    responses = [_stacked(*part) for part in zip(net.layers, each, strict=True)]
+    weights = [
+        layer.fold(transfer_of(layer, answers))
+        for layer, answers in zip(net.layers, responses, strict=True)
+    ]
+    layers = [layer.folded for layer in net.layers]
+    arrays = [layer.circuit().prepared(w) for layer, w in zip(layers, weights, strict=True)]
     volts = forward(layers, arrays, net.input_volts(x))
-    parts = zip(responses, volts, weights, strict=True)
-    stages = [Stage(answers, v.v_in, w, v.v_in @ w.T) for answers, v, w in parts]
+    parts = zip(responses, volts, weights, arrays, strict=True)
+    stages = [Stage(answers, v.v_in, w, array.currents(v.v_in)) for answers, v, w, array in parts]
     return Baseline(net, labels, tuple(stages), volts[-1].v_out)
 
 
+def _stacked(layer: Layer, each: tuple[Response, ...]) -> Response:
+    """The responses of a layer's arrays as one."""
+    if layer.tiling is None:
+        return each[0]
+    grid = layer.tiling.grid(layer.pairs.shape)
+    return jax.tree.map(lambda *xs: jnp.stack(xs).reshape(*grid, *xs[0].shape), *each)
+
+
+def transfer_of(layer: Layer, answers: Response) -> Float[Array, "columns rows"]:
+    """The transfer matrices of a layer's arrays in their places [S]."""
+    if layer.tiling is None:
+        return answers.t
+    return layer.tiling.joined(answers.t, layer.pairs.shape)
+
+
 def onwards(
-    base: Baseline, layer: int, v_lin: Float[Array, "*faults n outputs"]
+    base: Baseline, layer: int, v_lin: Float[Array, "*faults_n outputs"]
 ) -> Float[Array, "*faults n classes"]:
     """Output voltages for other voltages in one layer's readout, the later arrays unchanged.
 
     Args:
         base: the baseline.
         layer: whose readout.
-        v_lin: voltages behind its linear steps [V].
+        v_lin: voltages behind its linear steps, each as `Stage` has it [V].
     """
     first, *later = [part.folded for part in base.net.layers[layer:]]
-    arrays = [Prepared(stage.w) for stage in base.stages[layer + 1 :]]
+    known = zip(later, base.stages[layer + 1 :], strict=True)
+    arrays = [part.circuit().prepared(stage.w) for part, stage in known]
     return behind(later, arrays, first.read(v_lin)[1])
 
 
@@ -153,8 +187,8 @@ ALIVE = 3
 
 def members_at_once(base: Baseline, layer: int, memory: int) -> int:
     """How many faults of a layer fit a memory bound [byte], at least one."""
-    widest = max(len(stage.w) for stage in base.stages[layer:])
-    each = ALIVE * len(base.labels) * widest * base.voltages.dtype.itemsize
+    widest = max(stage.v_lin.size for stage in base.stages[layer:])
+    each = ALIVE * widest * base.voltages.dtype.itemsize
     return max(1, memory // each)
 
 
@@ -174,7 +208,7 @@ def stuck_values(base: Baseline, layer: int, stuck: Any) -> Float[Array, "rows c
         ValueError: another word, another shape, or a concrete value that is negative or not finite.
     """
     layer = layer_index(layer, len(base.stages))
-    g, window = base.stages[layer].response.g, base.net.layers[layer].window
+    g, window = base.net.layers[layer].pairs.interleave(), base.net.layers[layer].window
     if isinstance(stuck, str):
         ends = {"on": window.g_max, "off": window.g_min}
         if stuck not in ends:

@@ -53,7 +53,9 @@ def coupling_seconds(shape: tuple[int, ...]) -> float:
     return float(np.dot(coupling_terms(shape), COUPLING))
 
 
-def update_is_cheaper(shape: tuple[int, ...], k: int, sets: int, known: bool) -> bool:
+def update_is_cheaper(
+    shape: tuple[int, ...], k: int, sets: int, known: bool, arrays: int = 1
+) -> bool:
     """Whether updating beats solving anew.
 
     Args:
@@ -61,6 +63,7 @@ def update_is_cheaper(shape: tuple[int, ...], k: int, sets: int, known: bool) ->
         k: cells per set.
         sets: how many sets.
         known: whether the coupling of all cells is found already.
+        arrays: of that shape, all of which are solved anew, or coupled.
     """
-    once = 0.0 if known else coupling_seconds(shape)
-    return once + sets * update_seconds(shape, k) < sets * resolve_seconds(shape)
+    once = 0.0 if known else arrays * coupling_seconds(shape)
+    return once + sets * update_seconds(shape, k) < sets * arrays * resolve_seconds(shape)

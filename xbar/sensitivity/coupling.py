@@ -17,7 +17,9 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from xbar.circuit import RESULTS, Crossbar
+from xbar.nn import Layer
 from xbar.programs import program
+from xbar.sensitivity.arrays import crossbars_of
 from xbar.sensitivity.sweep import Swept, Walked, sweep, walk
 from xbar.solve import legal_problem
 from xbar.solvers.lines import product
@@ -28,22 +30,32 @@ MAX_BYTES = 2**30
 
 @final
 class Coupling(eqx.Module):
-    """K of a whole array, the half that was computed.
+    """K of a whole array, the half that was computed; of tiles with their number as first axis.
 
     Args:
         half: voltage that cell (i, k) loses for 1 A past cell (m, j), where k <= j,
             (cols, rows, cols, rows) indexed by k, i, j, m [ohm]; 0 where k > j.
     """
 
-    half: Float[Array, "cols rows cols rows"]
+    half: Float[Array, "*arrays cols rows cols rows"]
 
-    def among(self, cells: Int[Array, "*sets k 2"]) -> Float[Array, "*sets k k"]:
-        """K between the cells of each set, (..., k, k) [ohm]."""
+    def among(
+        self, cells: Int[Array, "*sets k 2"], number: Int[Array, "*sets k"] | None = None
+    ) -> Float[Array, "*sets k k"]:
+        """K between the cells of each set, (..., k, k) [ohm].
+
+        Args:
+            cells: row and column of each in its array.
+            number: of that array, where there are several.
+        """
         row, col = cells[..., 0], cells[..., 1]
         i, m, k, j = row[..., :, None], row[..., None, :], col[..., :, None], col[..., None, :]
         left = k <= j
         at = [jnp.where(left, a, b) for a, b in ((k, j), (i, m), (j, k), (m, i))]
-        return self.half[tuple(at)]
+        if number is None:
+            return self.half[tuple(at)]
+        own = number[..., :, None]
+        return jnp.where(own == number[..., None, :], self.half[(own, *at)], 0)
 
 
 def coupling(array: Crossbar) -> Coupling:
@@ -67,6 +79,19 @@ def coupling(array: Crossbar) -> Coupling:
             "all of them"
         )
     return _coupling(array)
+
+
+def coupling_in(layer: Layer) -> Coupling:
+    """K between all cells of each array of a layer, with the arrays as first axis.
+
+    Args:
+        layer: of linear cells.
+
+    Raises:
+        ValueError: as `coupling`.
+    """
+    each = [coupling(array).half for array in crossbars_of(layer)]
+    return Coupling(jnp.stack(each))
 
 
 @program()

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from xbar.batch import batch_map
 from xbar.nn.layer import layer_index
 from xbar.programs import program
+from xbar.sensitivity.arrays import Arrays, Index
 from xbar.sensitivity.baseline import MEMORY, Baseline, members_at_once, onwards
 from xbar.sensitivity.inputs import cells_of
 from xbar.sensitivity.losses import Loss, loss_of
@@ -95,41 +96,46 @@ def voltage_expansion(
         ValueError: no such layer or cell.
     """
     layer = layer_index(layer, len(base.stages))
-    return _voltages(base, layer, cells_of(cells, base.stages[layer].response.g.shape))
+    return _voltages(base, layer, cells_of(cells, base.net.layers[layer].pairs.interleave().shape))
 
 
 @program(static_argnames=("layer", "loss", "memory"))
 def _expansion(base: Baseline, layer: int, loss: Loss, memory: int) -> Expansion:
-    shape = base.stages[layer].response.g.shape
-    judge = loss_of(loss, base.net)
-    one = _derivatives(base, layer, lambda v: judge(v, base.labels))
+    arrays, judge = base.arrays(layer), loss_of(loss, base.net)
+    one = _derivatives(base, layer, arrays, lambda v: judge(v, base.labels))
     # Three values travel together where `cell_faults` has one.
     chunk = members_at_once(base, layer, memory // 3)
-    found = batch_map(one, jnp.arange(shape[0] * shape[1]), chunk=chunk)
-    return Expansion(*(x.reshape(shape) for x in found))
+    cells = jnp.arange(arrays.answers.g[0].size)
+
+    def of_array(number: Any) -> tuple[Array, Array]:
+        return batch_map(lambda member: one(number, member), cells, chunk=chunk)
+
+    return Expansion(*map(arrays.whole, arrays.each(of_array)))
 
 
 @program(static_argnames=("layer",))
 def _voltages(base: Baseline, layer: int, at: Int[Array, "cells 2"]) -> tuple[Array, Array]:
-    members = at[:, 0] * base.stages[layer].response.g.shape[1] + at[:, 1]
-    return jax.vmap(_derivatives(base, layer, lambda v: v))(members)
+    arrays = base.arrays(layer)
+    number, row, column = arrays.places(at)
+    members = row * arrays.tiling.cols + column
+    return jax.vmap(_derivatives(base, layer, arrays, lambda v: v))(number, members)
 
 
 def _derivatives(
-    base: Baseline, layer: int, of: Callable[[Array], Array]
-) -> Callable[[Array], tuple[Array, Array]]:
+    base: Baseline, layer: int, arrays: Arrays, of: Callable[[Array], Array]
+) -> Callable[[Index, Array], tuple[Array, Array]]:
     """First and second derivative along one cell's change of a function of output voltages."""
-    stage = base.stages[layer]
-    answers = stage.response
-    u = answers.u.reshape(len(answers.u), -1)
-    push = base.net.layers[layer].fold(answers.l.reshape(len(answers.l), -1))
+    unit = jnp.ones((1, 1), arrays.answers.g.dtype)
 
-    def one(member: Int[Array, ""]) -> tuple[Array, Array]:
-        k = answers.k_cell.ravel()[member]
-        line = jnp.outer(stage.v_in @ u[:, member], push[:, member])  # volts per siemens
+    def one(number: Index, member: Int[Array, ""]) -> tuple[Array, Array]:
+        k = arrays.of_cells(arrays.answers.k_cell[:, None], number, member[None])[0, 0]
+        ends = arrays.answers.u, arrays.answers.l
+        taken, sent = (arrays.of_cells(x, number, member[None]) for x in ends)
+        line = arrays.moved(number, taken, sent, unit)  # volts per siemens
 
         def along(dg: Array) -> Array:
-            return of(onwards(base, layer, stage.v_lin + dg / (1 + dg * k) * line))
+            v_lin = arrays.added(number, dg / (1 + dg * k) * line)
+            return of(onwards(base, layer, v_lin))
 
         def slope(dg: Array) -> Array:
             return jax.jvp(along, (dg,), (jnp.ones_like(dg),))[1]

@@ -10,7 +10,6 @@ arrays, which stay as they are, do the rest. For a whole line of cells the chang
 themselves, ``p_S^T F u_S``, is less work.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -88,6 +87,8 @@ def row_faults(
 ) -> FaultMap:
     """Loss and accuracy (rows,) with all cells of each word line of a layer stuck, exactly.
 
+    Of tiles (rows, C): each column of tiles has word lines of its own.
+
     Arguments and errors as for `cell_faults`.
     """
     return _map("row", base, layer, stuck, loss)
@@ -97,6 +98,8 @@ def column_faults(
     base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
 ) -> FaultMap:
     """Loss and accuracy (cols,) with all cells of each bit line of a layer stuck, exactly.
+
+    Of tiles (R, cols): each row of tiles has bit lines of its own.
 
     Arguments and errors as for `cell_faults`.
     """
@@ -121,7 +124,8 @@ def fault_voltages(
         ValueError: no such layer, cell or stuck value.
     """
     layer = layer_index(layer, len(base.stages))
-    at = cells_of(cells, base.stages[layer].response.g.shape)
+    shape = base.net.layers[layer].pairs.interleave().shape
+    at = cells_of(cells, shape)
     if isinstance(stuck, str):
         g_new = stuck_values(base, layer, stuck)[at[:, 0], at[:, 1]]
     else:
@@ -143,56 +147,54 @@ def _map(
 def _scores(
     base: Baseline, g_new: Array, layer: int, kind: str, loss: Loss, memory: int
 ) -> FaultMap:
-    answers, changed = base.stages[layer].response, _changed(base, layer)
+    arrays = base.arrays(layer)
+    answers = arrays.answers
     members, coupling = _faults(answers, kind)
     *shape, k = members.shape
-    dg = (g_new - answers.g).ravel()[members]
-
-    def one(fault: tuple[Array, Array, Array]) -> FaultMap:
-        return scores_of(base, onwards(base, layer, changed(*fault)), loss)
-
-    batch = members.reshape(-1, k), coupling.reshape(-1, k, k), dg.reshape(-1, k)
+    dg = arrays.cut(g_new) - answers.g  # 0 where there are no cells
+    dg = dg.reshape(len(dg), -1)[:, members]
     # A line's fault changes all weights: there, side by side is no faster.
     chunk = members_at_once(base, layer, memory) if k <= 2 else 1
-    return jax.tree.map(lambda x: x.reshape(shape), batch_map(one, batch, chunk=chunk))
+
+    def of_array(number: Any, coupling: Array, dg: Array) -> FaultMap:
+        def one(fault: tuple[Array, Array, Array]) -> FaultMap:
+            members, coupling, dg = fault
+            factor = update_factor(coupling[None], dg[None])[0]
+            v_lin = arrays.changed(number, members, factor)
+            return scores_of(base, onwards(base, layer, v_lin), loss)
+
+        batch = members.reshape(-1, k), coupling.reshape(-1, k, k), dg.reshape(-1, k)
+        return batch_map(one, batch, chunk=chunk)
+
+    found = arrays.each(of_array, coupling, dg)
+    lines = base.net.layers[layer].tiling is None and len(shape) == 1
+    unit = (*shape, 1) if kind == "row" else (1, *shape) if kind == "column" else tuple(shape)
+    whole = jax.tree.map(lambda x: arrays.whole(x, unit), found)
+    return jax.tree.map(jnp.ravel, whole) if lines else whole
 
 
 @program(static_argnames=("layer",))
 def _voltages(base: Baseline, layer: int, at: Array, g_new: Array) -> Array:
-    answers, changed = base.stages[layer].response, _changed(base, layer)
-    rows, columns = at.T
-    members = (rows * answers.g.shape[1] + columns)[:, None]
-    coupling = answers.k_cell[rows, columns][:, None, None]
-    dg = (g_new - answers.g[rows, columns])[:, None]
-    return onwards(base, layer, jax.vmap(changed)(members, coupling, dg))
+    arrays = base.arrays(layer)
+    number, row, column = arrays.places(at)
+    members = (row * arrays.tiling.cols + column)[:, None]
+    coupling = arrays.answers.k_cell[number, row, column][:, None, None]
+    dg = (g_new - arrays.answers.g[number, row, column])[:, None]
+    factor = update_factor(coupling, dg)
+    return onwards(base, layer, jax.vmap(arrays.changed)(number, members, factor))
 
 
 def _faults(answers: Response, kind: str) -> tuple[np.ndarray, Array]:
-    """The cells of each fault of a kind, (faults..., k), and K between them, (faults..., k, k)."""
-    rows, cols = answers.g.shape
+    """The cells of each fault of a kind in an array, (faults..., k), and K between them.
+
+    Returns:
+        Cells, row after row, and K (arrays, faults..., k, k).
+    """
+    rows, cols = answers.g.shape[1:]
     cells = np.arange(rows * cols).reshape(rows, cols)
     if kind == "cell":
         return cells[..., None], answers.k_cell[..., None, None]
     if kind == "pair":
-        k = answers.k_rows.reshape(rows, cols // 2, 2, cols // 2, 2)
-        return cells.reshape(rows, cols // 2, 2), jnp.einsum("iapaq->iapq", k)
+        k = answers.k_rows.reshape(-1, rows, cols // 2, 2, cols // 2, 2)
+        return cells.reshape(rows, cols // 2, 2), jnp.einsum("niapaq->niapq", k)
     return (cells, answers.k_rows) if kind == "row" else (cells.T, answers.k_cols)
-
-
-def _changed(base: Baseline, layer: int) -> Callable[[Array, Array, Array], Array]:
-    """The voltages (n, outputs) [V] behind a readout's linear steps, of cells (k,) that change."""
-    stage = base.stages[layer]
-    answers = stage.response
-    u = answers.u.reshape(len(answers.u), -1)
-    push = base.net.layers[layer].fold(answers.l.reshape(len(answers.l), -1))
-
-    def changed(members: Array, coupling: Array, dg: Array) -> Array:
-        factor = update_factor(coupling[None], dg[None])[0]
-        if len(members) > 2:
-            return stage.v_lin + stage.v_in @ (push[:, members] @ factor @ u[:, members].T).T
-        moved, v_lin = factor @ (stage.v_in @ u[:, members]).T, stage.v_lin
-        for k, member in enumerate(members):  # one or two: a product of matrices would be slower
-            v_lin = v_lin + moved[k, :, None] * push[:, member]
-        return v_lin
-
-    return changed

@@ -7,22 +7,31 @@ two is less work, `xbar.sensitivity.cost` says.
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
 from xbar.batch import batch_map
+from xbar.devices.mapping import Pairs
 from xbar.nn.layer import layer_index
 from xbar.programs import program
-from xbar.sensitivity.baseline import Baseline, FaultMap, onwards, scores_of, stuck_values
+from xbar.sensitivity.arrays import tiling_of
+from xbar.sensitivity.baseline import (
+    Baseline,
+    FaultMap,
+    onwards,
+    scores_of,
+    stuck_values,
+    transfer_of,
+)
 from xbar.sensitivity.cost import update_is_cheaper
-from xbar.sensitivity.coupling import MAX_BYTES, Coupling, coupling
+from xbar.sensitivity.coupling import MAX_BYTES, Coupling, coupling_in
 from xbar.sensitivity.inputs import cells_of, conductances
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response
 from xbar.sensitivity.update import changed_transfer
-from xbar.solve import transfer
 
 METHODS = ("auto", "update", "resolve")
 
@@ -47,7 +56,8 @@ def fault_sets(
         g_new: their conductances, () or (sets, k) [S].
         loss: "cross_entropy", "margin", or a function of voltages (n, classes) [V] and labels.
         method: "update", "resolve" (the array is solved anew), or "auto", the cheaper one.
-        known: `coupling(base.net.layers[layer].array())`, where it is found already.
+        known: `coupling(base.net.layers[layer].array())` of a layer of one array, or
+            `coupling_in(base.net.layers[layer])` of any, where it is found already.
 
     Returns:
         (sets,) each.
@@ -60,19 +70,25 @@ def fault_sets(
     loss_of(loss, base.net)
     if method not in METHODS:
         raise ValueError(f"method: got {method!r}, needs one of {list(METHODS)}")
-    g = base.stages[layer].response.g
+    g = base.net.layers[layer].pairs.interleave()
     at = cells_of(cells, g.shape)
     if at.ndim != 3:
         raise ValueError(f"cells: got shape {at.shape}, needs (sets, k, 2)")
     values = conductances("g_new", g_new, at.shape[:2]).astype(g.dtype)
     dg = values - g[at[..., 0], at[..., 1]]
     if method == "auto":
-        fits = known is not None or g.size**2 * g.dtype.itemsize <= MAX_BYTES
-        cheaper = update_is_cheaper(g.shape, at.shape[1], len(at), known is not None)
+        tiling = tiling_of(base.net.layers[layer])
+        shape, (high, wide) = (
+            (tiling.rows, tiling.cols),
+            tiling.grid(base.net.layers[layer].pairs.shape),
+        )
+        many = high * wide
+        fits = known is not None or many * np.prod(shape) ** 2 * g.dtype.itemsize <= MAX_BYTES
+        cheaper = update_is_cheaper(shape, at.shape[1], len(at), known is not None, many)
         method = "update" if fits and cheaper else "resolve"
     if method == "resolve":
         return _scores(base, None, at, dg, layer, loss)
-    known = coupling(base.net.layers[layer].array()) if known is None else known
+    known = coupling_in(base.net.layers[layer]) if known is None else known
     return _scores(base, known, at, dg, layer, loss)
 
 
@@ -129,13 +145,24 @@ def pair_column_faults(
     Arguments and errors as for `xbar.sensitivity.cell_faults`.
 
     Returns:
-        (outputs,) each.
+        (outputs,) each; of tiles (R, outputs), as each row of tiles has bit lines of its own.
     """
-    g_new = stuck_values(base, layer, stuck)
-    rows, cols = g_new.shape
-    cells = np.moveaxis(np.indices((rows, cols)), 0, -1).reshape(rows, cols // 2, 2, 2)
-    cells = cells.transpose(1, 2, 0, 3).reshape(cols // 2, 2 * rows, 2)
-    return fault_sets(base, layer, cells, g_new[cells[..., 0], cells[..., 1]], loss)
+    layer = layer_index(layer, len(base.stages))
+    g_new, part = stuck_values(base, layer, stuck), base.net.layers[layer]
+    (rows, cols), tiling = g_new.shape, tiling_of(part)
+    named = tiling.by_rows(1 + np.arange(rows)) - 1  # (R, rows of a tile), -1 where there is none
+    word, bit = np.broadcast_arrays(named[:, None, None], np.arange(cols).reshape(-1, 2, 1))
+    cells = np.stack([word, bit], -1).reshape(len(named), cols // 2, -1, 2)
+    none = cells[..., 0] < 0
+    cells = np.where(none[..., None], 0, cells).reshape(-1, *cells.shape[2:])
+    # What fills up a set keeps its value.
+    g = part.pairs.interleave()
+    at = cells[..., 0], cells[..., 1]
+    values = jnp.where(none.reshape(at[0].shape), g[at], g_new[at])
+    found = fault_sets(base, layer, cells, values, loss)
+    if part.tiling is None:
+        return found
+    return jax.tree.map(lambda x: x.reshape(len(named), -1), found)
 
 
 @program()
@@ -144,7 +171,8 @@ def _transfers(
 ) -> Float[Array, "sets cols rows"]:
     def one(part: tuple) -> Array:
         at, change = part
-        return changed_transfer(response, known.among(at), at, change)
+        u, l = (x[:, at[:, 0], at[:, 1]].T for x in (response.u, response.l))  # noqa: E741
+        return changed_transfer(response.t, u, l, known.among(at), change)
 
     return batch_map(one, (cells, dg))
 
@@ -154,17 +182,24 @@ def _scores(
     base: Baseline, known: Coupling | None, cells: Array, dg: Array, layer: int, loss: Loss
 ) -> FaultMap:
     """By the update where the coupling is known, else with each array solved anew."""
-    stage, part = base.stages[layer], base.net.layers[layer]
-    array = part.array()
+    stage, part, arrays = base.stages[layer], base.net.layers[layer], base.arrays(layer)
+    g, folded = part.pairs.interleave(), part.folded.circuit()
+    t = transfer_of(part, stage.response)
+    half = None if known is None else known.half
+    stacked = None if half is None else Coupling(half if half.ndim == 5 else half[None])
 
     def one(sets: tuple) -> FaultMap:
         at, change = sets
-        if known is None:
+        if stacked is None:
             # Added, so that a cell that fills up a set leaves one that changes alone.
-            g = jnp.maximum(array.g.at[at[:, 0], at[:, 1]].add(change), 0)  # rounding may pass 0
-            t = transfer(eqx.tree_at(lambda array: array.g, array, g))
+            changed = jnp.maximum(g.at[at[:, 0], at[:, 1]].add(change), 0)  # rounding may pass 0
+            pairs = Pairs.from_interleaved(changed)
+            found = eqx.tree_at(lambda layer: layer.pairs, part, pairs).transfer()
         else:
-            t = changed_transfer(stage.response, known.among(at), at, change)
-        return scores_of(base, onwards(base, layer, stage.v_in @ part.fold(t).T), loss)
+            number, row, column = arrays.places(at)
+            k = stacked.among(jnp.stack([row, column], -1), number)
+            found = changed_transfer(t, *arrays.spread(at), k, change)
+        v_lin = folded.prepared(part.fold(found)).currents(stage.v_in)
+        return scores_of(base, onwards(base, layer, v_lin), loss)
 
     return batch_map(one, (cells, dg))

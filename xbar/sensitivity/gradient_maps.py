@@ -21,8 +21,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from xbar.checks import flag, is_concrete
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
-from xbar.nn import AbstractStep, Layer, Network, Readout, Transimpedance, forward
+from xbar.nn import AbstractStep, Layer, Network, Readout, Tiling, Transimpedance, forward
 from xbar.programs import program
+from xbar.sensitivity.arrays import tiling_of
 from xbar.sensitivity.inputs import labelled
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.solvers import AbstractSolver
@@ -36,8 +37,9 @@ class LayerGradient(eqx.Module):
         g: of each cell, columns (+, -, +, -), (rows, cols) [loss/S].
         word_line: of the segment left of each cell, (rows, cols) [loss/ohm]; None if left out.
         bit_line: of the segment below each cell, (rows, cols) [loss/ohm]; None if left out.
-        source: of each driver's resistance, (rows,) [loss/ohm].
-        sense: of each sense resistance, (cols,) [loss/ohm].
+        source: of each driver's resistance, (rows,) [loss/ohm]; of tiles (rows, C), as each column
+            of tiles has drivers of its own.
+        sense: of each sense resistance, (cols,) [loss/ohm]; of tiles (R, cols).
         r_f: of the feedback resistance, () or one per output, (outputs,) [loss/ohm]; None where the
             amplifiers are no `Transimpedance`.
         inverse_gain: of the amplifiers' 1/A, A the open-loop gain, () [loss]; at 0 for ideal ones;
@@ -47,8 +49,8 @@ class LayerGradient(eqx.Module):
     g: Float[Array, "rows cols"]
     word_line: Float[Array, "rows cols"] | None
     bit_line: Float[Array, "rows cols"] | None
-    source: Float[Array, " rows"]
-    sense: Float[Array, " cols"]
+    source: Float[Array, "rows *C"]
+    sense: Float[Array, "*R cols"]
     r_f: Float[Array, "..."] | None
     inverse_gain: Float[Array, ""] | None
 
@@ -130,7 +132,7 @@ class _Scaled(AbstractStep):
 
 
 class _Elements(eqx.Module):
-    """What derivatives are taken with respect to, each of its own size."""
+    """What derivatives are taken with respect to, each of its own size; tiles have own wires."""
 
     g: Array
     segments: tuple[Array, Array]
@@ -169,12 +171,13 @@ def _gradients(
 
 
 def _elements(layer: Layer) -> _Elements:
-    layer.array()  # raises where a layer is in tiles
-    g, wires = layer.pairs.interleave(), layer.wires
-    rows, cols = g.shape
-    lines = jnp.broadcast_to(wires.word_line, g.shape), jnp.broadcast_to(wires.bit_line, g.shape)
+    g, wires, tiling = layer.pairs.interleave(), layer.wires, tiling_of(layer)
+    lead = () if layer.tiling is None else tiling.grid(layer.pairs.shape)
+    rows, cols = (*lead, tiling.rows), (*lead, tiling.cols)
+    cells = *rows, tiling.cols
+    lines = jnp.broadcast_to(wires.word_line, cells), jnp.broadcast_to(wires.bit_line, cells)
     source, sense = jnp.broadcast_to(wires.source, rows), jnp.broadcast_to(wires.sense, cols)
-    return _Elements(g, lines, source, sense, jnp.ones(cols // 2, g.dtype))
+    return _Elements(g, lines, source, sense, jnp.ones(g.shape[1] // 2, g.dtype))
 
 
 def _with(layer: Layer, part: _Elements) -> Layer:
@@ -190,13 +193,31 @@ def _with(layer: Layer, part: _Elements) -> Layer:
 
 def _whole(layer: Layer, slopes: _Elements) -> LayerGradient:
     """With the amplifiers."""
-    found = (slopes.g, *slopes.segments, slopes.source, slopes.sense)
+    found = _in_places(layer, slopes)
+    sense = found[-1]
     amplifier = layer.readout.amplifier
     if not isinstance(amplifier, Transimpedance):
         return LayerGradient(*found, None, None)
     r_f, a = amplifier.r_f, 1 / amplifier.open_loop_gain
     by_gain = slopes.factor / amplifier.gain  # of each output
-    by_r_in = slopes.sense[0::2] + slopes.sense[1::2]
+    by_column = sense if sense.ndim == 1 else sense.sum(0)  # tiles share a column's amplifier
+    by_r_in = by_column[0::2] + by_column[1::2]
     by_r_f = (by_gain + a * by_r_in) / (1 + a)
     by_a = jnp.sum(r_f * (by_r_in - by_gain) / (1 + a) ** 2)
     return LayerGradient(*found, by_r_f if r_f.ndim else jnp.sum(by_r_f), by_a)
+
+
+def _in_places(
+    layer: Layer, slopes: _Elements
+) -> tuple[Array, Array | None, Array | None, Array, Array]:
+    """Of cells, segments, drivers and sense resistances, those of tiles where these are."""
+    if layer.tiling is None:
+        return slopes.g, *slopes.segments, slopes.source, slopes.sense
+    tiling, (rows, outputs) = layer.tiling, layer.pairs.shape
+    high, wide = tiling.grid((rows, outputs))
+    word, bit = (
+        None if x is None else tiling.whole(x, (rows, 2 * outputs)) for x in slopes.segments
+    )
+    source = Tiling(tiling.rows, 1).whole(slopes.source[..., None], (rows, wide))
+    sense = Tiling(1, tiling.cols).whole(slopes.sense[:, :, None], (high, 2 * outputs))
+    return slopes.g, word, bit, source, sense

@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from xbar.checks import cast, checked, finite_from_0, is_concrete, on_device, warn_of_ohms
+from xbar.learn.mlp import classes_of
 from xbar.nn import Network
 
 
@@ -23,7 +24,8 @@ def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"
     if not isinstance(net, Network):
         raise TypeError(f"net: got {type(net).__name__}, needs xbar.Network")
     inputs = net.layers[0].pairs.shape[0] - 1
-    classes = net.layers[-1].outputs
+    outputs = net.layers[-1].outputs
+    classes = classes_of(outputs)
     x_ = checked("x", x, "finite numbers", np.isfinite)
     if x_.ndim != 2 or x_.shape[1] != inputs or x_.shape[0] == 0:
         raise ValueError(f"x: got shape {x_.shape}, needs (n, {inputs}), n at least 1")
@@ -36,7 +38,8 @@ def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"
     if is_concrete(labels_):
         host = np.asarray(labels_)
         if len(wrong := host[(host < 0) | (host >= classes)]):
-            raise ValueError(f"labels: got {wrong[0]}, needs 0..{classes - 1}, one per output")
+            each = "one per output" if outputs > 1 else "which one output tells apart"
+            raise ValueError(f"labels: got {wrong[0]}, needs 0..{classes - 1}, {each}")
     return cast(x_, net.k_in.dtype), labels_
 
 

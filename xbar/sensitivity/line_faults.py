@@ -184,18 +184,27 @@ def segment_faults(
 
 @program(static_argnames=("layer", "loss", "memory"))
 def _segment_faults(base: Baseline, layer: int, loss: Loss, memory: int) -> SegmentFaults:
-    stage, fold = base.stages[layer], base.net.layers[layer].fold
-    both = [_beyond(stage.response, axis) for axis in (WORD, BIT)]
-    taken = jnp.concatenate([t.reshape(len(t), -1).T for t, _ in both])
-    push = jnp.concatenate([fold(sent.reshape(len(sent), -1)).T for _, sent in both])
+    arrays, chunk = base.arrays(layer), members_at_once(base, layer, memory)
+    lost = -jnp.ones((1, 1), arrays.answers.g.dtype)
 
-    def one(fault: tuple[Array, Array]) -> FaultMap:
-        moved = (stage.v_in @ fault[0])[:, None] * fault[1]
-        return scores_of(base, onwards(base, layer, stage.v_lin - moved), loss)
+    def of_array(number: Any) -> FaultMap:
+        both = [_beyond(arrays.one(number), axis) for axis in (WORD, BIT)]
+        batch = [
+            jnp.concatenate([x.reshape(len(x), -1).T for x in xs]) for xs in zip(*both, strict=True)
+        ]
 
-    found = batch_map(one, (taken, push), chunk=members_at_once(base, layer, memory))
-    found = jax.tree.map(lambda x: x.reshape(2, *stage.response.g.shape), found)
-    return SegmentFaults(*(jax.tree.map(lambda x, k=k: x[k], found) for k in (0, 1)))
+        def one(fault: list[Array]) -> FaultMap:
+            taken, sent = fault
+            moved = arrays.moved(number, taken[:, None], sent[:, None], lost)
+            return scores_of(base, onwards(base, layer, arrays.added(number, moved)), loss)
+
+        found = batch_map(one, batch, chunk=chunk)
+        return jax.tree.map(lambda x: x.reshape(2, *arrays.answers.g.shape[1:]), found)
+
+    found = arrays.each(of_array)
+    return SegmentFaults(
+        *(jax.tree.map(lambda x, k=k: arrays.whole(x[:, k]), found) for k in (0, 1))
+    )
 
 
 def every_bridge(

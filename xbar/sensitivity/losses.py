@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from xbar.learn.mlp import cross_entropy
+from xbar.learn.mlp import class_logits, cross_entropy
 from xbar.nn import Network
 
 Loss = str | Callable[[Array, Array], Array]
@@ -16,12 +16,13 @@ def margin(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float
     """Mean over the inputs of (largest other logit - logit of the label); larger is worse.
 
     Args:
-        logits: (n, classes), at least two classes.
+        logits: (n, classes), or (n, 1), which tells two classes apart.
         labels: the class of each input, (n,).
 
     Returns:
         ().
     """
+    logits = class_logits(logits)
     own = labels[:, None] == jnp.arange(logits.shape[1])
     others = jnp.max(jnp.where(own, -jnp.inf, logits), axis=1)
     return jnp.mean(others - jnp.sum(jnp.where(own, logits, 0), axis=1))

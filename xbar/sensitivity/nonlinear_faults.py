@@ -27,7 +27,8 @@ from xbar.sensitivity.inputs import cells_of, conductances
 from xbar.sensitivity.response import Response, response
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.nonlinear import newton_of, operating_points
+from xbar.solvers.auto import newton_of
+from xbar.solvers.derivatives import operating_points
 
 
 @final

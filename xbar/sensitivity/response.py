@@ -30,6 +30,8 @@ from xbar.solvers.base import Problem, default_rtol, largest_current, transposed
 class Response(eqx.Module):
     """An array's answers to its inputs and outputs, and its cells' to each other.
 
+    Of tiles, as a `Baseline` has it, everything leads with rows and columns of tiles, (R, C, ...).
+
     Args:
         g: conductances, (rows, cols) [S].
         t: transfer matrix, (cols, rows) [S].
@@ -40,18 +42,18 @@ class Response(eqx.Module):
         result: `RESULTS.successful`, or why the numbers are NaN.
     """
 
-    g: Float[Array, "rows cols"]
-    t: Float[Array, "cols rows"]
-    u: Float[Array, "rows rows cols"]
-    l: Float[Array, "cols rows cols"]  # noqa: E741 (the name of design and derivation)
-    k_rows: Float[Array, "rows cols cols"]
-    k_cols: Float[Array, "cols rows rows"]
+    g: Float[Array, "*arrays rows cols"]
+    t: Float[Array, "*arrays cols rows"]
+    u: Float[Array, "*arrays rows rows cols"]
+    l: Float[Array, "*arrays cols rows cols"]  # noqa: E741 (the name of design and derivation)
+    k_rows: Float[Array, "*arrays rows cols cols"]
+    k_cols: Float[Array, "*arrays cols rows rows"]
     result: RESULTS
 
     @property
-    def k_cell(self) -> Float[Array, "rows cols"]:
+    def k_cell(self) -> Float[Array, "*arrays rows cols"]:
         """K of each cell with itself [ohm]."""
-        return jnp.diagonal(self.k_rows, axis1=1, axis2=2)
+        return jnp.diagonal(self.k_rows, axis1=-2, axis2=-1)
 
 
 def response(array: Crossbar, *, throw: bool = True) -> Response:

@@ -11,8 +11,7 @@ word-line node of column j itself,
 where Z_j has the whole array in it: on the left through column j - 1, on the right and column j
 itself through P_j. A bit line by itself, its word-line nodes held at w, with a current q past each
 cell (a parallel source), has the cell voltages ``C w - N q``, and draws ``C^T q`` more from the
-nodes; `N` is the impedance between its own nodes (called K in `xbar.solvers.sweep.bit_line`). So in
-the array
+nodes; `N` is the impedance between its own nodes (called K there). So in the array
 
     u_j = C_j w_j                          cell voltages for 1 V on each row
     K_jj = N_j + C_j Z_j C_j^T             cell voltages for 1 A past each cell of the same column

@@ -12,9 +12,8 @@ be solved anew.
 
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
-from xbar.sensitivity.response import Response
 from xbar.solvers.base import Transfer, default_rtol
 
 # Rounding of K relative to its entries, in units of the machine's precision. Measured: up to 64 in
@@ -44,24 +43,24 @@ def update_factor(
 
 
 def changed_transfer(
-    response: Response,
+    t: Transfer,
+    u: Float[Array, "k rows"],
+    l: Float[Array, "k cols"],  # noqa: E741
     coupling: Float[Array, "k k"],
-    cells: Int[Array, "k 2"],
     dg: Float[Array, " k"],
 ) -> Transfer:
     """Transfer matrix with some cells changed.
 
     Args:
-        response: of the array as it was.
+        t: as it was, (cols, rows) [S].
+        u: voltages of the cells for 1 V on each row, (k, rows) [V].
+        l: for 1 V in series with each column, (k, cols) [V].
         coupling: K between the cells, (k, k) [ohm].
-        cells: (row, column) each, (k, 2).
         dg: their changes, (k,) [S].
 
     Returns:
         T', (cols, rows) [S]; NaN where rounding may pass the tolerance.
     """
-    u = response.u[:, cells[:, 0], cells[:, 1]].T  # (k, rows)
-    l = response.l[:, cells[:, 0], cells[:, 1]].T  # (k, cols)  # noqa: E741
     matrix = jnp.eye(len(dg), dtype=dg.dtype) + coupling * dg
     factors = jsl.lu_factor(matrix)
     safe = jnp.all(is_safe(jnp.diagonal(factors[0])))
@@ -70,7 +69,7 @@ def changed_transfer(
         change = l.T @ (dg[:, None] * jsl.lu_solve(factors, u))
     else:
         change = jsl.lu_solve(factors, l).T @ (dg[:, None] * u)
-    return jnp.where(safe, response.t + change, jnp.nan)
+    return jnp.where(safe, t + change, jnp.nan)
 
 
 def is_safe(pivot: Float[Array, "..."]) -> Bool[Array, "..."]:

@@ -118,7 +118,7 @@ def _cells(key: PRNGKeyArray, net: Network, seconds: Array) -> tuple[Array, ...]
 
 
 def _sigmas(base: Baseline, spread: Any) -> Sequence[Array]:
-    cells = [response.g for response in base.responses]
+    cells = [layer.pairs.interleave() for layer in base.net.layers]
     if not isinstance(spread, tuple | list):
         share = checked("spread", spread, "a finite fraction >= 0", finite_from_0, 0)
         return [share.astype(g.dtype) * g for g in cells]

@@ -17,18 +17,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from xbar.nn import Prepared, forward
+from xbar.nn import forward
 from xbar.programs import program
-from xbar.sensitivity.baseline import Baseline
+from xbar.sensitivity.arrays import Arrays
+from xbar.sensitivity.baseline import Baseline, transfer_of
 from xbar.sensitivity.losses import Loss, loss_of
 from xbar.sensitivity.response import Response
 
 
 class WireSlopes(NamedTuple):
-    """Derivatives by the segments of one array.
+    """Derivatives by the segments of one layer.
 
     Args:
-        word_line: segment left of each cell, (rows, cols) [loss/ohm].
+        word_line: segment left of each cell, (rows, cols) [loss/ohm]; of tiles, all of theirs.
         bit_line: segment below each cell, (rows, cols) [loss/ohm].
     """
 
@@ -58,11 +59,20 @@ def _wire_slopes(base: Baseline, loss: Loss) -> tuple[WireSlopes, ...]:
     layers = [layer.without_noise() for layer in base.net.layers]
 
     def judged(transfers: list[Array]) -> Array:
-        v = forward(layers, [Prepared(t) for t in transfers], base.v_in[0][:, :-1])[-1].v_out
+        known = zip(layers, transfers, strict=True)
+        arrays = [layer.circuit().prepared(t) for layer, t in known]
+        v = forward(layers, arrays, base.v_in[0][:, :-1])[-1].v_out
         return loss_of(loss, base.net)(v, base.labels)
 
-    slopes = jax.grad(judged)([response.t for response in base.responses])
-    return tuple(_of_array(r, d) for r, d in zip(base.responses, slopes, strict=True))
+    known = zip(layers, base.responses, strict=True)
+    slopes = jax.grad(judged)([transfer_of(layer, answers) for layer, answers in known])
+    return tuple(_of_layer(base.arrays(number), slope) for number, slope in enumerate(slopes))
+
+
+def _of_layer(arrays: Arrays, slope: Float[Array, "columns rows"]) -> WireSlopes:
+    cut = jnp.swapaxes(arrays.cut(slope.T), 1, 2)
+    found = arrays.each(lambda number, own: _of_array(arrays.one(number), own), cut)
+    return WireSlopes(*map(arrays.whole, found))
 
 
 def _of_array(response: Response, slope: Float[Array, "cols rows"]) -> WireSlopes:

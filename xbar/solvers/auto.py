@@ -43,6 +43,7 @@ from xbar.solvers.base import (
 from xbar.solvers.batching import repaired
 from xbar.solvers.cg import CG
 from xbar.solvers.derivatives import change_along
+from xbar.solvers.newton import Newton
 from xbar.solvers.sweep.solver import SMALL_SIDE, ColumnSweep
 from xbar.solvers.sweep.voltages import factor_bytes
 from xbar.solvers.tiles import tiled_transfer
@@ -130,6 +131,13 @@ class Auto(AbstractSolver):
         matrix = tiled_transfer(problem)
         fixed, found = lax.stop_gradient((problem, matrix))
         return matrix, _agrees(fixed, found, default_rtol(self.rtol, problem.g.dtype))
+
+
+def newton_of(solver: AbstractSolver) -> Newton:
+    """The solver for cells that are not linear: a linear one that is named works inside."""
+    if isinstance(solver, Newton):
+        return solver
+    return Newton(rtol=solver.rtol) if isinstance(solver, Auto) else Newton(solver)
 
 
 def first_alone(

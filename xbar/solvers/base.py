@@ -36,20 +36,40 @@ class Problem(eqx.Module):
 
     def segments(self) -> tuple[Float[Array, "rows cols"], Float[Array, "rows cols"]]:
         """Resistance left of and below each cell [ohm]; sources and senses belong to the ends."""
-        wires, shape, dtype = self.wires, self.g.shape, self.g.dtype
-        word = jnp.broadcast_to(wires.word_line, shape).astype(dtype)
-        bit = jnp.broadcast_to(wires.bit_line, shape).astype(dtype)
-        word = word.at[:, 0].add(wires.source.astype(dtype))
-        return word, bit.at[-1].add(wires.sense.astype(dtype))
+        wires, (rows, cols), dtype = self.wires, self.g.shape, self.g.dtype
+        # Sums with constants: a program that writes into an array has more to compile.
+        first, last = np.eye(1, cols), np.eye(rows)[:, -1:]
+        word = wires.word_line + jnp.expand_dims(wires.source, -1) * first
+        bit = wires.bit_line + last * wires.sense
+        word, bit = (jnp.broadcast_to(x, self.g.shape).astype(dtype) for x in (word, bit))
+        return word, bit
 
-    def line_resistance(self) -> tuple[Float[Array, " rows"], Float[Array, " cols"]]:
-        """Resistance of each word and each bit line from its end to the far node [ohm]."""
-        word, bit = self.segments()
-        return jnp.sum(word, axis=1), jnp.sum(bit, axis=0)
+    def line_resistance(self) -> tuple[Array, Array]:
+        """Resistance of each word and each bit line from its end to the far node [ohm].
+
+        (rows,) and (cols,), or () where all lines of a kind are alike.
+        """
+        wires, (rows, cols), dtype = self.wires, self.g.shape, self.g.dtype
+        word = _along(wires.word_line.astype(dtype), cols, 1) + wires.source.astype(dtype)
+        return word, _along(wires.bit_line.astype(dtype), rows, 0) + wires.sense.astype(dtype)
 
     def residual(self, e: Drives, u: Voltages) -> Voltages:
         """What is left of the cell equation, `e - u - drop(g u)` [V]."""
         return e - u - self.drop(self.g * u)
+
+
+def not_negative(x: Array) -> Bool[Array, ""]:
+    """Whether all numbers are finite and at least 0."""
+    # XLA has ready-made routines for both, but its minimum passes over NaN.
+    return (jnp.min(x, initial=0) >= 0) & (jnp.sum(0 * x) == 0)
+
+
+def _along(segments: Array, size: int, axis: int) -> Array:
+    """Resistance of whole lines of `size` segments along an axis; () where all are alike."""
+    if segments.ndim == 0:
+        return size * segments
+    alike = segments.shape[axis] == 1
+    return jnp.squeeze(size * segments, axis) if alike else jnp.sum(segments, axis=axis)
 
 
 def problem_of(g: Float[Array, "rows cols"], wires: Wires) -> Problem:
@@ -217,14 +237,15 @@ def probe(n: int, dtype: jnp.dtype) -> Float[Array, " n"]:
 
 
 def largest_current(i_cell: Voltages) -> Float[Array, " n"]:
-    """Largest magnitude among cell, row and output currents of each input [A]."""
-    of_cells = jnp.max(jnp.abs(i_cell), axis=(-2, -1))
-    of_rows = jnp.max(jnp.abs(jnp.sum(i_cell, axis=-1)), axis=-1)
-    of_cols = jnp.max(jnp.abs(jnp.sum(i_cell, axis=-2)), axis=-1)
-    return jnp.maximum(of_cells, jnp.maximum(of_rows, of_cols))
+    """Largest magnitude among cell, row and output currents of each input [A]; NaN may not show."""
+    # One list for all: XLA has a ready-made routine for the maximum of a long list, and compiles
+    # two pieces of code for each short one. That routine passes over NaN.
+    parts = i_cell.reshape(len(i_cell), -1), jnp.sum(i_cell, axis=-1), jnp.sum(i_cell, axis=-2)
+    return jnp.max(jnp.abs(jnp.concatenate(parts, axis=1)), axis=1)
 
 
-def _relative(wrong: Float[Array, " n"], largest: Float[Array, " n"]) -> Float[Array, " n"]:
+def relative(wrong: Float[Array, "*n"], largest: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """The ratio; 0 of anything is 0."""
     ratio = jnp.where(largest == 0, jnp.inf, wrong / jnp.where(largest == 0, 1, largest))
     return jnp.where(wrong == 0, 0, ratio)
 
@@ -238,8 +259,8 @@ def error_bound(
     `du` has ``|du|_g <= |residual|_g``. By Cauchy-Schwarz the current of a column is then wrong by
     at most ``sqrt(sum_i g_ij) |residual|_g``; that of a row or of a single cell likewise.
     """
-    wrong = jnp.sqrt(_busiest_line(g) * jnp.sum(g * residual**2, axis=(-2, -1)))
-    return _relative(wrong, largest_current(g * u))
+    wrong = jnp.sqrt(busiest_line(g) * jnp.sum(g * residual**2, axis=(-2, -1)))
+    return relative(wrong, largest_current(g * u))
 
 
 class Left(NamedTuple):
@@ -260,13 +281,12 @@ def left_by(problem: Problem, e: Drives, u: Voltages) -> Left:
     """
     i_cell = problem.g * u
     word, bit = problem.drop.word(i_cell), problem.drop.bit(i_cell)
-    rounding, size = jnp.finfo(e.dtype).eps, jnp.abs(i_cell)
+    size = jnp.abs(i_cell)
     of_word, of_bit = problem.line_resistance()
-    in_word = rounding * of_word[:, None] * jnp.sum(size, axis=-1, keepdims=True)
-    in_bit = rounding * of_bit * jnp.sum(size, axis=-2, keepdims=True)
-    moved = jnp.maximum(jnp.max(in_word, axis=(-2, -1)), jnp.max(in_bit, axis=(-2, -1)))
-    hidden = rounding * jnp.abs(e) + in_word + in_bit
-    return Left(word, bit, e - u - word - bit, hidden, moved)
+    in_word = (of_word * jnp.sum(size, axis=-1))[:, :, None]
+    in_bit = (of_bit * jnp.sum(size, axis=-2))[:, None, :]
+    hidden = jnp.finfo(e.dtype).eps * (jnp.abs(e) + in_word + in_bit)
+    return Left(word, bit, e - u - word - bit, hidden, jnp.max(hidden, axis=(-2, -1)))
 
 
 def within(
@@ -296,12 +316,14 @@ def within(
     size = jnp.abs(left.residual)
     size = size if shown is None else jnp.where(shown[:, None, None], 0, size)
     residual = size + left.hidden
-    longest = jnp.maximum(*(jnp.max(r) for r in problem.line_resistance()))
     energy = jnp.sqrt(jnp.sum(problem.g * residual**2, axis=(-2, -1)))
-    moved = jnp.minimum(jnp.sqrt(longest) * energy, jnp.sum(residual, axis=(-2, -1))) + left.moved
+    moved = (
+        jnp.minimum(jnp.sqrt(_longest_line(problem)) * energy, jnp.sum(residual, axis=(-2, -1)))
+        + left.moved
+    )
     right = moved <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1))
-    wrong = jnp.sqrt(_busiest_line(problem.g)) * energy
-    return right & (_relative(wrong, largest_current(problem.g * u)) <= rtol)
+    wrong = jnp.sqrt(busiest_line(problem.g)) * energy
+    return right & (relative(wrong, largest_current(problem.g * u)) <= rtol)
 
 
 def allowed_residual(problem: Problem, e: Drives, u: Voltages, rtol: float) -> Float[Array, " n"]:
@@ -309,21 +331,25 @@ def allowed_residual(problem: Problem, e: Drives, u: Voltages, rtol: float) -> F
 
     Zero where there is no current, so that only a residual of zero will do.
     """
-    busiest = _busiest_line(problem.g)
-    longest = jnp.maximum(*(jnp.max(r) for r in problem.line_resistance()))
+    busiest, longest = busiest_line(problem.g), _longest_line(problem)
     by_current = largest_current(problem.g * u) ** 2 / jnp.where(busiest == 0, 1, busiest)
     by_voltage = jnp.max(jnp.abs(e), axis=(-2, -1)) ** 2 / jnp.where(longest == 0, 1, longest)
     return rtol**2 * jnp.where(longest == 0, by_current, jnp.minimum(by_current, by_voltage))
 
 
-def _busiest_line(g: Float[Array, "rows cols"]) -> Float[Array, ""]:
+def busiest_line(g: Float[Array, "rows cols"]) -> Float[Array, ""]:
     """Largest sum of conductances along one line [S]."""
-    return jnp.maximum(jnp.max(jnp.sum(g, axis=-2)), jnp.max(jnp.sum(g, axis=-1)))
+    return largest_current(g[None])[0]
+
+
+def _longest_line(problem: Problem) -> Float[Array, ""]:
+    """Largest resistance of one line [ohm]."""
+    return jnp.maximum(*(jnp.max(r) for r in problem.line_resistance()))
 
 
 def relative_change(g: Float[Array, "rows cols"], u: Voltages, du: Voltages) -> Float[Array, " n"]:
     """Largest current that `du` changes, relative to the largest current of each input."""
-    return _relative(largest_current(g * du), largest_current(g * u))
+    return relative(largest_current(g * du), largest_current(g * u))
 
 
 def default_rtol(rtol: float | None, dtype: jnp.dtype) -> float:

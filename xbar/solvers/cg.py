@@ -3,7 +3,7 @@
 `A = I + drop . g` is self-adjoint and positive in the inner product ``<a, b> = sum(g a b)``, so
 conjugate gradients in that product solve ``A u = e`` (Hestenes and Stiefel, 1952). One step costs
 one application of `drop`. The number of steps grows with the square root of A's largest
-eigenvalue, which ``max(A 1)`` bounds (A has no negative entries).
+eigenvalue, which ``c = max(A 1)`` bounds (A has no negative entries).
 
 The recurrence's own residual drifts away from the true one by rounding; each pass therefore starts
 from the true residual, as iterative refinement does, and keeps the direction of the last. So the
@@ -93,7 +93,7 @@ class CG(AbstractSolver):
         self, problem: Problem, residual: Float[Array, "rows cols"], reduction: Float[Array, ""]
     ) -> Correction:
         """One run of the recurrence from zero."""
-        return _correction(problem, residual, reduction, self._limit(problem))
+        return _correction(problem, residual[None], reduction, self._limit(problem))
 
     def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Solve for every unit drive."""
@@ -165,100 +165,86 @@ def _passes(
     return lax.while_loop(unfinished, one_pass, start)
 
 
-class _Iterate(NamedTuple):
-    change: Voltages
-    residual: Voltages
-    carried: Voltages
-    squared: Float[Array, " n"]
-    active: Bool[Array, " n"]
-    steps: Int[Array, " n"]
-
-
 def _iterate(
     problem: Problem, state: _State, residual: Voltages, allowed: Array, more: Array, limit: int
 ) -> _State:
     """Steps of the recurrence, where `more` are due, until the residual is as small as allowed."""
     g = problem.g
     rough = g.dtype != residual.dtype
-    size = jnp.max(jnp.abs(residual), axis=(-2, -1), keepdims=True)
-    size = jnp.where(size == 0, 1, size)  # brings small residuals clear of underflow
+    size = _size(residual)
     scaled = (residual / size).astype(g.dtype)
     squared = jnp.sum(g * scaled**2, axis=(-2, -1))
     target = (allowed / size[:, 0, 0] ** 2).astype(g.dtype)
     if rough:
         target = jnp.maximum(target, ROUGH_REDUCTION**2 * squared)
-
-    def step(it: _Iterate) -> _Iterate:
-        direction = it.residual + it.carried
-        i_cell = g * direction
-        image = direction + problem.drop(i_cell)
-        curvature = jnp.sum(i_cell * image, axis=(-2, -1))
-        length = jnp.where(it.active, it.squared / jnp.where(curvature == 0, 1, curvature), 0)
-        residual = it.residual - length[:, None, None] * image
-        squared = jnp.sum(g * residual**2, axis=(-2, -1))
-        turn = squared / jnp.where(it.squared == 0, 1, it.squared)
-        return _Iterate(
-            change=it.change + length[:, None, None] * direction,
-            residual=residual,
-            carried=turn[:, None, None] * direction,
-            squared=squared,
-            active=it.active & (squared > target),
-            steps=it.steps + it.active,
-        )
-
-    def unfinished(it: _Iterate) -> Bool[Array, ""]:
-        return jnp.any(it.active) & (jnp.max(it.steps) < limit)
-
     # A pass in less precision starts anew; its directions are not worth keeping.
-    carried = jnp.zeros_like(scaled) if rough else state.carried / size
-    start = _Iterate(jnp.zeros_like(scaled), scaled, carried, squared, more, state.steps)
-    end = lax.while_loop(unfinished, step, start)
+    direction = scaled if rough else scaled + state.carried / size
+    start = _Run(jnp.zeros_like(scaled), scaled, direction, squared, more, state.steps)
+    end = _run(problem, start, target, limit)
     return state._replace(
         u=state.u + size * end.change,
-        carried=size * end.carried,
+        carried=size * (end.direction - end.residual),
         shown=~end.active,
         steps=end.steps,
     )
 
 
+def _size(residual: Voltages) -> Float[Array, "n 1 1"]:
+    """What brings a small residual clear of underflow."""
+    size = jnp.max(jnp.abs(residual), axis=(-2, -1), keepdims=True)
+    return jnp.where(size == 0, 1, size)
+
+
 class _Run(NamedTuple):
-    u: Float[Array, "rows cols"]
-    residual: Float[Array, "rows cols"]
-    direction: Float[Array, "rows cols"]
-    squared: Float[Array, ""]  # <residual, residual>
-    steps: Int[Array, ""]
+    change: Voltages
+    residual: Voltages
+    direction: Voltages
+    squared: Float[Array, " n"]  # <residual, residual>
+    active: Bool[Array, " n"]
+    steps: Int[Array, " n"]
+
+
+def _run(problem: Problem, start: _Run, target: Float[Array, " n"], limit: int) -> _Run:
+    """The recurrence, for each drive until its squared residual is down to the target."""
+    g = problem.g
+
+    def step(run: _Run) -> _Run:
+        i_cell = g * run.direction
+        image = run.direction + problem.drop(i_cell)
+        curvature = jnp.sum(i_cell * image, axis=(-2, -1))
+        length = jnp.where(run.active, run.squared / jnp.where(curvature == 0, 1, curvature), 0)
+        residual = run.residual - length[:, None, None] * image
+        squared = jnp.sum(g * residual**2, axis=(-2, -1))
+        turn = squared / jnp.where(run.squared == 0, 1, run.squared)
+        return _Run(
+            change=run.change + length[:, None, None] * run.direction,
+            residual=residual,
+            direction=residual + turn[:, None, None] * run.direction,
+            squared=squared,
+            active=run.active & (squared > target),
+            steps=run.steps + run.active,
+        )
+
+    def unfinished(run: _Run) -> Bool[Array, ""]:
+        return jnp.any(run.active) & (jnp.max(run.steps) < limit)
+
+    return lax.while_loop(unfinished, step, start)
 
 
 def _correction(
-    problem: Problem, right: Float[Array, "rows cols"], reduction: Float[Array, ""], limit: int
+    problem: Problem, right: Voltages, reduction: Float[Array, ""], limit: int
 ) -> Correction:
     """Solve ``A u = right`` from zero until the residual is down to a part of it.
 
     Returns ``u + residual``, which is ``right - drop(g u)``: the equation itself gives the voltage
     of a cell that the weighted product does not see, for having no conductance.
     """
-    g = problem.g
-    size = jnp.max(jnp.abs(right))
-    size = jnp.where(size == 0, 1, size)  # brings small residuals clear of underflow
-    right = right / size
-    squared = jnp.sum(g * right**2)
-    allowed = reduction**2 * squared
-
-    def step(run: _Run) -> _Run:
-        i_cell = g * run.direction
-        image = run.direction + problem.drop(i_cell)
-        length = run.squared / jnp.sum(i_cell * image)
-        residual = run.residual - length * image
-        squared = jnp.sum(g * residual**2)
-        return _Run(
-            u=run.u + length * run.direction,
-            residual=residual,
-            direction=residual + squared / run.squared * run.direction,
-            squared=squared,
-            steps=run.steps + 1,
-        )
-
-    first = _Run(jnp.zeros_like(right), right, right, squared, jnp.zeros((), int))
-    last = lax.while_loop(lambda run: (run.squared > allowed) & (run.steps < limit), step, first)
-    u = jnp.where(g > 0, last.u, last.u + last.residual)
-    return Correction(size * u, last.squared <= allowed, last.steps)
+    size = _size(right)
+    scaled = right / size
+    squared = jnp.sum(problem.g * scaled**2, axis=(-2, -1))
+    target = reduction**2 * squared
+    nothing, none = jnp.zeros_like(scaled), jnp.zeros(1, int)
+    start = _Run(nothing, scaled, scaled, squared, squared > target, none)
+    end = _run(problem, start, target, limit)
+    u = size * jnp.where(problem.g > 0, end.change, end.change + end.residual)
+    return Correction(u[0], ~end.active[0], end.steps[0])

@@ -15,9 +15,19 @@ mode by one solve with the transposed system. The gradient with respect to a con
 as the product of two cell voltages, those of the circuit and those of the circuit driven by the
 cotangent, without the cancellation that differentiating ``g u`` would have. Both rules are written
 in differentiable operations, so derivatives of every order follow.
+
+Cells that are not linear obey ``u + drop(I(u; p)) = e`` at the solution. There a change of
+parameters, wires and drives leaves
+
+    du + drop(di) = de - d_drop(i)          di - g du = (dI/dp) dp          g = I'(u)
+
+which is the linear array with conductances g, and the law's change at fixed voltage in the place of
+``dg u``. One linear solve for each input, whatever the steps that found u.
+
+Here, too, is the one place that decides what a failed result leaves of the numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,9 +35,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, PyTree
 
-from xbar.circuit import Wires
+from xbar.cells import AbstractCell
+from xbar.cells.base import is_legal
+from xbar.circuit import RESULTS, Wires
 from xbar.solvers.base import (
     AbstractSolver,
     Drives,
@@ -41,6 +53,7 @@ from xbar.solvers.base import (
     unit_drives,
 )
 from xbar.solvers.lines import drop_of
+from xbar.solvers.newton import Newton, NewtonAnswer
 
 Pair = Float[Array, "2 n rows cols"]
 
@@ -213,3 +226,103 @@ def linear_response(
         return answer(_, cotangents[::-1])[::-1]
 
     return lax.custom_linear_solve(law, jnp.stack([s, q]), answer, transposed)
+
+
+def legal_law(law: AbstractCell, dtype: Any) -> tuple[AbstractCell, Bool[Array, ""]]:
+    """A law in one precision, with ones in place of illegal parameters."""
+    right = is_legal(law)
+
+    def cast(x: Any) -> Any:
+        real = jnp.issubdtype(jnp.result_type(x), jnp.floating)
+        if not real:
+            return x
+        x = jnp.asarray(x, dtype)
+        return marked(x, ~right, jnp.where(right, x, 1))
+
+    return jax.tree.map(cast, law), right
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def operating_points(
+    newton: Newton, law: AbstractCell, wires: Wires, e: Voltages, start: Voltages | None = None
+) -> NewtonAnswer:
+    """Solve `u + drop(I(u)) = e` for `n` drives of one array, with exact derivatives.
+
+    Args:
+        newton: the solver.
+        law: of the cells.
+        wires: of the array.
+        e: drives [V]; their precision is that of the solve.
+        start: cell voltages to start from [V], on which no derivative depends; None for the
+            method's own.
+    """
+    return newton.operating_points(law, problem_of(jnp.zeros_like(e[0]), wires), e, start)
+
+
+@operating_points.defjvp
+def _operating_points_jvp(
+    newton: Newton, primals: tuple, tangents: tuple
+) -> tuple[NewtonAnswer, NewtonAnswer]:
+    law, wires, e, start = primals
+    d_law, d_wires, de, _ = tangents
+    found = operating_points(newton, law, wires, e, start)
+
+    def drop(wires: Wires) -> Voltages:
+        return drop_of(wires, e[0])(found.i_cell)
+
+    _, d_drop = jax.jvp(drop, (wires,), (d_wires,))
+    _, d_current = jax.jvp(lambda law: law.current(found.u), (law,), (d_law,))
+    # Nobody looks at the status of a derivative. That of a failed input is NaN by a factor, which
+    # reverse mode has too, where a choice of NaN would become a gradient of zero.
+    right = jnp.where(found.ok & found.holds, 1, jnp.nan).astype(e.dtype)[:, None, None]
+    g = law.slope(found.u)
+    du, di = _responses(newton.linear, wires, g, de - d_drop, d_current)
+    none: list[Any] = [np.zeros(x.shape, jax.dtypes.float0) for x in found[2:]]
+    return found, NewtonAnswer(right * du, right * di, *none)
+
+
+def _responses(solver: AbstractSolver, wires: Wires, g: Voltages, s: Voltages, q: Voltages) -> Pair:
+    """Voltages and currents for series sources `s` and parallel sources `q`, input by input."""
+
+    def one(g: Array, s: Array, q: Array) -> Pair:
+        problem = problem_of(g, wires)
+        state = lax.stop_gradient(solver.factor(lax.stop_gradient(problem)))
+        return linear_response(solver, state, problem, s[None], q[None])
+
+    return jax.vmap(one, out_axes=2)(g, s, q)[:, 0]
+
+
+def also(result: RESULTS, ok: Bool[Array, ""], otherwise: RESULTS) -> RESULTS:
+    """Keep the first failure; a success also has to be `ok`."""
+    return RESULTS.where((result == RESULTS.successful) & ~ok, otherwise, result)
+
+
+def possible(drives: Sequence[Array], volts: Sequence[Array]) -> Bool[Array, ""]:
+    """Whether node voltages are of the order of the drives, as those of any bad answer are.
+
+    Exactly, none is beyond the drives at all. Numbers that are no answer, not even a bad one, are
+    not shown.
+    """
+
+    def largest(parts: Sequence[Array]) -> Array:
+        return jnp.max(jnp.stack([jnp.max(jnp.abs(part)) for part in parts]))
+
+    return largest(volts) <= 100 * largest(drives)
+
+
+def may_be_shown(result: RESULTS) -> Bool[Array, ""]:
+    """Whether numbers of a failed result may be looked at: bad answers, but answers."""
+    return (result == RESULTS.tolerance_missed) | (result == RESULTS.cells_out_of_range)
+
+
+def filled(numbers: PyTree, result: RESULTS, fill: bool | Bool[Array, ""]) -> PyTree:
+    """NaN in place of numbers that must not be used, and NaN as their derivatives in any case.
+
+    Args:
+        numbers: any arrays of one solution.
+        result: of the solve. `RESULTS.floating` is a mark that neither fills nor fails.
+        fill: whether numbers that missed their tolerance must not be used either.
+    """
+    failed = (result != RESULTS.successful) & (result != RESULTS.floating)
+    unusable = failed & (fill | ~may_be_shown(result))
+    return jax.tree.map(lambda x: marked(x, failed, jnp.where(unusable, jnp.nan, x)), numbers)

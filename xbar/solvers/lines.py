@@ -23,6 +23,7 @@ lines) or the one before (bit lines):
 - `Sums`: for segments that differ from cell to cell: two running sums, ``y = sum (r * sum' x)``.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import equinox as eqx
@@ -43,7 +44,7 @@ SHORT = 48
 BLOCK = 16
 
 
-def product(a: Array, b: Array) -> Array:
+def product(a: Array | np.ndarray, b: Array | np.ndarray) -> Array:
     """Matrix product in full precision (GPUs would round float32 inputs to TF32)."""
     return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
 
@@ -72,8 +73,8 @@ class Blocks(eqx.Module):
     def __call__(self, x: PerCell) -> PerCell:
         """Voltage lost along the lines for cell currents `x`."""
         along = _along_word if self.axis == WORD else _along_bit
-        y, total = along(x, _parts(x.shape[self.axis], x.dtype))
-        return self.scale * y + self.end * total
+        y = along(x, _parts(x.shape[self.axis], self.axis))
+        return self.scale * y + self.end * jnp.sum(x, axis=self.axis, keepdims=True)
 
 
 class Sums(eqx.Module):
@@ -141,28 +142,39 @@ def drop_of(wires: Wires, g: Float[Array, "rows cols"]) -> Drop:
 
 
 class _Parts(NamedTuple):
-    """How a line of n cells is cut, and the constant matrices of its parts."""
+    """How a line of n cells is cut, and the constant matrices of its parts, for segments of 1 ohm.
+
+    Built by NumPy: what a program would have to compute is one more piece of code to compile.
+    """
 
     blocks: int
     size: int
     pad: int  # cells of zero current added at the far end
-    within: Array  # (size, size): min(a, p) + 1
-    across: Array  # (blocks, blocks): size * min(k, k'), what a block's total adds
-    nearer: Array  # (blocks, blocks): [k', k] = 1 where block k' lies nearer the driven end
-    depth: Array  # (size,): a + 1
+    within: np.ndarray  # (size, size), what the cells of a block do to each other
+    among: np.ndarray  # (2 blocks, 2 blocks), from blocks' totals and moments to what they draw
+    spread: np.ndarray  # (2, size), what that does to the cells of a block
 
 
-def _parts(n: int, dtype: jnp.dtype) -> _Parts:
+@lru_cache
+def _parts(n: int, axis: int) -> _Parts:
     size = block_size(n)
     count = -(-n // size)
     a, k = np.arange(size), np.arange(count)
-    arrays = (
-        np.minimum(a[:, None], a) + 1,
-        size * np.minimum(k[:, None], k),
-        k[:, None] < k,
-        a + 1,
-    )
-    return _Parts(count, size, count * size - n, *(jnp.asarray(x, dtype) for x in arrays))
+    within = np.minimum(a[:, None], a) + 1.0
+    nearer, base = k[:, None] < k, size * np.minimum(k[:, None], k)
+    # From a block's total and first moment (the first and the last column of `within`): what it
+    # adds to all cells of another block, and the current that passes through that block.
+    among = np.zeros((count, 2, count, 2))
+    among[:, 0, :, 0], among[:, 1, :, 0], among[:, 0, :, 1] = base, nearer, nearer.T
+    spread = np.stack([np.ones(size), a + 1.0])
+    if axis == BIT:  # counted from the last row up, and multiplied from the left
+        among = np.moveaxis(among[::-1, ::-1, ::-1], (2, 3), (0, 1))
+        within, spread = (
+            # Not as a view, which JAX would have the program repeat.
+            np.ascontiguousarray(np.broadcast_to(matrix, (count, *matrix.shape)))
+            for matrix in (within[::-1, ::-1], spread[:, ::-1].T)
+        )
+    return _Parts(count, size, count * size - n, within, among.reshape(2 * count, -1), spread)
 
 
 def block_size(n: int) -> int:
@@ -171,32 +183,25 @@ def block_size(n: int) -> int:
     return min(fits, key=lambda b: abs(b - BLOCK)) if fits else BLOCK
 
 
-def _along_word(x: PerCell, parts: _Parts) -> tuple[PerCell, Array]:
-    """Drop for segments of 1 ohm, and the total current of each line."""
+def _along_word(x: PerCell, parts: _Parts) -> PerCell:
     n, split = x.shape[-1], (*x.shape[:-1], parts.blocks, parts.size)
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, parts.pad)]) if parts.pad else x
-    local = product(x.reshape(split), parts.within)
-    total, moment = local[..., 0], local[..., -1]
-    ahead = product(total, parts.nearer.T)  # current that passes through the whole block
-    other = product(total, parts.across) + product(moment, parts.nearer)
-    y = local + other[..., None] + ahead[..., None] * parts.depth
-    whole = jnp.sum(total, axis=-1, keepdims=True)
-    return y.reshape(*x.shape[:-1], -1)[..., :n], whole
+    local = product(x.reshape(split), parts.within.astype(x.dtype))
+    ends = local[..., :: parts.size - 1].reshape(*x.shape[:-1], -1)
+    drawn = product(ends, parts.among.astype(x.dtype)).reshape(*split[:-1], 2)
+    y = local + product(drawn, parts.spread.astype(x.dtype))
+    return y.reshape(x.shape)[..., :n]
 
 
-def _along_bit(x: PerCell, parts: _Parts) -> tuple[PerCell, Array]:
-    # Bit lines are counted from the last row up: the same matrices, turned around.
+def _along_bit(x: PerCell, parts: _Parts) -> PerCell:
     cols = x.shape[-1]
     split = (*x.shape[:-2], parts.blocks, parts.size, cols)
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(parts.pad, 0), (0, 0)]) if parts.pad else x
-    local = left_product(parts.within[::-1, ::-1], x.reshape(split))
-    total, moment = local[..., -1, :], local[..., 0, :]
-    ahead = left_product(parts.nearer.T, total)
-    across = left_product(parts.across[::-1, ::-1], total)
-    other = across + left_product(parts.nearer, moment)
-    y = local + other[..., None, :] + ahead[..., None, :] * parts.depth[::-1, None]
-    whole = jnp.sum(total, axis=-2, keepdims=True)
-    return y.reshape(*x.shape[:-2], -1, cols)[..., parts.pad :, :], whole
+    local = left_product(parts.within.astype(x.dtype), x.reshape(split))
+    ends = local[..., :: parts.size - 1, :].reshape(*x.shape[:-2], -1, cols)
+    drawn = left_product(parts.among.astype(x.dtype), ends).reshape(*split[:-2], 2, cols)
+    y = local + left_product(parts.spread.astype(x.dtype), drawn)
+    return y.reshape(x.shape)[..., parts.pad :, :]
 
 
 def running_sum(x: PerCell, axis: int, *, reverse: bool = False, short: int = SHORT) -> PerCell:
@@ -216,8 +221,9 @@ def running_sum(x: PerCell, axis: int, *, reverse: bool = False, short: int = SH
     if pad:
         widths = [margin if a == axis else (0, 0) for a in (BIT, WORD)]
         x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + widths)
-    within = _triangle(size, x.dtype)
-    before = _triangle(count, x.dtype) - jnp.eye(count, dtype=x.dtype)
+    # [p, j] = 1 where p <= j: ``x @ within`` is the running sum.
+    within, before = np.triu(np.ones((size, size))), np.triu(np.ones((count, count)), 1)
+    within, before = within.astype(x.dtype), before.astype(x.dtype)
     if reverse:
         within, before = within.T, before.T
     kept = slice(margin[0], margin[0] + n)
@@ -231,15 +237,10 @@ def running_sum(x: PerCell, axis: int, *, reverse: bool = False, short: int = SH
     return y.reshape(*x.shape[:-2], -1, x.shape[-1])[..., kept, :]
 
 
-def _triangle(size: int, dtype: jnp.dtype) -> Array:
-    """[p, j] = 1 where p <= j: ``x @ triangle`` is the running sum."""
-    return jnp.triu(jnp.ones((size, size), dtype))
-
-
-def left_product(matrix: Array, x: Array) -> Array:
+def left_product(matrix: Array | np.ndarray, x: Array) -> Array:
     """``matrix @ x`` for a batch of x.
 
     The matrix is repeated for every member: XLA's CPU code is twice as slow where it has to
     broadcast one itself (benchmarks/log.md).
     """
-    return product(jnp.broadcast_to(matrix, (*x.shape[:-2], *matrix.shape)), x)
+    return product(jnp.broadcast_to(matrix, (*x.shape[:-2], *matrix.shape[-2:])), x)

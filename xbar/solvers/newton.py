@@ -53,8 +53,11 @@ from xbar.solvers.base import (
     Problem,
     Transfer,
     Voltages,
+    busiest_line,
     check_rtol,
     default_rtol,
+    largest_current,
+    relative,
 )
 from xbar.solvers.batching import per_array
 from xbar.solvers.cg import CG
@@ -270,8 +273,8 @@ def _solve_one(
 
 def _moved(now: _State, new: _Trial, largest_volt: Array) -> Float[Array, ""]:
     """How far a step led, relative to the largest current and voltage."""
-    i = _relative(_largest(new.i - now.i), _largest(new.i))
-    return jnp.maximum(i, _relative(jnp.max(jnp.abs(new.u - now.u)), largest_volt))
+    i = relative(_largest(new.i - now.i), _largest(new.i))
+    return jnp.maximum(i, relative(jnp.max(jnp.abs(new.u - now.u)), largest_volt))
 
 
 def _next(law: AbstractCell, now: _State, du: One) -> One:
@@ -320,6 +323,10 @@ def _start(law: AbstractCell, most: One, e: One) -> One:
     return lax.cond(jnp.any(over), less, lambda: e)
 
 
+def _largest(i: One) -> Float[Array, ""]:
+    return largest_current(i[None])[0]
+
+
 def _bound(
     g: One, i: One, residual: One, most: One, largest_volt: Float[Array, ""]
 ) -> Float[Array, ""]:
@@ -327,21 +334,7 @@ def _bound(
     size = jnp.max(jnp.abs(residual))
     scaled = residual / jnp.where(size == 0, 1, size)  # its square stays clear of underflow
     norm = size * jnp.sqrt(jnp.sum(g * scaled**2))
-    line = jnp.maximum(jnp.max(jnp.sum(g, axis=0)), jnp.max(jnp.sum(g, axis=1)))
     volts = size + jnp.sqrt(jnp.max(most)) * norm / 2
     return jnp.maximum(
-        _relative(jnp.sqrt(line) * norm, _largest(i)), _relative(volts, largest_volt)
+        relative(jnp.sqrt(busiest_line(g)) * norm, _largest(i)), relative(volts, largest_volt)
     )
-
-
-def _largest(i: One) -> Float[Array, ""]:
-    """Largest magnitude among cell, row and output currents."""
-    rows, cols = jnp.sum(i, axis=1), jnp.sum(i, axis=0)
-    return jnp.maximum(
-        jnp.max(jnp.abs(i)), jnp.maximum(jnp.max(jnp.abs(rows)), jnp.max(jnp.abs(cols)))
-    )
-
-
-def _relative(wrong: Float[Array, ""], largest: Float[Array, ""]) -> Float[Array, ""]:
-    ratio = jnp.where(largest == 0, jnp.inf, wrong / jnp.where(largest == 0, 1, largest))
-    return jnp.where(wrong == 0, 0, ratio)

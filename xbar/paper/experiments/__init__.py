@@ -5,7 +5,16 @@ from importlib import import_module
 from xbar.paper.experiment import Experiment
 
 STUDY = ("severity", "sizes", "overlap", "transfer", "stuck", "options")
-BEYOND = ("mixes", "side_information", "labels", "remedies", "ageing", "simulator")
+BEYOND = (
+    "devices",
+    "mixes",
+    "side_information",
+    "labels",
+    "remedies",
+    "ageing",
+    "deeper",
+    "simulator",
+)
 
 EXPERIMENTS: tuple[Experiment, ...] = tuple(
     import_module(f"{__name__}.{name}").EXPERIMENT for name in STUDY + BEYOND

@@ -185,11 +185,6 @@ def find(tables: Tables) -> Findings:
     by = {name: per_seed(part, "accuracy") for name, part in first.groupby("way")}
     k = int(chosen(first, way=BOTH)["live"].max())
     gain = per_seed(chosen(first, way=BOTH, live=k), "accuracy") - by[RENORMALISED]
-    parts = [
-        f"{law}: {percent(per_seed(chosen(part, way=FROZEN), 'accuracy'))} frozen, "
-        f"{percent(per_seed(chosen(part, way=RENORMALISED), 'accuracy'))} normalised anew"
-        for law, part in chosen(late, start=BROKEN).groupby("law", sort=False)
-    ]
     names = {"frozen": FROZEN, "uncorrected": UNCORRECTED, "renormalised": RENORMALISED}
     facts = {name: percent(by[way]) for name, way in names.items()} | {
         "scratch": percent(by[SCRATCH]),
@@ -202,8 +197,14 @@ def find(tables: Tables) -> Findings:
         "spread": f"{NU_SPREAD:g}",
         "rate": f"{100 * RATE:g}",
     }
-    if len(parts) > 1:
-        facts["laws"] = "; ".join(parts)
+    laws = chosen(late, start=BROKEN)
+    if laws["law"].nunique() > 1:
+        last = laws[laws["law"] == laws["law"].iloc[-1]]
+        facts |= {
+            "law": str(last["law"].iloc[0]),
+            "law_frozen": percent(per_seed(chosen(last, way=FROZEN), "accuracy")),
+            "law_renormalised": percent(per_seed(chosen(last, way=RENORMALISED), "accuracy")),
+        }
     shown = cells(summary(per_seed(late, "accuracy", "words", "case")), "case", ".1f")
     few = chosen(table, way=[NEW, BOTH], live=k)
     rows = pd.concat([chosen(table, way=[UNCORRECTED, FROZEN, RENORMALISED, SCRATCH]), few])

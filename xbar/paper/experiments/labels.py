@@ -110,10 +110,11 @@ def _few(linear: pd.DataFrame, known: pd.DataFrame, setting: str, counts: list[i
     before = per_seed(chosen(known, setting=setting), "defective")
     first, last = each[counts[0]], each[counts[-1]]
     near = min(n for n in counts if interval(last - each[n]).mean <= 2)
+    enough = f"{near} are" if near < counts[-1] else "no fewer are"
     return (
         f"Broken {setting} ({percent(before)} uncorrected): {counts[0]} labelled images give the "
         f"linear map {points(first - before)}, all {counts[-1]} bring it to {percent(last)}, and "
-        f"{near} are within two points of that."
+        f"{enough} within two points of that."
     )
 
 

@@ -145,13 +145,16 @@ def find(tables: Tables) -> Findings:
     counts = table["remedy"].str.extract(r", (\d+) labels")[0].dropna().unique()
     settings, labels = list(table["setting"].unique()), sorted(map(int, counts))
     wide = {s: each.loc[s].unstack("remedy") for s in settings}
-    first = wide[settings[0]]
+    first, equal = wide[settings[0]], _equal(each, labels)
     facts = {
-        "equal": " ".join(_equal(wide[s], s, n) for s in settings for n in labels).strip(),
+        "gain_few": _gained(equal, settings[0], labels[0]),
+        "gain_many": _gained(equal, settings[0], labels[-1]),
+        "hidden_few": _gained(equal, settings[1], labels[0]),
+        "hidden_many": _gained(equal, settings[1], labels[-1]),
         "corrector": percent(first[named(CORRECTOR, labels[0])]),
         "retrained": percent(first[named(RETRAINED, labels[-1])]),
         "few": str(labels[0]),
-        "labels": str(labels[-1]),
+        "labels": f"{labels[-1]:,}",
         "hidden_corrector": percent(wide[settings[1]][named(CORRECTOR, labels[0])]),
         "hidden_retrained": percent(wide[settings[1]][named(RETRAINED, labels[-1])]),
     }
@@ -160,21 +163,28 @@ def find(tables: Tables) -> Findings:
     found = summary(each).swaplevel().loc[ranked]
     figure = charts.intervals(found, "remedy", "setting", label="test accuracy [%]")
     needs = pd.Series(TEXTS["remedies"]["needs"], name="needs").rename_axis("remedy").to_frame()
-    shown = {"accuracy": cells(found, "setting", ".1f"), "needs": needs}
+    shown = {
+        "equal": cells(equal, "setting"),
+        "accuracy": cells(found, "setting", ".1f"),
+        "needs": needs,
+    }
     return Findings(facts, {}, shown, {"remedies": figure})
 
 
-def _equal(got: pd.DataFrame, setting: str, labels: int) -> str:
-    """Remedies that learn from as many labels as the corrector, against it."""
-    mine = named(CORRECTOR, labels)
-    same = [name for name in got if str(name).endswith(f", {labels} labels") and name != mine]
-    if mine not in got or not same:
-        return ""
-    parts = [f"{str(name).partition(',')[0]} {points(got[name] - got[mine])}" for name in same]
-    return (
-        f"Broken {setting}, {labels} labels: the corrector of 304 parameters has "
-        f"{percent(got[mine])}; against it {', '.join(parts)}."
-    )
+def _equal(each: pd.Series, labels: list[int]) -> pd.DataFrame:
+    """Remedies that learn from as many labels as the corrector, minus the corrector."""
+    found = {}
+    for count in labels:
+        wide = each.unstack("remedy")
+        mine = named(CORRECTOR, count)
+        for name in wide:
+            if str(name).endswith(f", {count} labels") and name != mine and mine in wide:
+                found[str(name)] = summary((wide[name] - wide[mine]).dropna())
+    return pd.concat(found, names=["remedy"])
+
+
+def _gained(equal: pd.DataFrame, setting: str, labels: int) -> str:
+    return points(equal.loc[(named(RETRAINED, labels), setting)])
 
 
 EXPERIMENT = Experiment("remedies", compute, find)

@@ -39,6 +39,7 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     "maps/*/curvature": ("1/S^2", CELLS, "second derivative"),
     "maps/*/slope_word_line": ("1/ohm", CELLS, "derivative of the loss by the word-line segment"),
     "maps/*/slope_bit_line": ("1/ohm", CELLS, "derivative of the loss by the bit-line segment"),
+    "chip/*": ("1", ("chip_row", "chip_column"), "change of the loss, the cell there stuck"),
     "steps/*/change": (
         "1",
         ("fraction", *CELLS),
@@ -87,4 +88,22 @@ def groups(source: Source, found: Mapping[str, Any]) -> dict[str, Any]:
     own |= {"images": source.images, "labels": np.asarray(source.labels)}
     names = {"yields": "yield", "referee": "ngspice"}  # of stages that the file calls otherwise
     stages = {names.get(name, name): tree for name, tree in found.items()}
-    return describe({"data": own, "network": source.network, **stages}, _KNOWN)
+    return describe(
+        {"data": own, "network": source.network, **stages}, {**_lines(source), **_KNOWN}
+    )
+
+
+def _lines(source: Source) -> dict[str, tuple[str, tuple[str, ...], str]]:
+    """Lines of layers in tiles: every tile has its own."""
+    axes = {"row": ("word_line", "tile_column"), "column": ("tile_row", "bit_line")}
+    return {
+        f"maps/layer_{number}/{fault}_{kind}/*": (
+            "1",
+            own,
+            f"test part, {_FAULTS[fault][1]}-{kind}",
+        )
+        for number, layer in enumerate(source.network.layers)
+        if layer.tiling is not None
+        for fault, own in axes.items()
+        for kind in KINDS
+    }

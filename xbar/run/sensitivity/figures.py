@@ -46,6 +46,8 @@ def draw(found: Mapping[str, Any], summary: Summary) -> Iterator[CaptionedFigure
     scene = Scene(found, summary)
     for figure in _FIGURES:
         yield figure(scene)
+    if "chip" in found:
+        yield _chip(scene)
 
 
 def _cell_map(kind: str) -> Callable[[Scene], CaptionedFigure]:
@@ -94,11 +96,15 @@ def _accuracy(scene: Scene) -> CaptionedFigure:
 
 
 def _lines(scene: Scene) -> CaptionedFigure:
-    def by_kind(fault: str) -> list[dict[str, np.ndarray]]:
-        changes = {f"stuck-{kind}": scene.change(fault, kind) for kind in KINDS}
-        return [{n: c[k] for n, c in changes.items()} for k in range(len(scene.layers))]
+    def by_kind(fault: str, tiles: int) -> list[dict[str, np.ndarray]]:
+        """Of a line that several tiles have, the worst of theirs."""
+        found = {f"stuck-{kind}": scene.change(fault, kind) for kind in KINDS}
+        worst = {
+            n: [c if c.ndim == 1 else np.fmax.reduce(c, tiles) for c in found[n]] for n in found
+        }
+        return [{n: c[k] for n, c in worst.items()} for k in range(len(scene.layers))]
 
-    rows, columns = by_kind("row"), by_kind("column")
+    rows, columns = by_kind("row", 1), by_kind("column", 0)
     best = {
         (name, k, fault): float(np.nanmax(values))
         for name, layers in (("word", rows), ("bit", columns))
@@ -152,6 +158,20 @@ def _wires(scene: Scene) -> CaptionedFigure:
         [1e6 * b for b in both], "change of the loss per ohm, both segments [10⁻⁶ nat/Ω]"
     )
     return figure, ReportFigure("wires.png", "Which wire segments matter", caption)
+
+
+def _chip(scene: Scene) -> CaptionedFigure:
+    worst = np.fmax(*(scene.found["chip"][kind] for kind in KINDS))
+    row, column = np.unravel_index(np.nanargmax(worst), worst.shape)
+    caption = (
+        "All tiles where they stand on the chip, the first layer's first: the worse of both faults "
+        f"of each cell. The largest change of the loss, {worst[row, column]:.3f}, is that of the "
+        f"cell at word line {row} and bit line {column} of the chip. Grey cells are not used."
+    )
+    figure = plots.fault_maps_figure(
+        [worst], "change of the loss, worse of stuck-on and stuck-off [nat]", names=["chip"]
+    )
+    return figure, ReportFigure("chip.png", "Single faults by place on the chip", caption)
 
 
 def _scatter(scene: Scene) -> CaptionedFigure:

@@ -9,6 +9,7 @@ from xbar import sensitivity as sens
 from xbar.run.folders.runner import Arrays
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.source import Source
+from xbar.sensitivity.arrays import crossbars_of, tiling_of
 from xbar.solve import solve
 from xbar.spice import SpiceError, find_ngspice
 from xbar.spice.run import run_array
@@ -20,6 +21,8 @@ STATUS = ("agrees", "disagrees", "no result", "left out", "no ngspice")
 
 def referee(source: Source, config: SensitivityConfig, kept: Arrays) -> Arrays:
     """Solve each layer with its worst single fault in ngspice, for one image of the test part.
+
+    Of a layer in tiles, the tile that has the fault.
 
     Returns:
         For each layer: `status` (a place in `STATUS`), largest relative `error` and `seconds` of
@@ -44,12 +47,15 @@ def _one(
     maps = kept[f"layer_{number}"]
     losses = {kind: np.nan_to_num(maps[f"cell_{kind}"]["loss"], nan=-np.inf) for kind in KINDS}
     kind = max(KINDS, key=lambda name: losses[name].max())
-    cell = np.unravel_index(np.argmax(losses[kind]), losses[kind].shape)
+    cell = np.array(np.unravel_index(np.argmax(losses[kind]), losses[kind].shape))
     network = source.network
     image = source.part("test")[0][:1]
-    broken = sens.with_cells(network, number, np.array([cell]), maps[f"g_{kind}"][cell])
-    v_in = np.asarray(network.voltages(network.transfers(), image)[number].v_in)[0]
-    array = broken.layers[number].array()
+    broken = sens.with_cells(network, number, cell[None], maps[f"g_{kind}"][tuple(cell)])
+    part = broken.layers[number]
+    tile = tiling_of(part).places(cell, part.pairs.shape)[0]
+    array = crossbars_of(part)[int(np.ravel_multi_index(tile, part.circuit().grid))]
+    volts = network.voltages(network.transfers(), image)[number].v_in
+    v_in = np.asarray(part.circuit().split(volts))[0, tile[0]]
     start = time.perf_counter()
     try:
         theirs = run_array(array, v_in, ngspice=program, timeout_s=float(config.ngspice_s))

@@ -18,7 +18,7 @@ from xbar.run.sensitivity.figures import draw
 from xbar.run.sensitivity.findings import findings
 from xbar.run.sensitivity.placed import WAYS
 from xbar.run.sensitivity.source import Source
-from xbar.run.sensitivity.tables import as_csv, ranked
+from xbar.run.sensitivity.tables import as_csv, ranked, with_tiles
 from xbar.run.study.scores import share
 
 SHOWN = 20  # rows of the report's table
@@ -41,7 +41,7 @@ def publish(
     with run.timed("write results, tables, figures and report"):
         with run.writing("results.h5") as path:
             write_results(path, groups(source, found), run.settings)
-        rows = ranked(found["maps"])
+        rows = with_tiles(ranked(found["maps"]), source.network)
         run.write_text("critical_cells.csv", as_csv(rows))
         images = len(source.parts["test"])
         summary = {

@@ -87,6 +87,8 @@ def compute(config: SensitivityConfig, source: Source, run: Runner) -> Arrays:
         len(layers) * len(KINDS),
         "maps",
     )
+    if chip := stages.chip(source, found["maps"]):
+        found["chip"] = chip
     found["steps"] = run.stage(
         "faults of growing size",
         lambda done: stages.steps(source, done),

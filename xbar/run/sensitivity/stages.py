@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from xbar import sensitivity as sens
+from xbar.nn import chip_map
 from xbar.run.folders.runner import Arrays
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.source import Source
@@ -53,7 +54,7 @@ def maps(source: Source, done: Done) -> Arrays:
     found: Arrays = {"healthy": {"loss": score.loss, "accuracy": score.accuracy}}
     for number, slopes in enumerate(wires):
         layer: Arrays = {
-            "g": base.responses[number].g,
+            "g": source.network.layers[number].pairs.interleave(),
             "slope_word_line": slopes.word_line,
             "slope_bit_line": slopes.bit_line,
         }
@@ -77,6 +78,29 @@ def maps(source: Source, done: Done) -> Arrays:
     return jax.tree.map(np.asarray, found)
 
 
+def chip(source: Source, kept: Arrays) -> Arrays:
+    """What each single fault changes, by its place on a chip of tiles of one shape.
+
+    Args:
+        source: the network and its images.
+        kept: what `maps` found.
+
+    Returns:
+        Change of the loss by kind, (rows, columns) of the chip; nothing for other networks.
+    """
+    layers = source.network.layers
+    cut = [layer.tiling for layer in layers]
+    shapes = {None if tiling is None else (tiling.rows, tiling.cols) for tiling in cut}
+    if None in shapes or len(shapes) > 1:
+        return {}
+    harm = {
+        kind: [kept[f"layer_{k}"][f"cell_{kind}"]["loss"] for k in range(len(layers))]
+        for kind in KINDS
+    }
+    healthy = kept["healthy"]["loss"]
+    return {kind: chip_map(source.network, losses) - healthy for kind, losses in harm.items()}
+
+
 def steps(source: Source, done: Done) -> Arrays:
     """Exact change of the loss for faults of growing size, of every cell, towards stuck-on.
 
@@ -86,11 +110,11 @@ def steps(source: Source, done: Done) -> Arrays:
     x, labels = source.part("test")
     base = sens.baseline(source.network, x, labels)
     healthy, found = base.scores().loss, {}
-    for number, response in enumerate(base.responses):
-        on = sens.stuck_values(base, number, "on")
+    for number, part in enumerate(source.network.layers):
+        programmed, on = part.pairs.interleave(), sens.stuck_values(base, number, "on")
         change = []
         for fraction in FRACTIONS:
-            g = response.g + fraction * (on - response.g)
+            g = programmed + fraction * (on - programmed)
             change.append(np.asarray(sens.cell_faults(base, number, g).loss - healthy))
             done(1)
         found[f"layer_{number}"] = {"change": np.stack(change)}

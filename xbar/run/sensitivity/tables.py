@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xbar.nn import Network
 from xbar.run.sensitivity.config import KINDS
 from xbar.run.study import tables
 
@@ -48,6 +49,19 @@ def ranked(maps: Mapping[str, Any], most: int = LISTED) -> pd.DataFrame:
     table = pd.concat(parts).dropna(subset="loss_change")
     order = table.sort_values("loss_change", ascending=False, kind="stable")
     return order.head(most).reset_index(drop=True)
+
+
+def with_tiles(table: pd.DataFrame, network: Network) -> pd.DataFrame:
+    """The table with the tile of each cell and its lines there; as it is without tiles."""
+    names = ("tile_row", "tile_column", "tile_word_line", "tile_bit_line")
+    found = np.full((len(table), len(names)), -1)
+    for number, layer in enumerate(network.layers):
+        of = (table["layer"] == number).to_numpy()
+        if layer.tiling is not None:
+            cells = table.loc[of, ["word_line", "bit_line"]].to_numpy()
+            found[of] = np.hstack(layer.tiling.places(cells, layer.pairs.shape))
+    tiled = any(layer.tiling is not None for layer in network.layers)
+    return table.assign(**dict(zip(names, found.T, strict=True))) if tiled else table
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -52,11 +52,10 @@ class CellSettings:
     v_ov: Numbers | None = None
     read: ReadMode = "exact"
 
-    def problems(self, tiles: bool, line_faults: Sequence[str]) -> Iterator[str]:
+    def problems(self, line_faults: Sequence[str]) -> Iterator[str]:
         """What cannot be, in sentences.
 
         Args:
-            tiles: whether layers are in tiles.
             line_faults: those of the study.
         """
         laws = values(self.law)
@@ -67,8 +66,6 @@ class CellSettings:
         for name in CELL_AXES:
             if name != "law":
                 yield from self._of_parameter(name, [law for law in known if _has(law, name)])
-        needs = "no circuit.tile beside other laws than ohmic"
-        yield from in_range("cells.law", ", ".join(laws), not tiles or {*laws} <= {OHMIC}, needs)
         fits = self.read == "exact" or not line_faults
         needs = f"exact beside faults of lines ({', '.join(line_faults)})"
         yield from in_range("cells.read", self.read, fits, needs)

@@ -331,10 +331,12 @@ class Study:
         yield from in_range("seeds", self.seeds, self.seeds >= 1, "at least 1")
         for part in (self.data, self.network, self.circuit, self.store, self.run):
             yield from part.problems()
+        faults = {fault for block in self.defects for fault in values(block.fault)}
+        broken = sorted(faults.intersection(LINE_FAULTS))
+        fits, needs = self.circuit.tile is None or not broken, f"none beside {', '.join(broken)}"
+        yield from in_range("circuit.tile", f"{self.circuit.tile}", fits, needs)
         if self.cells is not None:
-            faults = {fault for block in self.defects for fault in values(block.fault)}
-            broken = sorted(faults.intersection(LINE_FAULTS))
-            yield from self.cells.problems(self.circuit.tile is not None, broken)
+            yield from self.cells.problems(broken)
         yield from in_range("defects", "none", len(self.defects) > 0, "at least one")
         layers = None if self.network.file else len(self.network.hidden) + 1
         for number, defect in enumerate(self.defects):

@@ -17,7 +17,7 @@ from xbar.io.datasets import DATASETS, load_dataset
 from xbar.io.maps import load_map
 from xbar.io.parts import Split, split_many
 from xbar.io.user import read_network
-from xbar.learn.mlp import MLP, Loss, fit_many
+from xbar.learn.mlp import MLP, Loss, classes_of, fit_many
 from xbar.learn.scores import LOSSES
 from xbar.run.errors import StudyError
 from xbar.run.settings.checks import in_range
@@ -25,9 +25,6 @@ from xbar.run.settings.kinds import values
 from xbar.run.settings.study import Study
 from xbar.run.study.plan import Chunk, Plan
 from xbar.run.study.task import Task
-
-# How a network of one output, which tells two classes apart by its sign, becomes one of two.
-_TWO = "; put a column of zeros before the last weights, and a 0 before the last biases"
 
 
 @dataclass(frozen=True)
@@ -129,12 +126,13 @@ def _unfit(given: StudyInputs) -> Iterator[str]:
     if classes and outputs < 2:
         yield f"data: got {outputs} class, needs at least 2"
     if network is not None:
-        shape = (network.weights[0].shape[-2], network.weights[-1].shape[-1])
-        if shape != (needs := (dataset.n_features, outputs)):
+        inputs, own = network.weights[0].shape[-2], network.weights[-1].shape[-1]
+        told = classes_of(own) if classes else own
+        if (inputs, told) != (dataset.n_features, outputs):
             of = f"classes of {dataset.name}" if classes else f"targets of {dataset.name}"
             yield (
-                f"network: got {shape[0]} inputs and {shape[1]} outputs, needs {needs[0]} and "
-                f"{needs[1]}, the features and {of}{_TWO * (classes and shape[1] == 1)}"
+                f"network: got {inputs} inputs and {own} outputs, needs {dataset.n_features} and "
+                f"{outputs}, the features and {of}"
             )
 
 

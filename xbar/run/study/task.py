@@ -8,12 +8,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from xbar.io.dataset import Dataset
+from xbar.learn.mlp import class_logits
 from xbar.learn.scores import LOSSES, SCORES
 
 
 @final
 class Task(eqx.Module):
     """What networks and correctors have to give, and how well they do.
+
+    Classes have an output each; two may have one, above 0 for the second (`class_logits`).
 
     Targets of a regression are learnt in units of their own spread over the data set, from their
     mean on, and scored in their own unit.
@@ -72,5 +75,5 @@ class Task(eqx.Module):
     def read(self, outputs: Array) -> dict[str, Array]:
         """What outputs say, by name: `classes` (..., n), or `targets` (..., n, outputs)."""
         if self.classes:
-            return {"classes": jnp.argmax(outputs, -1).astype(jnp.int16)}
+            return {"classes": jnp.argmax(class_logits(outputs), -1).astype(jnp.int16)}
         return {"targets": outputs * self.unit + self.mean}

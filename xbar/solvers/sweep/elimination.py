@@ -2,34 +2,260 @@
 
 Looking right from the word-line nodes of column j, the array is a mesh of conductances `Y_j` with
 sources: the row currents that arrive at column j are ``I_j = Y_j w_j + h_j``, where `w_j` are the
-word-line node voltages. With `S_j` column j seen from its own word-line nodes
-(`xbar.solvers.sweep.bit_line`), `e_j` the drives of its cells and `D_j` the diagonal of the
-word-line segments left of it (`D_0` with the sources), and starting from nothing at the open end,
+word-line node voltages. With `S_j` column j seen from its own word-line nodes,
+`e_j` the drives of its cells and `D_j` the diagonal of the word-line segments left of it (`D_0`
+with the sources), and starting from nothing at the open end,
 
     Y_j = S_j + G_{j+1}           P_j = (I + D_j Y_j)^-1           G_j = Y_j P_j
     h_j = S_j e_j + p_{j+1}       p_j = P_j^T h_j
 
-`G_j` and `p_j` are the same mesh and sources seen from left of the segments; `G` and `P` come from
-`xbar.solvers.sweep.star_mesh`, without a subtraction. Walking back from the sources, where
+`G_j` and `p_j` are the same mesh and sources seen from left of the segments; `G` and `P` come
+without a subtraction (below). Walking back from the sources, where
 ``w_{-1} = 0``,
 
     w_j = P_j w_{j-1} - D_j p_j
 
 and the cell voltages of column j are ``C_j (w_j + e_j)``.
+
+**Bit lines by themselves**, what each does to its cells and passes to its output, are written with
+admittances and impedances that only add, so nothing cancels. For one bit line with
+cells `g_i` and segments `r_i` below node i: admittance looking up ``a_i = y_i + g_i``, ``y_0 = 0``,
+``y_{i+1} = a_i / (1 + r_i a_i)``; impedance looking down ``z_i = r_i + z_{i+1} / (1 + g_{i+1}
+z_{i+1})``, ending in ``r + sense``. The impedance of node k is ``z_k / (1 + z_k a_k)``; a voltage
+at node i+1 is divided by ``1 + r_i a_i`` on its way up to node i, so that a current into node k
+raises node i <= k by
+
+    K_ik = z_k / (1 + z_k a_k) prod_{m=i}^{k-1} 1 / (1 + r_m a_m)            symmetric
+
+per ampere. With word-line nodes at `w`, cell voltages are ``C w`` and cell currents ``S w``,
+
+    C_ik = -g_k K_ik        C_ii = 1 - g_i K_ii = (1 + z_i y_i) / (1 + z_i a_i)        S = diag(g) C
+
+Of the current ``g_k w_k / (1 + z_k a_k)`` that leaves node k downwards, each cell further down
+diverts its part; the output takes ``g_k c_k w_k`` with
+
+    c_k = 1 / (1 + z_k a_k) prod_{m>k} 1 / (1 + g_m z_m)
+
+which is also the voltage of cell k with the output, not the word line, pulled by 1 V. Seen from
+its word-line nodes the bit line is a star-mesh of conductances: ``g_i K_ik g_k`` between nodes i
+and k, and ``g_i c_i`` from node i to the output's ground.
+
+**Nodes** are eliminated by additions, products and quotients of numbers >= 0 alone. A node k
+between conductances `y_kj` to its neighbours can be taken out of a circuit if every pair of
+neighbours gets ``y_ki y_kj / sum_j y_kj`` more between them (the star-mesh transform). Its voltage
+is the mean of theirs, weighted by the conductances. No step subtracts, so every conductance and
+every weight is right to a few roundings per step, however ill-conditioned the circuit is (for
+Markov chains: Grassmann, Taksar and Heyman, 1985). The way to ground is one neighbour more.
+
+Here the word-line nodes of one column are replaced by those at the other end of the segments to
+their left. With `r_k` that segment, ``s_k`` the sum of the conductances of node k and
+``d_k = 1 / (1 + r_k s_k)``, which holds for a segment of 0 ohm as well,
+
+    y_ij  <-  y_ij + y_ik y_kj r_k d_k          i, j other nodes
+    y_k'j  =  y_kj d_k                          k' the left end of the segment
+    v_k    =  d_k v_k' + sum_j y_kj r_k d_k v_j
+
+Several nodes are eliminated among themselves first, so that what they change elsewhere is a product
+of matrices.
 """
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
 
 from xbar.solvers.base import Problem, Transfer
 from xbar.solvers.lines import product
-from xbar.solvers.sweep.bit_line import BitLine, bit_lines, mutual_impedance
-from xbar.solvers.sweep.star_mesh import through_segments
 
-Squares = Float[Array, "cols rows rows"]
+LineValues = Float[Array, "*cols rows"]
+Squares = Float[Array, "*cols rows rows"]
+
+
+class BitLine(NamedTuple):
+    """Bit lines by themselves, one or an axis of them in front."""
+
+    g: LineValues  # [S]
+    own: LineValues  # C_ii
+    reach: LineValues  # c
+    node: LineValues  # K_ii [ohm]
+    share: LineValues  # of the voltage at the next node down, what reaches this one
+
+    @property
+    def out(self) -> LineValues:
+        """Conductance from each word-line node to the output's ground [S]."""
+        return self.g * self.reach
+
+
+def bit_lines(g: LineValues, below: LineValues) -> BitLine:
+    """Every bit line by itself.
+
+    Args:
+        g: conductances, a bit line per row (cols, rows) [S].
+        below: resistance of the segment below each cell, sense included (cols, rows) [ohm].
+    """
+
+    def step(before: tuple, inputs: tuple) -> tuple:
+        reached, passed = before
+        more, across = inputs
+        total = reached + more
+        share = 1 / (1 + across * total)
+        return (total * share, passed * share), (total, share, passed)
+
+    # Admittances looking up, from the top, and impedances looking down, from the bottom, follow the
+    # same law with the roles of g and r exchanged: one loop for both.
+    more, across = jnp.stack([g.T, below.T[::-1]], 1), jnp.stack([below.T, g.T[::-1]], 1)
+    start = jnp.zeros_like(more[0]), jnp.ones_like(more[0])
+    total, share, passed = lax.scan(step, start, (more, across))[1]
+    a, z, passed = total[:, 0].T, total[::-1, 1].T, passed[::-1, 1].T
+    above = jnp.concatenate([start[0][:1], (total * share)[:-1, 0]]).T  # y
+    down = 1 / (1 + z * a)
+    return BitLine(g, (1 + z * above) * down, passed * down, z * down, share[:, 0].T)
+
+
+def mutual_impedance(line: BitLine) -> Squares:
+    """`K` without its diagonal [ohm], by products along the lines.
+
+    Exponentials of differences of logarithms would take fewer steps, but lose as many digits as
+    the attenuation of the whole line has, also between neighbours.
+    """
+    place = jnp.arange(line.g.shape[-1])
+
+    def step(reached: Array, inputs: tuple) -> tuple:
+        k, share, node = inputs
+        # What a voltage of 1 V at node k raises the nodes above it to.
+        reached = jnp.where(place < k, reached * share[..., None], 0)
+        return jnp.where(place == k, 1, reached), reached * node[..., None]
+
+    before = jnp.roll(line.share, 1, axis=-1)
+    along = tuple(jnp.moveaxis(x, -1, 0) for x in (before, line.node))
+    above = jnp.moveaxis(lax.scan(step, jnp.zeros_like(line.g), (place, *along))[1], 0, -2)
+    return above + jnp.swapaxes(above, -1, -2)
+
+
+class Chains(NamedTuple):
+    """Every bit line by itself: ``S_ii = own_i``, ``S_ik = -upper_i lower_k`` for i < k."""
+
+    own: LineValues  # [S]
+    out: LineValues  # g c: output current [A] per volt on each word-line node
+    upper: LineValues  # [S]
+    lower: LineValues  # 1
+
+
+def chains_of(line: BitLine) -> Chains:
+    """Admittances in numbers per node; for lines that are not too long.
+
+    Not finite where the products along a line leave the range of numbers.
+    """
+    length = _length(line)
+    down = line.node * jnp.exp(-length)
+    return Chains(line.g * line.own, line.out, line.g * jnp.exp(length), line.g * down)
+
+
+def short_mutual_impedance(line: BitLine) -> Squares:
+    """As `mutual_impedance`, with few exponentials; for lines that are not too long."""
+    length = _length(line)
+    up, down = jnp.exp(length), line.node * jnp.exp(-length)
+    i, k = jnp.arange(up.shape[-1])[:, None], jnp.arange(up.shape[-1])
+    above, below = up[:, :, None] * down[:, None, :], down[:, :, None] * up[:, None, :]
+    return jnp.where(i == k, 0, jnp.where(i < k, above, below))
+
+
+def _length(line: BitLine) -> LineValues:
+    """Logarithm of the voltage lost from each node up to the first."""
+    return -sum_before(jnp.log(line.share))
+
+
+def sum_before(x: LineValues, *, turned: bool = False) -> LineValues:
+    """Sum of what lies before each place along the last axis, or behind it."""
+    # A product with a constant matrix: `jnp.cumsum` is several pieces of code to compile.
+    before = np.triu(np.ones((x.shape[-1], x.shape[-1]), x.dtype), 1)
+    return product(x, before.T if turned else before)
+
+
+Matrix = Float[Array, "_ _wide"]
+
+
+def block_of(side: int) -> int:
+    """Nodes that are eliminated together: measured best from 5 to 128 (benchmarks/log.md)."""
+    return min(side, 8 if side <= 96 else 16)
+
+
+def through_segments(y: Matrix, r: Float[Array, " rows"], below: Matrix) -> tuple[Matrix, Matrix]:
+    """Conductances seen from the left ends of the segments, and what other rows become.
+
+    Args:
+        y: conductances between the nodes, then from each to other terminals, (rows, rows + more)
+            [S]; the diagonal does not count.
+        r: the segments (rows,) [ohm].
+        below: any rows of weights on the same nodes and terminals (n, rows + more): each node's
+            weight is passed on to those of which its voltage is a mean. The unit matrix becomes
+            the nodes' voltages for 1 V on each left end.
+
+    Returns:
+        `y` and `below` after it.
+    """
+    rows, wide = y.shape
+    size = block_of(rows)
+    # The last block is filled up with nodes that touch nothing.
+    count = -(-rows // size)
+    extra = count * size - rows
+    if extra:
+        y, below = (_with_idle_nodes(x, rows, extra) for x in (y, below))
+        y = jnp.pad(y, ((0, extra), (0, 0)))
+        r = jnp.pad(r, (0, extra))
+    every = jnp.concatenate([y, below])
+    place = jnp.arange(wide + extra)
+
+    def block(number: Array, every: Matrix) -> Matrix:
+        first = number * size
+        panel = lax.dynamic_slice(every, (first, 0), (size, len(place)))
+        old, new = _eliminated(panel, lax.dynamic_slice(r, (first,), (size,)), place, first)
+        weights = lax.dynamic_slice(every, (0, first), (len(every), size))
+        inside = (place >= first) & (place < first + size)
+        every = jnp.where(inside, 0, every) + product(weights, old)
+        return lax.dynamic_update_slice(every, new, (first, 0))
+
+    every = lax.fori_loop(0, count, block, every)
+    if extra:
+        every = jnp.concatenate([every[:, :rows], every[:, rows + extra :]], axis=1)
+    return every[:rows], every[rows + extra :]
+
+
+def _with_idle_nodes(x: Matrix, rows: int, extra: int) -> Matrix:
+    return jnp.concatenate([jnp.pad(x[:, :rows], ((0, 0), (0, extra))), x[:, rows:]], axis=1)
+
+
+def _eliminated(
+    panel: Matrix, r: Float[Array, " size"], place: Array, first: Array
+) -> tuple[Matrix, Matrix]:
+    """A block of nodes eliminated: their voltages as means, and their left ends' conductances.
+
+    Args:
+        panel: the rows of these nodes.
+        r: their segments [ohm].
+        place: numbers of all columns.
+        first: number of the first of these nodes.
+    """
+    size = len(panel)
+    row = jnp.arange(2 * size)
+
+    def pivot(k: Array, both: Matrix) -> Matrix:
+        here = place == first + k
+        y = jnp.where(here, 0, lax.dynamic_index_in_dim(both, k, 0, keepdims=False))
+        resistance = lax.dynamic_index_in_dim(r, k, 0, keepdims=False)
+        d = 1 / (1 + resistance * jnp.sum(y))
+        mean = y * (resistance * d)
+        weights = lax.dynamic_slice(both, (0, first + k), (2 * size, 1))
+        both = jnp.where(here, d, 1) * both + weights * mean
+        both = jnp.where((row == k)[:, None], jnp.where(here, d, mean), both)
+        return jnp.where((row == size + k)[:, None], y * d, both)
+
+    both = lax.fori_loop(0, size, pivot, jnp.concatenate([panel, jnp.zeros_like(panel)]))
+    return both[:size], both[size:]
+
+
 Mesh = Float[Array, "rows rows_1"]
 Lines = Float[Array, "cols rows"]
 Drives = Float[Array, "cols rows n"]

@@ -31,9 +31,15 @@ from xbar.solvers.base import (
 from xbar.solvers.batching import chosen, per_array, repaired
 from xbar.solvers.lines import drop_of
 from xbar.solvers.sweep import voltages
-from xbar.solvers.sweep.answers import Answers, answers_of, transfer_change
 from xbar.solvers.sweep.elimination import Column, Sweep, columns_of, transfer_of
-from xbar.solvers.sweep.mild import is_mild, mild_answers, mild_transfer
+from xbar.solvers.sweep.transfer import (
+    Answers,
+    answers_of,
+    is_mild,
+    mild_answers,
+    mild_transfer,
+    transfer_change,
+)
 
 # Up to so many cells on the shorter side the elimination takes no longer than what is made for mild
 # drop alone, and compiles in a third of the time (benchmarks/log.md).
@@ -80,7 +86,7 @@ class ColumnSweep(AbstractSolver):
     def transfer(
         self, problem: Problem, *, fallback: bool = True
     ) -> tuple[Transfer, Bool[Array, ""]]:
-        """By the elimination; by `xbar.solvers.sweep.mild` where arrays are large and drop mild.
+        """By the elimination; by `mild_transfer` where arrays are large and drop mild.
 
         Args:
             problem: the array.
@@ -101,7 +107,7 @@ class ColumnSweep(AbstractSolver):
     def transfer_change(
         self, problem: Problem, dg: Any, dwires: Any, *, fallback: bool = True
     ) -> TransferChange:
-        """As the answer to currents past the cells (`xbar.solvers.sweep.answers`)."""
+        """As the answer to currents past the cells (`xbar.solvers.sweep.transfer`)."""
         flat = _flat(problem)
         turned = flat is not problem
         if turned:

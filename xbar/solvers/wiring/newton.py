@@ -41,10 +41,15 @@ from xbar.solvers.newton import (
     Newton,
     followed,
 )
-from xbar.solvers.wiring.adjoint import linear_response, sources_of, without_potential
 from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, Unknown, circuit_of
-from xbar.solvers.wiring.methods import answer, factor
 from xbar.solvers.wiring.reduced import errors, reduced, rest
+from xbar.solvers.wiring.unknowns import (
+    answer,
+    factor,
+    linear_response,
+    sources_of,
+    without_potential,
+)
 
 SHORTEST = 0.5**HALVINGS
 INNER_RTOL = 1e-4  # floating lines were measured with this

@@ -26,8 +26,7 @@ from jaxtyping import Bool, Float
 
 from xbar.solvers.base import Voltages, largest_current
 from xbar.solvers.lines import product
-from xbar.solvers.wiring.circuit import Bridges, Circuit, Unknown, Volts
-from xbar.solvers.wiring.pieces import Pieces, pieces_of
+from xbar.solvers.wiring.circuit import Bridges, Circuit, Pieces, Unknown, Volts, pieces_of
 
 # Of the busiest line's current at the largest voltage, what is no current.
 ROUNDINGS = 8

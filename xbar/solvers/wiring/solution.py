@@ -15,20 +15,16 @@ from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.circuit.bias import Drivers
 from xbar.circuit.solution import Terminals
 from xbar.programs import program
-from xbar.solvers import nonlinear
-from xbar.solvers.auto import first_alone
-from xbar.solvers.base import AbstractSolver, problem_of
-from xbar.solvers.derivatives import cells, marked
+from xbar.solvers import derivatives
+from xbar.solvers.auto import first_alone, newton_of
+from xbar.solvers.base import AbstractSolver, not_negative, problem_of
+from xbar.solvers.derivatives import also, cells, filled, legal_law, marked, possible
 from xbar.solvers.lines import BIT, WORD, PerCell
 from xbar.solvers.newton import Newton
-from xbar.solvers.nonlinear import legal_law, newton_of
-from xbar.solvers.verdict import also, filled, possible
-from xbar.solvers.wiring.adjoint import drives, unknowns
-from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, circuit_of, nodes_of
-from xbar.solvers.wiring.ends import Ends
-from xbar.solvers.wiring.gaps import Attached, attached, places_of
+from xbar.solvers.wiring.circuit import Circuit, Layout, Numbers, circuit_of, nodes_of, pieces_of
+from xbar.solvers.wiring.ends import Attached, Ends, attached, places_of
 from xbar.solvers.wiring.newton import operating_points, secant
-from xbar.solvers.wiring.pieces import pieces_of
+from xbar.solvers.wiring.unknowns import drives, unknowns
 
 
 class Capacity(NamedTuple):
@@ -145,10 +141,6 @@ class Laws(NamedTuple):
 
 def numbers_of(array: Crossbar, dtype: jnp.dtype) -> tuple[Numbers, RESULTS]:
     """The array in one precision, with harmless zeros in place of illegal values."""
-
-    def legal(x: Array) -> Bool[Array, ""]:
-        return jnp.all(jnp.isfinite(x) & (x >= 0))
-
     bridges = () if array.line_faults is None else array.line_faults.bridges
     r_bridge = jnp.stack([b.r.astype(dtype) for b in bridges]) if bridges else jnp.zeros(0, dtype)
     in_array = [
@@ -156,11 +148,11 @@ def numbers_of(array: Crossbar, dtype: jnp.dtype) -> tuple[Numbers, RESULTS]:
         for bridge in bridges
         for _, i, j in bridge.ends
     ]
-    bridges_legal = legal(r_bridge) & jnp.all(jnp.asarray(in_array, bool))
+    bridges_legal = not_negative(r_bridge) & jnp.all(jnp.asarray(in_array, bool))
     # Cells that are not linear have no conductances: `_laws` stands for them.
     g = array.g if array.cells.linear else jnp.zeros(array.cells.shape, dtype)
-    g_legal = legal(g)
-    wires_legal = jnp.all(jnp.stack([legal(x) for x in array.wires.leaves.values()]))
+    g_legal = not_negative(g)
+    wires_legal = jnp.all(jnp.stack([not_negative(x) for x in array.wires.leaves.values()]))
 
     def harmless(x: Array, ok: Bool[Array, ""]) -> Array:
         x = x.astype(dtype)
@@ -291,7 +283,7 @@ def _whole(
         found, inner = cells(solver, problem, word - bit), None
         i_cell, lost, rise = found.i_cell, found.word, found.bit
     else:
-        found = nonlinear.operating_points(laws.newton, laws.law, numbers.wires, word - bit)
+        found = derivatives.operating_points(laws.newton, laws.law, numbers.wires, word - bit)
         i_cell, inner = found.i_cell, found.inner_steps
         lost, rise = problem.drop.word(i_cell), problem.drop.bit(i_cell)
         checks.append((~jnp.all(found.holds), RESULTS.cells_out_of_range))

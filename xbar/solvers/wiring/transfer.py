@@ -10,10 +10,9 @@ from xbar.programs import program
 from xbar.solvers.auto import Auto, first_alone
 from xbar.solvers.base import DRIVES, AbstractSolver, default_rtol
 from xbar.solvers.cg import CG
-from xbar.solvers.verdict import also, filled
-from xbar.solvers.wiring.adjoint import answered, prepared
+from xbar.solvers.derivatives import also, filled
 from xbar.solvers.wiring.circuit import circuit_of
-from xbar.solvers.wiring.gaps import attached
+from xbar.solvers.wiring.ends import attached
 from xbar.solvers.wiring.solution import (
     Capacity,
     capacity_of,
@@ -21,6 +20,7 @@ from xbar.solvers.wiring.solution import (
     numbers_of,
     terminals,
 )
+from xbar.solvers.wiring.unknowns import answered, prepared
 
 
 def transfer_wired(

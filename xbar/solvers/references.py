@@ -1,10 +1,11 @@
-"""The reference: Kirchhoff's two laws written out for the nodes of one small array.
+"""The references: wires of zero resistance, and Kirchhoff's laws by one dense factorization.
 
-The unknowns are the node voltages `W` (word lines) and `B` (bit lines), not the cell voltages of
-the other solvers. A cell's current is ``i = g (W - B + s)`` with `s` a source in series (the drive
-of the cell). A segment's current is the sum of the cell currents behind it (Kirchhoff's current
-law), and ``v_a - v_b - r i = 0`` holds for every segment (Ohm's and the voltage law), so a segment
-of zero resistance needs no special case:
+Of Kirchhoff's two laws, written out for the nodes of one small array, the unknowns are the node
+voltages `W` (word lines) and `B` (bit lines), not the cell voltages of the other solvers. A cell's
+current is ``i = g (W - B + s)`` with `s` a source in series (the drive of the cell). A segment's
+current is the sum of the cell currents behind it (Kirchhoff's current law), and ``v_a - v_b - r i =
+0`` holds for every segment (Ohm's and the voltage law), so a segment of zero resistance needs no
+special case:
 
     W[i,j-1] - W[i,j] - word_line[i,j] sum_{j'>=j} i[i,j'] = 0    W[i,-1] = -source[i] sum i[i,:]
     B[i,j] - B[i+1,j] - bit_line[i,j] sum_{i'<=i} i[i',j] = 0     B[rows,j] = sense[j] sum i[:,j]
@@ -33,6 +34,34 @@ from xbar.solvers.base import (
     relative_change,
     transfer_by_cells,
 )
+
+
+class Ideal(AbstractSolver):
+    """No wire resistance: ``u = e``, so ``T = g.T``; refuses arrays whose wires are not zero.
+
+    ```python
+    without_wires = xb.solve(xb.Crossbar(g), v_in, solver=xb.Ideal())
+    ```
+    """
+
+    def factor(self, problem: Problem) -> None:
+        """Nothing to prepare."""
+
+    def cell_voltages(self, state: None, problem: Problem, e: Drives) -> Answer:
+        """The cell voltages are the drives themselves."""
+        n = len(e)
+        none = jnp.zeros((n, *problem.g.shape), e.dtype)
+        return Answer(e + none, none, none, ok=jnp.ones(n, bool), steps=jnp.zeros(n, int))
+
+    def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+        """The conductances themselves."""
+        return problem.g.T, jnp.asarray(True)
+
+    def accepts(self, problem: Problem) -> Bool[Array, ""]:
+        """True where every wire is at exactly 0 ohm."""
+        zero = [jnp.all(leaf == 0) for leaf in problem.wires.leaves.values()]
+        return jnp.all(jnp.stack(zero))
+
 
 # 64x64: a matrix of 8192 x 8192, 0.5 GiB in float64.
 MAX_CELLS = 4096

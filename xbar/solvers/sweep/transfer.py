@@ -17,6 +17,21 @@ products leave an error of about ``2 c^3`` in all, a whole Newton step ``4 c^4 /
 ``6e-8 c^2``. These estimates choose; the results are checked on a random input afterwards.
 
 Bit lines need no matrix: ``S = diag(own) - (upper_i lower_k for i < k, symmetric)``.
+
+**The change of a transfer matrix** comes from how the array answers its inputs, column by column. A
+change of conductances and of wires acts as a current past each cell (a parallel source)
+
+    q = dg u - g d_drop(g u)
+
+with `u` the cell voltages for 1 V on each row. With the symbols of
+`xbar.solvers.sweep.elimination`, a bit line by itself draws ``C^T q`` from its word-line nodes
+and passes ``c^T q`` to its output. Gathered towards the source and walked back,
+
+    p_j = P_j^T (C_j^T q_j + p_{j+1})      dw_j = P_j dw_{j-1} - D_j p_j
+    dT_j = out_j dw_j + c_j q_j
+
+which is linear in `q`, so that JAX can transpose it for reverse mode. Each column costs three
+products of matrices and one more for `u`, where differentiating the elimination would take eight.
 """
 
 from collections.abc import Callable
@@ -30,17 +45,90 @@ from jaxtyping import Bool, Float, Int
 
 from xbar.solvers.base import Problem, Transfer, error_bound, largest_current, probe
 from xbar.solvers.batching import agreed, chosen
-from xbar.solvers.lines import product, running_sum
-from xbar.solvers.sweep.answers import Answers
-from xbar.solvers.sweep.bit_line import BitLine, Chains, chains_of, short_mutual_impedance
-from xbar.solvers.sweep.elimination import Lines, columns_of
+from xbar.solvers.lines import product
+from xbar.solvers.sweep.elimination import (
+    BitLine,
+    Chains,
+    Lines,
+    Squares,
+    Sweep,
+    chains_of,
+    columns_of,
+    factored,
+    nothing,
+    short_mutual_impedance,
+    sum_before,
+)
+
+CellVolts = Float[Array, "cols inputs rows"]
+
+
+class Answers(NamedTuple):
+    """Per column from the driven end; ``P_j = kept I + change_j - diag(lost_j)``."""
+
+    kept: Float[Array, ""]  # 1 where P is near the unit matrix, so that its change keeps its digits
+    change: Float[Array, "cols rows rows"]
+    lost: Lines
+    u: CellVolts  # cell voltages for 1 V on each row [V]
+    beside: Float[Array, "cols rows rows"]  # C of the bit line by itself, less its diagonal
+    own: Lines  # C = beside + diag(own)
+    reach: Lines  # its c
+
+
+def answers_of(problem: Problem) -> tuple[Transfer, Answers]:
+    """T and answers by the elimination, for any drop; in operations that JAX differentiates.
+
+    Args:
+        problem: an array that has at least as many columns as rows.
+    """
+    rows, dtype = problem.g.shape[0], problem.g.dtype
+    sweep, _ = factored(columns_of(problem), nothing(rows, dtype))
+    line = sweep.line
+    beside = -line.g[:, None, :] * sweep.mutual
+
+    def walk(word: Array, inputs: tuple[Sweep, Array]) -> tuple:
+        sweep, beside = inputs
+        word = product(sweep.passage, word)
+        u = sweep.line.own[:, None] * word + product(beside, word)
+        return word, (product(sweep.line.out, word), u.T)
+
+    _, (matrix, u) = lax.scan(walk, jnp.eye(rows, dtype=dtype), (sweep, beside))
+    kept, lost = jnp.zeros((), dtype), jnp.zeros_like(line.g)
+    return matrix, Answers(kept, sweep.passage, lost, u, beside, line.own, line.reach)
+
+
+def transfer_change(
+    answers: Answers, problem: Problem, dg: Lines, more: CellVolts | None
+) -> Transfer:
+    """Change of T for the currents ``q = dg u + more`` past the cells [A]."""
+    segment, out = problem.segments()[0].T, problem.g.T * answers.reach
+    kept, *columns = answers
+
+    def gather(pushed: Array, inputs: tuple) -> tuple:
+        (change, lost, u, beside, own, reach), dg, more = inputs
+        # Made here and not before: whole arrays of q would be as many again as there are.
+        q = dg * u if more is None else dg * u + more
+        pushed = product(q, beside) + own * q + pushed
+        pushed = kept * pushed + product(pushed, change) - lost * pushed
+        return pushed, (pushed, product(q, reach))
+
+    none = jnp.zeros_like(answers.u[0])
+    _, (pushed, past) = lax.scan(gather, none, (tuple(columns), dg, more), reverse=True)
+
+    def walk(word: Array, inputs: tuple) -> tuple:
+        change, lost, segment, pushed, out = inputs
+        word = kept * word + product(word, change.T) - lost * word
+        word = word - segment * pushed
+        return word, product(word, out)
+
+    parts = answers.change, answers.lost, segment, pushed, out
+    return lax.scan(walk, none, parts)[1] + past
+
 
 # Share of the tolerance that the estimated errors may take: what they leave out is less than 3.
 SHARE = 0.3
 # What a column takes: products of small parts left out, a whole Newton step, or not this sweep.
 ONE_PRODUCT, TWO_PRODUCTS, NOT_MILD = 0, 1, 2
-
-Squares = Float[Array, "cols rows rows"]
 
 
 class Split(NamedTuple):
@@ -140,7 +228,7 @@ def coupling(chains: Chains, segment: Lines) -> Float[Array, ""]:
 
 def _beside(upper: Lines, lower: Lines) -> tuple[Lines, Lines]:
     """Sums over the nodes above and over the nodes below each node."""
-    return running_sum(upper, -1) - upper, running_sum(lower, -1, reverse=True) - lower
+    return sum_before(upper), sum_before(lower, turned=True)
 
 
 def _eliminate(chains: Chains, segment: Lines, *, newton: Bool[Array, ""]) -> Split:
