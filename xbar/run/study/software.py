@@ -17,7 +17,7 @@ from xbar.io.datasets import DATASETS, load_dataset
 from xbar.io.maps import load_map
 from xbar.io.parts import Split, split_many
 from xbar.io.user import read_network
-from xbar.learn.mlp import MLP, classes_of, fit_many
+from xbar.learn.mlp import MLP, Loss, classes_of, fit_many
 from xbar.learn.scores import LOSSES
 from xbar.run.errors import StudyError
 from xbar.run.settings.checks import in_range
@@ -186,39 +186,53 @@ def compute_software(plan: Plan, given: StudyInputs, chunk: Chunk) -> dict[str, 
     if given.network is not None:
         models = jax.tree.map(lambda p: jnp.broadcast_to(p, (len(seeds), *p.shape)), given.network)
     else:
-        models = eqx.filter_vmap(
-            lambda key: MLP.init(key, plan.sizes, given.activation, given.images.dtype)
-        )(plan.keys("init", seeds))
-        models = _scale_inputs(models, 1 / _rms(given))
-        models = _fit(given, models, parts.base, plan.keys("fit", seeds))
+        models = _drawn(plan.keys("init", seeds), plan.sizes, given.activation, given.images)
+        models = _fitted(given, models, parts.base, plan.keys("fit", seeds))
     test = parts.test
     found = {
         "base": parts.base,
         "corrector": parts.corrector,
         "test": test,
-        "score": given.task.scored(models(given.images[test]), given.labels[test]),
+        "score": _score(given.task, models, given.images, given.labels, test),
         "software": models,
     }
     if "retrained" in study.references:
         more = jnp.concatenate([parts.base, parts.corrector], axis=-1)
-        found["retrained"] = _fit(given, models, more, plan.keys("retrain", seeds))
+        found["retrained"] = _fitted(given, models, more, plan.keys("retrain", seeds))
     return jax.tree.map(np.asarray, found)
 
 
-def _fit(given: StudyInputs, models: MLP, part: Array, keys: Array) -> MLP:
+def _fitted(given: StudyInputs, models: MLP, part: Array, keys: Array) -> MLP:
+    return _fit(models, given.images, given.labels, part, keys, LOSSES[given.task.loss])
+
+
+# Whole, not operation by operation, each of which would be a program of its own to compile.
+@eqx.filter_jit
+def _drawn(keys: Array, sizes: tuple[int, ...], activation: str, images: Array) -> MLP:
+    """Networks before training."""
+    draw = eqx.filter_vmap(lambda key: MLP.init(key, sizes, activation, images.dtype))
+    return _scale_inputs(draw(keys), 1 / _rms(images))
+
+
+@eqx.filter_jit
+def _fit(models: MLP, images: Array, labels: Array, part: Array, keys: Array, loss: Loss) -> MLP:
     """Train on inputs of RMS 1, which suits any data set, and undo the scale afterwards.
 
     On raw pixels (0 to 16) one in eight 64-12-10 networks collapsed; scaled, none.
     """
-    rms = _rms(given)
+    rms = _rms(images)
     scaled = _scale_inputs(models, rms)
-    loss = LOSSES[given.task.loss]
-    fitted = fit_many(scaled, given.images[part] / rms, given.labels[part], keys=keys, loss=loss)
+    fitted = fit_many(scaled, images[part] / rms, labels[part], keys=keys, loss=loss)
     return _scale_inputs(fitted, 1 / rms)
 
 
-def _rms(given: StudyInputs) -> Array:
-    return jnp.sqrt(jnp.mean(given.images**2))
+@eqx.filter_jit
+def _score(task: Task, models: MLP, images: Array, labels: Array, test: Array) -> Array:
+    return task.scored(models(images[test]), labels[test])
+
+
+def _rms(images: Array) -> Array:
+    return jnp.sqrt(jnp.mean(images**2))
 
 
 def _scale_inputs(models: MLP, factor: Array) -> MLP:
