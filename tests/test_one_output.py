@@ -127,6 +127,7 @@ def test_votes_of_pairs_and_links_are_refused():
             from_sklearn(estimator.fit(X, np.arange(80) % 3))
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.parametrize("tile", [65, "ab", (6.5, 128), (65, 127), (0, 2)])
 def test_tiles_of_no_size_get_a_sentence(tile):
     with pytest.raises(ValueError, match=r"tile: got .*, needs \(rows, cols\) of cells"):
