@@ -115,3 +115,20 @@ def test_a_corrector_of_one_output_predicts_both_classes():
     model = MLP((np.ones((1, 1)),), (np.zeros(1),))
     found = corrector.Corrector(jnp.zeros(1), jnp.ones(1), model)
     assert list(corrector.predict(found, jnp.asarray([[-1.0], [2.0]]))) == [0, 1]
+
+
+def test_votes_of_pairs_and_links_are_refused():
+    """Their coefficients alone would give other outputs, in silence."""
+    from sklearn.linear_model import PoissonRegressor
+    from sklearn.svm import SVC
+
+    for estimator in (SVC(kernel="linear"), PoissonRegressor()):
+        with pytest.raises(ValueError, match="not those of coef_ and intercept_ alone"):
+            from_sklearn(estimator.fit(X, np.arange(80) % 3))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("tile", [65, "ab", (6.5, 128), (65, 127), (0, 2)])
+def test_tiles_of_no_size_get_a_sentence(tile):
+    with pytest.raises(ValueError, match=r"tile: got .*, needs \(rows, cols\) of cells"):
+        xb.Hardware(tile=tile)

@@ -70,6 +70,9 @@ def convert(
     hardware = Hardware() if hardware is None else hardware
     if not isinstance(hardware, Hardware):
         raise TypeError(f"hardware: got {type(hardware).__name__}, needs xbar.Hardware")
+    shared = lambda x: isinstance(x, eqx.nn.Shared)  # noqa: E731
+    if any(map(shared, jax.tree.leaves(model, is_leaf=shared))):
+        raise ValueError("model: got eqx.nn.Shared, needs layers with weights of their own")
     model = jax.tree.map(
         lambda part: _folded(part, state), model, is_leaf=lambda x: type(x) is eqx.nn.Sequential
     )

@@ -209,7 +209,8 @@ def _name_of(cells: Any) -> str:
 def _tile(tile: Any) -> tuple[int, int] | None:
     if tile is None:
         return None
-    sizes = tuple(tile)
-    if len(sizes) != 2 or any(int(n) != n or n < 1 for n in sizes) or sizes[1] % 2:
+    sizes = np.asarray(tile)
+    whole = sizes.shape == (2,) and sizes.dtype.kind in "iuf" and (sizes >= 1).all()
+    if not whole or (sizes % (1, 2)).any():
         raise ValueError(f"tile: got {tile}, needs (rows, cols) of cells, an even number of cols")
     return int(sizes[0]), int(sizes[1])
