@@ -147,10 +147,7 @@ def find(tables: Tables) -> Findings:
     wide = {s: each.loc[s].unstack("remedy") for s in settings}
     first, equal = wide[settings[0]], _equal(each, labels)
     facts = {
-        "gain_few": _gained(equal, settings[0], labels[0]),
-        "gain_many": _gained(equal, settings[0], labels[-1]),
-        "hidden_few": _gained(equal, settings[1], labels[0]),
-        "hidden_many": _gained(equal, settings[1], labels[-1]),
+        **_gained(equal, {"gain": settings[0], "hidden": settings[1]}, labels),
         "corrector": percent(first[named(CORRECTOR, labels[0])]),
         "retrained": percent(first[named(RETRAINED, labels[-1])]),
         "few": str(labels[0]),
@@ -183,8 +180,14 @@ def _equal(each: pd.Series, labels: list[int]) -> pd.DataFrame:
     return pd.concat(found, names=["remedy"])
 
 
-def _gained(equal: pd.DataFrame, setting: str, labels: int) -> str:
-    return points(equal.loc[(named(RETRAINED, labels), setting)])
+def _gained(equal: pd.DataFrame, where: dict[str, str], labels: list[int]) -> dict[str, str]:
+    """Retraining minus the corrector, by words for the setting and the number of labels."""
+    return {
+        f"{name}_{words}": points(equal.loc[key])
+        for name, setting in where.items()
+        for words, count in (("few", labels[0]), ("many", labels[-1]))
+        if (key := (named(RETRAINED, count), setting)) in equal.index
+    }
 
 
 EXPERIMENT = Experiment("remedies", compute, find)
