@@ -48,8 +48,8 @@ from xbar.solvers.sweep.solver import ColumnSweep
 from xbar.solvers.sweep.voltages import factor_bytes
 from xbar.solvers.tiles import tiled_transfer
 
-# Up to here a sweep takes at most ten times as long for one input as CG, and less to compile than both
-# (benchmarks/log.md).
+# Up to here a sweep takes at most 40 us more for one input than CG, and a program of it alone less
+# to compile than one of both (benchmarks/log.md).
 DIRECT_SIDE = 8
 # Where factoring and one pass over all inputs takes less than CG on each (benchmarks/log.md).
 MANY_INPUTS = 24
