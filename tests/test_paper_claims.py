@@ -132,41 +132,6 @@ def test_the_page_is_written_anew_from_tables_alone(tmp_path):
     assert all((tmp_path / name).stat().st_size > 5_000 for name in summary["figures"])
 
 
-def test_the_figures_of_the_first_reading_of_these_tables_stand(kept):
-    """What the same run was said to show before its claims were data: means and half-widths."""
-    table = kept["severity"]["circuits"]
-    each = per_seed(table, "healthy", "layer", minus="defective").unstack("layer")
-    found = {f"layers {k}": interval(each[3] - each[k]) for k in (0, 1, 2)}
-    table = kept["sizes"]["circuits"]
-    known = table[table["defective"].between(0.4, 0.8)]
-    found["31"] = interval(sizes.change(known, "10-1-10"))
-    found["178"] = interval(sizes.change(known, "10-8-10"))
-    found["3013"] = interval(sizes.change(known, "10-143-10", minus="10-14-10"))
-    found["bias"] = interval(sizes.change(known, "bias only", minus="10-1-10"))
-    claims = transfer.find(kept["transfer"]).claims
-    ring = claims["ring_to_circle_elsewhere"].loc[(0.35, 2, 2)]
-    complement = claims["complement_to_circle"].loc[(0.35, 3, 6)]
-    columns = stuck.find(kept["stuck"]).claims["columns"].loc[0]
-    got = {name: i[:2] for name, i in found.items()} | {
-        name: (row["mean"], row["half"])
-        for name, row in (("ring", ring), ("complement", complement), ("columns", columns))
-    }
-    expected = {
-        "layers 0": (4.791667, 1.972065),
-        "layers 1": (13.961022, 2.000096),
-        "layers 2": (2.725806, 2.288072),
-        "31": (-14.635499, 1.407475),
-        "178": (33.088313, 1.204926),
-        "3013": (0.210630, 0.096348),
-        "bias": (38.866084, 1.412107),
-        "ring": (-9.856481, 5.316294),
-        "complement": (-37.504630, 4.740126),
-        "columns": (52.791667, 8.150620),
-    }
-    for name, pair in expected.items():
-        assert got[name] == pytest.approx(pair, abs=1e-3), name
-
-
 # --- what other tables would say --------------------------------------------------------------
 
 

@@ -120,7 +120,9 @@ def intervals(
         _tidy(axes, "x")
     grid[0].set_yticks(range(len(rows)), [str(row) for row in rows], fontsize=SMALL)
     grid[0].invert_yaxis()
-    figure.supxlabel(label, fontsize=TEXT)
+    # below the middle: of one panel, or between two
+    middle = 0.5 if len(panels) % 2 else 1.1
+    grid[(len(panels) - 1) // 2].set_xlabel(label, fontsize=TEXT, x=middle)
     if len(names) > 1:
         _legend(figure, grid[0], columns)
     return figure

@@ -125,6 +125,7 @@ def _named(conditions: pd.DataFrame, kind: str) -> str:
 WORDS: Mapping[str, tuple[str, str, str]] = {
     "layer": ("layer ", "layers ", ""),
     "pool": ("", "", " circuits"),
+    "place": ("place: ", "places: ", ""),
     "radius": ("r = ", "r = ", ""),
 }
 

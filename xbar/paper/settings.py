@@ -187,7 +187,7 @@ QUICK = replace(
     ages=8,
     live=(1, 5),
     spares=(3,),
-    deep_networks=("784-256-128-10", "LeNet"),
+    deep_networks=("784-256-128-10",),  # LeNet takes most of a minute to train
     deep_defects=(("layer", "circle", 0.35), ("layer", "circle", 0.7), ("tile", "circle", 0.7)),
     deep_seeds=4,
 )

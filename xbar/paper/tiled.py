@@ -85,7 +85,8 @@ def passed(network: Any, products: Sequence[Callable[[Array], Array]], x: Array,
     """What enters each layer with weights from `first` on, and the outputs; of one image."""
     starts = [n for n, step in enumerate(network.layers) if with_weights(step)]
     entering, rest = [], iter(products[first:])
-    for step in network.layers[starts[first] :]:
+    # What stands before the first of them, such as a reshape, belongs to it.
+    for step in network.layers[starts[first] if first else 0 :]:
         if with_weights(step):
             entering.append(x)
             x = next(rest)(x)

@@ -326,7 +326,7 @@ def _draw(middle: pd.DataFrame, table: pd.DataFrame, main: list[str]) -> dict[st
     means = means.set_index(["read", "network", "broken"])[["mean", "half"]]
     label = "test accuracy [%]"
     figures = {
-        "layers": charts.intervals(means, "broken", "read", "network", label=label, columns=5)
+        "layers": charts.intervals(means, "broken", "read", "network", label=label, columns=3)
     }
     wide = [name for name in table["network"].unique() if is_wide(name)]
     first = chosen(middle, network=wide, layer=0, shape="circle")
