@@ -104,6 +104,7 @@ def test_a_circuit_that_the_run_lacks_is_named(stored, tmp_path, monkeypatch, ca
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_tiles_are_looked_at_by_their_place_on_the_chip(tmp_path):
     """The same questions of a layer in 2 x 2 tiles, and its faults where they stand."""
     file = write_tiny(tmp_path, ONE_LAYER + "\n[circuit]\ntile = [3, 4]\n")

@@ -144,7 +144,7 @@ def test_cells_of_any_law_are_solved_tile_by_tile():
     assert (power > 0).all()
 
 
-@pytest.mark.parametrize("sums", ["digital", "analog"])
+@pytest.mark.parametrize("sums", [pytest.param("digital", marks=pytest.mark.slow), "analog"])
 def test_stuck_cells_among_cells_of_a_law_are_resistors_where_they_are(sums):
     """On ideal wires tiles change nothing; nor do corrected matrices, beyond their own error."""
     options = {"cells": lambda g: cells.Sinh(g, v_0=0.1), "partial_sums": sums}

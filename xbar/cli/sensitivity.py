@@ -115,14 +115,23 @@ def sensitivity(
     own = [f"circuit.{name}={options[name]}" for name in CIRCUIT if options[name] is not None]
     files = {"network": network, "data": data}
     own += [f"{n}.file={quoted(str(file))}" for n, file in files.items() if file is not None]
-    if source is not None and own:
-        option = own[0].removeprefix("circuit.").partition("=")[0].removesuffix(".file")
-        option = f"--{option.replace('_', '-')}"
-        raise UsageError(f"{option}: got --from too, needs one of them: a run has its own circuit")
-    if source is None and (circuit is not None or defective):
-        option = "--defective" if circuit is None else "--circuit"
-        raise UsageError(f"{option}: got no --from, needs a run whose circuit it chooses")
+    if problem := _of_two_circuits(source, own, circuit, defective):
+        raise UsageError(problem)
     tree = changed({"seed": seed, "defective": defective}, [*given, *(changes or ())])
     config = settings_from(SensitivityConfig, tree)
     study = demo_study([f"seed={seed}", *own])
     run(config, out, start(cache), source=source, study=study, overwrite=overwrite)
+
+
+def _of_two_circuits(
+    source: object, own: list[str], circuit: str | None, defective: bool
+) -> str | None:
+    """What is wrong with options of which some choose a run's circuit and others make one."""
+    if source is not None and own:
+        option = own[0].removeprefix("circuit.").partition("=")[0].removesuffix(".file")
+        option = f"--{option.replace('_', '-')}"
+        return f"{option}: got --from too, needs one of them: a run has its own circuit"
+    if source is None and (circuit is not None or defective):
+        option = "--defective" if circuit is None else "--circuit"
+        return f"{option}: got no --from, needs a run whose circuit it chooses"
+    return None
