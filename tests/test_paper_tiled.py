@@ -37,7 +37,7 @@ def test_broken_circuits_are_those_of_the_network_itself(work, monkeypatch):
         [step.weight.T for step in dense],
         [step.bias for step in dense],
         k=k,
-        hardware=tiled.HARDWARE,
+        hardware=tiled.hardware(),
     )
     x = tiny_data().images[networks.labelled[1]] / tiny_data().max_input
     np.testing.assert_allclose(
@@ -55,7 +55,7 @@ def test_broken_circuits_are_those_of_the_network_itself(work, monkeypatch):
 
 
 def test_convolutions_on_ideal_tiles_are_those_of_software(monkeypatch):
-    monkeypatch.setattr(tiled, "HARDWARE", xb.Hardware(tile=TILE))
+    monkeypatch.setattr(tiled, "hardware", lambda: xb.Hardware(tile=TILE))
     network = tiled.new_network(LENET, jax.random.key(0))
     x = jax.random.uniform(jax.random.key(1), (784,), jnp.float32)
     steps = [step for step in network.layers if tiled.with_weights(step)]

@@ -39,7 +39,15 @@ from xbar.solve import transfer
 LENET = "LeNet"
 TILE = (65, 128)  # 64 inputs and a bias row, 64 outputs of two bit lines each
 OHM = 1.0
-HARDWARE = Hardware(tile=TILE, wires=Wires(OHM, OHM))
+
+
+@lru_cache
+def hardware() -> Hardware:
+    """The tiles' circuit; made when it is first used, since making it starts JAX."""
+    with jax.ensure_compile_time_eval():  # kept: it must hold nothing of a program being traced
+        return Hardware(tile=TILE, wires=Wires(OHM, OHM))
+
+
 TILING = Tiling(*TILE)
 _HALF = Tiling(TILE[0], TILE[1] // 2)  # the same cuts, counted in pairs
 # Training of the software networks, as benchmarks/networks/scale.py has it.
@@ -56,7 +64,7 @@ def with_weights(step: Any) -> bool:
 
 def on_arrays(step: Any) -> AbstractOnArrays:
     """A step as matrices and what stands on their rows; its scales are not used."""
-    return _KINDS[type(step)].of(step, Fixed(HARDWARE))
+    return _KINDS[type(step)].of(step, Fixed(hardware()))
 
 
 def new_network(name: str, key: Array) -> eqx.nn.Sequential:
@@ -110,8 +118,8 @@ def layers_on_tiles(network: Any, k: Sequence[Array]) -> list[Layer]:
     steps = [step for step in network.layers if with_weights(step)]
     for step, k_in, k_out in zip(steps, k[:-1], k[1:], strict=True):
         ((w, b),) = on_arrays(step).matrices()
-        rows = with_bias_row(w, b, k_in, HARDWARE.v_bias)
-        found.append(mapped(rows, k_in, k_out, HARDWARE, None))
+        rows = with_bias_row(w, b, k_in, hardware().v_bias)
+        found.append(mapped(rows, k_in, k_out, hardware(), None))
     return found
 
 
@@ -152,7 +160,7 @@ def _maps(name: str) -> Callable[..., Any]:
         own = [step for step in network.layers if with_weights(step)]
         seen = jax.vmap(lambda image: tuple(passed(network, own, image, 0)))(x[base])
         full = [jnp.maximum(jnp.max(jnp.abs(part)), 1e-6) for part in seen]
-        k = tuple(HARDWARE.v_read.astype(part.dtype) / part for part in full)
+        k = tuple(hardware().v_read.astype(part.dtype) / part for part in full)
         cells = [layer.pairs.interleave() for layer in layers_on_tiles(network, k)]
         return {"k": k, "cells": tuple(cells), "software": jax.vmap(network)(x[labelled])}
 
@@ -190,7 +198,7 @@ def _product(
 
 def tile_array(g: Array, hit: Array) -> Crossbar:
     """One tile with stuck pairs: cells (rows, columns) [S], hit pairs (rows, outputs)."""
-    pairs = inject(Pairs.from_interleaved(g), hit, STUCK_ON, HARDWARE.window)
+    pairs = inject(Pairs.from_interleaved(g), hit, STUCK_ON, hardware().window)
     return Crossbar(pairs.interleave(), Wires(OHM, OHM))
 
 
