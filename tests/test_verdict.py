@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.solvers.base import not_negative
+from xbar.solvers.base import largest_current, not_negative
 from xbar.solvers.derivatives import also, filled, possible
 
 R = xb.RESULTS
@@ -65,3 +65,13 @@ def test_one_illegal_number_is_noticed_among_many(bad):
     assert legal(x)
     x[40, 70] = bad
     assert not legal(x)
+
+
+@pytest.mark.parametrize("place", [(40, 70), (0, 0), (64, 99)])
+def test_one_current_without_a_value_leaves_its_input_without_a_largest(place):
+    """Of so many that XLA takes their maximum by a routine of its own, which passes over NaN."""
+    i_cell = np.full((2, 65, 100), 1e-5)
+    i_cell[1][place] = np.nan
+    of_first, of_second = jax.jit(largest_current)(i_cell)
+    assert of_first == pytest.approx(1e-3)  # of a row: 100 cells
+    assert np.isnan(of_second)

@@ -12,7 +12,6 @@ from xbar.devices.mapping import Pairs, Window
 from xbar.nn.layer import Layer
 from xbar.nn.stuck import unknown, with_stuck
 from xbar.nn.tiles import Tiles
-from xbar.nn.tiling import Tiling
 from xbar.programs import program
 
 
@@ -47,12 +46,7 @@ def _of_tile(layer: Layer, mask: Any, tile: tuple[int, int]) -> Bool[Array, "row
     hit = hit_pairs(mask, shape, True)
     grid = layer.tiling.grid(layer.pairs.shape)
     whole = jnp.zeros((*grid, *shape), bool).at[tile].set(hit)
-    return jnp.asarray(pairwise(layer.tiling).whole(whole, layer.pairs.shape))
-
-
-def pairwise(tiling: Tiling) -> Tiling:
-    """The same cuts, counted in pairs instead of cells."""
-    return Tiling(tiling.rows, tiling.cols // 2)
+    return jnp.asarray(layer.tiling.of_pairs.whole(whole, layer.pairs.shape))
 
 
 @program(eqx.filter_jit)

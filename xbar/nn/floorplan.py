@@ -12,7 +12,6 @@ from jaxtyping import Float, PRNGKeyArray
 from xbar.devices import AbstractFault
 from xbar.devices.faults import hit_pairs
 from xbar.devices.mapping import Window
-from xbar.nn.faults import pairwise
 from xbar.nn.layer import Layer
 from xbar.nn.network import Network
 
@@ -39,7 +38,7 @@ def floorplan(net: Network) -> tuple[Place, ...]:
     Raises:
         ValueError: a layer is in no tiles, or tiles differ in shape.
     """
-    shape = _tile_shape(net)
+    shape = _needed_shape(net)
     owners = [
         (number, divmod(n, layer.tiling.grid(layer.pairs.shape)[1]))
         for number, layer in enumerate(net.layers)
@@ -80,7 +79,7 @@ def with_chip_fault(
         TypeError: the fault is none.
         ValueError: as `floorplan`, or as `inject`.
     """
-    rows, columns = _tile_shape(net)
+    rows, columns = _needed_shape(net)
     places = floorplan(net)
     high, wide = (1 + max(place.chip[axis] for place in places) for axis in (0, 1))
     hit = hit_pairs(mask, (high * rows, wide * columns // 2), True)
@@ -95,7 +94,7 @@ def with_chip_fault(
         first += _count(layer)
         net = net.with_fault(
             number,
-            jnp.asarray(pairwise(layer.tiling).whole(own, layer.pairs.shape)),
+            jnp.asarray(layer.tiling.of_pairs.whole(own, layer.pairs.shape)),
             fault,
             None if key is None else jax.random.fold_in(key, number),
             window=window,
@@ -122,7 +121,7 @@ def chip_map(net: Network, maps: Sequence[Any]) -> Float[np.ndarray, "rows colum
     Raises:
         ValueError: as `floorplan`, or a map that is not of its layer's cells.
     """
-    rows, columns = _tile_shape(net)
+    rows, columns = _needed_shape(net)
     places, parts = floorplan(net), []
     if len(maps) != len(net.layers):
         raise ValueError(f"maps: got {len(maps)}, needs one for each of {len(net.layers)} layers")
@@ -147,12 +146,17 @@ def _count(layer: Layer) -> int:
     return rows * columns
 
 
-def _tile_shape(net: Network) -> tuple[int, int]:
+def tile_shape(net: Network) -> tuple[int, int] | None:
+    """The one shape of all tiles, or None where layers are in none or in several."""
     shapes = {
         None if layer.tiling is None else (layer.tiling.rows, layer.tiling.cols)
         for layer in net.layers
     }
-    (shape,) = shapes if len(shapes) == 1 else (None,)
+    return shapes.pop() if len(shapes) == 1 else None
+
+
+def _needed_shape(net: Network) -> tuple[int, int]:
+    shape = tile_shape(net)
     if shape is None:
         raise ValueError("net: got layers without tiles or of several shapes, needs tiles of one")
     return shape

@@ -59,6 +59,23 @@ class Tiling(eqx.Module):
         ends = flat[: shape[0] - last], flat[len(flat) - last :]
         return namespace(flat).concatenate(ends)
 
+    @property
+    def of_pairs(self) -> "Tiling":
+        """The same cuts, counted in pairs instead of cells."""
+        return Tiling(self.rows, self.cols // 2)
+
+    def in_layer(self, x: Any, pairs: tuple[int, int]) -> Any:
+        """What belongs to tiles, in its places in the layer, (rows, columns).
+
+        Args:
+            x: (R, C, rows, cols), one for each cell of a tile; of one column it is of word lines,
+                which each column of tiles has for itself, of one row of bit lines.
+            pairs: rows and outputs of the layer.
+        """
+        (high, _), (rows, cols) = self.grid(pairs), x.shape[2:]
+        across = x.shape[1] if cols == 1 else 2 * pairs[1] * cols // self.cols
+        return Tiling(rows, cols).whole(x, (high if rows == 1 else pairs[0], across))
+
     def lines(self, rows: int) -> np.ndarray:
         """Where each of so many word lines is among those of all rows of tiles, (rows,)."""
         named = self.by_rows(1 + np.arange(rows)).ravel()

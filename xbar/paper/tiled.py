@@ -49,7 +49,7 @@ def hardware() -> Hardware:
 
 
 TILING = Tiling(*TILE)
-_HALF = Tiling(TILE[0], TILE[1] // 2)  # the same cuts, counted in pairs
+_HALF = TILING.of_pairs
 # Training of the software networks, as benchmarks/networks/scale.py has it.
 STEPS, BATCH, RATE, DECAY = 1000, 64, 3e-3, 0.1
 
@@ -199,7 +199,7 @@ def _product(
 def tile_array(g: Array, hit: Array) -> Crossbar:
     """One tile with stuck pairs: cells (rows, columns) [S], hit pairs (rows, outputs)."""
     pairs = inject(Pairs.from_interleaved(g), hit, STUCK_ON, hardware().window)
-    return Crossbar(pairs.interleave(), Wires(OHM, OHM))
+    return Crossbar(pairs.interleave(), hardware().wires)
 
 
 def _tile(row: tuple[Array, Array]) -> Array:

@@ -73,11 +73,8 @@ class Arrays(eqx.Module):
         Returns:
             (rows, columns).
         """
-        rows, cols = unit or (self.tiling.rows, self.tiling.cols)
-        (high, wide), (inputs, outputs) = self.grid, self.layer.pairs.shape
-        across = wide if cols == 1 else 2 * outputs * cols // self.tiling.cols
-        shape = high if rows == 1 else inputs, across
-        return Tiling(rows, cols).whole(x.reshape(high, wide, rows, cols), shape)
+        unit = unit or (self.tiling.rows, self.tiling.cols)
+        return self.tiling.in_layer(x.reshape(*self.grid, *unit), self.layer.pairs.shape)
 
     def each(self, function: Callable[..., Any], *parts: Any) -> Any:
         """A function of an array's number, and of its share of what leads with the arrays.

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from xbar.checks import flag, is_concrete
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
-from xbar.nn import AbstractStep, Layer, Network, Readout, Tiling, Transimpedance, forward
+from xbar.nn import AbstractStep, Layer, Network, Readout, Transimpedance, forward
 from xbar.programs import program
 from xbar.sensitivity.arrays import tiling_of
 from xbar.sensitivity.inputs import labelled
@@ -213,11 +213,8 @@ def _in_places(
     """Of cells, segments, drivers and sense resistances, those of tiles where these are."""
     if layer.tiling is None:
         return slopes.g, *slopes.segments, slopes.source, slopes.sense
-    tiling, (rows, outputs) = layer.tiling, layer.pairs.shape
-    high, wide = tiling.grid((rows, outputs))
-    word, bit = (
-        None if x is None else tiling.whole(x, (rows, 2 * outputs)) for x in slopes.segments
-    )
-    source = Tiling(tiling.rows, 1).whole(slopes.source[..., None], (rows, wide))
-    sense = Tiling(1, tiling.cols).whole(slopes.sense[:, :, None], (high, 2 * outputs))
+    tiling, pairs = layer.tiling, layer.pairs.shape
+    word, bit = (None if x is None else tiling.in_layer(x, pairs) for x in slopes.segments)
+    source = tiling.in_layer(slopes.source[..., None], pairs)
+    sense = tiling.in_layer(slopes.sense[:, :, None], pairs)
     return slopes.g, word, bit, source, sense

@@ -237,11 +237,13 @@ def probe(n: int, dtype: jnp.dtype) -> Float[Array, " n"]:
 
 
 def largest_current(i_cell: Voltages) -> Float[Array, " n"]:
-    """Largest magnitude among cell, row and output currents of each input [A]; NaN may not show."""
+    """Largest magnitude among cell, row and output currents of each input [A]."""
     # One list for all: XLA has a ready-made routine for the maximum of a long list, and compiles
-    # two pieces of code for each short one. That routine passes over NaN.
-    parts = i_cell.reshape(len(i_cell), -1), jnp.sum(i_cell, axis=-1), jnp.sum(i_cell, axis=-2)
-    return jnp.max(jnp.abs(jnp.concatenate(parts, axis=1)), axis=1)
+    # two pieces of code for each short one. That routine passes over NaN, which sums keep.
+    of_rows = jnp.sum(i_cell, axis=-1)
+    parts = i_cell.reshape(len(i_cell), -1), of_rows, jnp.sum(i_cell, axis=-2)
+    largest = jnp.max(jnp.abs(jnp.concatenate(parts, axis=1)), axis=1)
+    return largest + 0 * jnp.sum(of_rows, axis=-1)
 
 
 def relative(wrong: Float[Array, "*n"], largest: Float[Array, "*n"]) -> Float[Array, "*n"]:

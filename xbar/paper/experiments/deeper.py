@@ -268,12 +268,8 @@ def _depth(middle: pd.DataFrame) -> pd.DataFrame:
     deep = sorted(filter(is_deep, middle["network"].unique()), key=len)
     if len(deep) < 2:
         return pd.DataFrame()
-    rows = chosen(middle, network=deep).assign(
-        layer=[
-            "first layer" if k == 0 else "later layers"
-            for k in chosen(middle, network=deep)["layer"]
-        ]
-    )
+    rows = chosen(middle, network=deep)
+    rows = rows.assign(layer=np.where(rows["layer"] == 0, "first layer", "later layers"))
     left = per_seed(rows, "healthy", "layer", "network", minus=LINEAR).unstack("network")
     return summary(left[deep[-1]] - left[deep[0]])
 

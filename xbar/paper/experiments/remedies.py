@@ -170,9 +170,8 @@ def find(tables: Tables) -> Findings:
 
 def _equal(each: pd.Series, labels: list[int]) -> pd.DataFrame:
     """Remedies that learn from as many labels as the corrector, minus the corrector."""
-    found = {}
+    found, wide = {}, each.unstack("remedy")
     for count in labels:
-        wide = each.unstack("remedy")
         mine = named(CORRECTOR, count)
         for name in wide:
             if str(name).endswith(f", {count} labels") and name != mine and mine in wide:

@@ -9,6 +9,7 @@ import numpy as np
 
 from xbar import sensitivity as sens
 from xbar.nn import chip_map
+from xbar.nn.floorplan import tile_shape
 from xbar.run.folders.runner import Arrays
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.source import Source
@@ -88,17 +89,17 @@ def chip(source: Source, kept: Arrays) -> Arrays:
     Returns:
         Change of the loss by kind, (rows, columns) of the chip; nothing for other networks.
     """
-    layers = source.network.layers
-    cut = [layer.tiling for layer in layers]
-    shapes = {None if tiling is None else (tiling.rows, tiling.cols) for tiling in cut}
-    if None in shapes or len(shapes) > 1:
+    network = source.network
+    if tile_shape(network) is None:
         return {}
     harm = {
-        kind: [kept[f"layer_{k}"][f"cell_{kind}"]["loss"] for k in range(len(layers))]
+        kind: [
+            kept[f"layer_{k}"][f"cell_{kind}"]["loss"] for k in range(len(source.network.layers))
+        ]
         for kind in KINDS
     }
     healthy = kept["healthy"]["loss"]
-    return {kind: chip_map(source.network, losses) - healthy for kind, losses in harm.items()}
+    return {kind: chip_map(network, losses) - healthy for kind, losses in harm.items()}
 
 
 def steps(source: Source, done: Done) -> Arrays:
