@@ -15,8 +15,13 @@ jax.config.update("jax_enable_x64", True)
 
 MAX_MAPPINGS = 30_000  # one file, or one slow test, compiles up to 20,000 more
 
-# XLA ends a process over an option that it does not know; these releases know both.
-QUICK_COMPILING = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+# One piece of code a program: without its optimizer LLVM passes wide vectors (AVX-512) wrongly from
+# one piece to another, and a network's outputs were off by half (jaxlib 0.10.2). XLA ends a process
+# over an option that it does not know; these releases know all three.
+QUICK_COMPILING = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1"
+)
 TRIED = (0, 8) <= tuple(int(part) for part in version("jaxlib").split(".")[:2]) <= (0, 10)
 
 
@@ -29,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.markexpr == "not slow" and TRIED and "XLA_FLAGS" not in os.environ:
         os.environ["XLA_FLAGS"] = QUICK_COMPILING
 
+
+# Tracing makes millions of objects that stay: Python's collector would take a tenth of the time.
+gc.set_threshold(200_000, 20, 50)
 
 settings.register_profile(
     "xbar",

@@ -174,14 +174,17 @@ def test_random_mixes_are_right(kind):
         assert check_random(case, xb.CG(), max_open=7)
 
 
-MIXES = {(2, 2): 340, (5, 9): 340, (12, 9): 280, (40, 40): 40}
+MIXES = {(2, 2): 410, (5, 9): 410, (12, 9): 160, (40, 40): 20}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("shape", "count"), MIXES.items(), ids=str)
 def test_a_thousand_random_mixes(shape, count):
     """1,000 in all: at most 0.5 % flagged, none silently wrong by 1e-9."""
-    (rows, cols), kinds = shape, list(KINDS.values())
+    rows, cols = shape
+    # The largest size compiles longest: two kinds there, one program of each.
+    large = rows * cols > 1000
+    kinds = [KINDS[k] for k in (("floats", "everything") if large else KINDS)]
     flagged = 0
     for seed in range(count):
         rng = np.random.default_rng(10_000 + seed)
@@ -191,7 +194,9 @@ def test_a_thousand_random_mixes(shape, count):
         cuts = max(np.sum(mask) for mask in (case.word_open, case.bit_open, 0) if mask is not None)
         # Two programs of a kind: for most cases, and for all.
         few, many = min(rows * cols, 100), rows * cols // 2
-        flagged += not check_random(case, xb.Auto(), max_open=few if cuts <= few else many)
+        flagged += not check_random(
+            case, xb.Auto(), max_open=few if cuts <= few and not large else many
+        )
     assert flagged <= max(1, 0.005 * count)
 
 

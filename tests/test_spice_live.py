@@ -171,7 +171,7 @@ def test_layers(number):
 
 @pytest.mark.slow
 def test_the_digit_network_with_a_defect():
-    """64-50-20-8-10, wires, a defect, finite gain, 8 real digits: every layer within 1e-9."""
+    """64-50-20-8-10, wires, a defect, finite gain, 2 real digits: every layer within 1e-9."""
     rng = np.random.default_rng(0)
     sizes = (64, 50, 20, 8, 10)
     weights = [rng.normal(0, (2 / a) ** 0.5, (a, b)) for a, b in pairwise(sizes)]
@@ -181,7 +181,7 @@ def test_the_digit_network_with_a_defect():
     )
     hit = random_mask("circle", jax.random.key(2), 0.35)
     broken = network.with_fault(3, hit, StuckPair("on"))
-    report = spice.verify_network(broken, images[:8], rtol=1e-9)
+    report = spice.verify_network(broken, images[:2], rtol=1e-9)
     assert_agrees(report, least=8)
 
 

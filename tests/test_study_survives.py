@@ -13,7 +13,7 @@ from study_cases import assert_same, finish, numbers, write_tiny, xbar
 
 from xbar.io.store import read_results
 
-KILLS = {"study": 16, "demo": 3, "sensitivity": 2, "paper": 2}
+KILLS = {"study": 8, "demo": 2, "sensitivity": 2, "paper": 2}
 SHARDS = 18  # of the tiny study
 SETTLE_S = 30.0  # longer than the imports take
 LITTLE = ("samples=3", "places=3", "starts=2", "steps=2", "cells=2", "pooled=2", "rates=[0.05]")
@@ -23,7 +23,7 @@ class Undisturbed:
     """What each command finds when it is left alone, computed when it is asked for."""
 
     def __init__(self, folder: Path):
-        self.folder, self.known, self.took_s = folder, {}, {}
+        self.folder, self.known, self.files = folder, {}, {}
         self.file = write_tiny(folder)
         weights = {"weights_0": np.eye(4, 4), "weights_1": np.eye(4, 3)}
         np.savez(folder / "net.npz", **weights)
@@ -48,13 +48,14 @@ class Undisturbed:
         return ["sensitivity", *source, *changes]
 
     def numbers(self, name: str) -> dict:
-        """What it finds."""
+        """What it finds; `files` then has how many files it wrote, those that it took away too."""
         if name not in self.known:
-            out = self.folder / name
-            command, start = self.command(name), time.monotonic()
-            code, _, error = finish(xbar(*command, "--out", out), 1200)
+            out, seen = self.folder / name, set()
+            process = xbar(*self.command(name), "--out", out)
+            wait_for_files(out, process, seen, None)
+            code, _, error = finish(process, 1200)
             assert code == 0, error
-            self.took_s[name] = time.monotonic() - start
+            self.files[name] = len(seen)
             self.known[name] = numbers(out)
         return self.known[name]
 
@@ -80,51 +81,41 @@ def shards(out: Path) -> int:
     return len(list((out / "shards").glob("*.h5")))
 
 
-def has_shards(out: Path, process: subprocess.Popen[str], count: int) -> None:
-    """Wait until there are so many shards, or the process ends."""
-    end = time.monotonic() + 300
-    while shards(out) < count and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.002)
+def wait_for_files(
+    out: Path, process: subprocess.Popen[str], seen: set[Path], count: int | None
+) -> None:
+    """Wait until so many files were seen, whole ones by their names, or the process ends."""
+    end = time.monotonic() + 1200
+    while process.poll() is None and time.monotonic() < end:
+        seen.update(path for path in out.rglob("*") if path.suffix != ".partial")
+        if count is not None and len(seen) >= count:
+            return
+        time.sleep(0.005)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KILLS)
 def test_killed_at_random_moments_a_run_finds_the_same(name, undisturbed, tmp_path):
+    """Each kill falls between two files, the first ones while it compiles."""
     expected, command = undisturbed.numbers(name), undisturbed.command(name)
-    moments = random.Random(6)
-    kills, runs, kept = 0, 0, set()
-    longest = undisturbed.took_s[name]
-    while kills < KILLS[name]:
-        out = tmp_path / f"run {runs}"
-        runs += 1
-        while True:
-            process = xbar(*command, "--out", out)
-            start = time.monotonic()
-            if begun(out, process) and kills < KILLS[name]:
-                # Half of the kills fall anywhere, compiling included, half among the shards.
-                if name == "study" and kills % 2:
-                    more = shards(out) + moments.randrange(1, 5)
-                    has_shards(out, process, min(more, SHARDS - 1))
-                    time.sleep(moments.uniform(0, 0.2))
-                else:
-                    time.sleep(moments.uniform(0, longest))
-                if process.poll() is None:
-                    process.send_signal(signal.SIGKILL)
-            code, _, error = finish(process, 1200)
-            if code == 0:
-                longest = min(longest, time.monotonic() - start)
-                break
-            assert code == -signal.SIGKILL, error
-            kills += 1
-            kept.add(shards(out))
-            partial = out / "results.h5"
-            if partial.exists():  # under its name there is never half a file
-                read_results(partial)
-        assert_same(numbers(out), expected)
-        assert not list(out.rglob("*.partial"))
-        assert not (out / "shards").exists()
-    assert kills == KILLS[name]
-    assert name != "study" or len(kept) >= 5, f"the kills met few stages: {kept}"
+    out, moments, seen, kills = tmp_path / "out", random.Random(6), set(), 0
+    for k in range(KILLS[name] + 1):
+        process = xbar(*command, "--out", out)
+        if k < KILLS[name] and begun(out, process):
+            wait_for_files(out, process, seen, round(k * undisturbed.files[name] / KILLS[name]))
+            time.sleep(moments.uniform(0, 0.1))
+            process.kill()
+        code, _, error = finish(process, 1200)
+        assert code in (0, -signal.SIGKILL), error
+        kills += code != 0
+        partial = out / "results.h5"
+        if partial.exists():  # under its name there is never half a file
+            read_results(partial)
+    assert code == 0
+    assert_same(numbers(out), expected)
+    assert not list(out.rglob("*.partial"))
+    assert not (out / "shards").exists()
+    assert kills > KILLS[name] / 2, "it ended before most of the kills"
 
 
 @pytest.fixture
