@@ -30,6 +30,9 @@ test: .venv/test.stamp ## run the test suite, without the slow tests
 test-slow: .venv/test.stamp ## run the slow tests alone
 	@$(BIN)/python $(PYTEST) -m slow || test $$? -eq 5 # 5: there are none
 
+# Slow tests run what users run, which is without the checks of shapes.
+test-slow: export JAXTYPING_DISABLE := 1
+
 lint: .venv/lint.stamp ## ruff (rules and format) and pyright
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

@@ -64,9 +64,9 @@ def test_float32_matches_exact_fractions(seed, shape, regime):
 
 @cache
 def severe_drop():
-    """64x64 of 100 ohm cells with 10 ohm segments: far cells see a thousandth of the input."""
-    array = xb.Crossbar(np.full((64, 64), 1e-2), xb.Wires(word_line=10.0, bit_line=10.0))
-    v_in = np.linspace(0.05, 0.2, 64)
+    """32x32 of 100 ohm cells with 40 ohm segments: far cells see a thousandth of the input."""
+    array = xb.Crossbar(np.full((32, 32), 1e-2), xb.Wires(word_line=40.0, bit_line=40.0))
+    v_in = np.linspace(0.05, 0.2, 32)
     return array, v_in, xb.solve(array, v_in, xb.Dense())
 
 

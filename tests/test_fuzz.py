@@ -79,7 +79,7 @@ def silently_wrong(rows, names, tolerance):
         (np.float64, 5, 7, 8),
         (np.float32, 5, 7, 8),
         *(
-            pytest.param(dtype, *shape, 40, marks=pytest.mark.slow)
+            pytest.param(dtype, *shape, 16, marks=pytest.mark.slow)
             for dtype in (np.float64, np.float32)
             for shape in ((1, 24), (24, 1), (8, 8), (16, 10), (2, 2), (3, 33))
         ),

@@ -107,6 +107,9 @@ class Tree:
         ]
 
 
+HOUSE = Tree(XBAR)  # read once
+
+
 def import_nodes(
     node: ast.AST, at_load: bool = True
 ) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
@@ -303,7 +306,7 @@ CHECKS = [
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_xbar_has_none(check):
-    assert check(Tree(XBAR)) == []
+    assert check(HOUSE) == []
 
 
 # --- each check fails on a broken tree --------------------------------------------------------

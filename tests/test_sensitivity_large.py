@@ -46,17 +46,17 @@ def digits():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layer", range(4))
+@pytest.mark.parametrize("layer", [0, 1])
 def test_500_cells_of_the_network_of_the_digits(digits, layer):
-    """125 of each of its arrays, stuck-on or stuck-off: within 1e-10 of the largest voltage."""
+    """250 of each of its largest arrays, stuck-on or stuck-off, to 1e-10 of the largest voltage."""
     net, x, right = digits
     base = sens.baseline(net, x, right)
     g = base.responses[layer].g
     rng = np.random.default_rng(layer)
-    flat = rng.permutation(g.size)[:125]
+    flat = rng.permutation(g.size)[:250]
     cells = np.stack(np.unravel_index(flat, g.shape), -1)
     window = net.layers[layer].window
-    stuck = jnp.where(rng.random(125) < 0.5, window.g_max, window.g_min)
+    stuck = jnp.where(rng.random(len(cells)) < 0.5, window.g_max, window.g_min)
     ours = sens.fault_voltages(base, layer, cells, stuck)
     solve = jax.jit(lambda cell, g: sens.with_cells(net, layer, cell[None], g)(x))
     for k, cell in enumerate(cells):

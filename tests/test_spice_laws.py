@@ -72,7 +72,7 @@ WIRES = {"mild": 1.0, "severe": 30.0}
 SIZES = [
     (2, 2),
     (8, 8),
-    *(pytest.param((n, n), marks=pytest.mark.slow) for n in (16, 32, 48)),
+    *(pytest.param((n, n), marks=pytest.mark.slow) for n in (16, 48)),
 ]
 
 

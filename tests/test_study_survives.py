@@ -184,6 +184,7 @@ def test_on_a_full_disk_other_commands_stop_in_one_line_and_go_on(name, undistur
     assert_same(numbers(out), expected)
 
 
+@pytest.mark.slow  # by default: test_cli_demo.py
 def test_ctrl_c_is_one_line_and_the_study_goes_on(undisturbed, tmp_path):
     file, expected = undisturbed.file, undisturbed.numbers("study")
     process = xbar("study", file, "--out", tmp_path / "out")
