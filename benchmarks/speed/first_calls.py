@@ -24,7 +24,8 @@ HEAD = """# First calls
 What whole stories take with nothing compiled before, and again in a second process with what the
 first one kept: seconds on the clock, and processor seconds of both cores in brackets. In Python
 from the first line after the imports, default solver, float64, 1 Ohm wires; commands as a whole.
-"asked" is what we want of a quiet machine with two cores.
+"Older loops" are XLA's, asked for by an option of `jit` (docs/first_call.md). "asked" is what we
+want of a quiet machine with two cores.
 
 | story | asked | nothing kept | second process |
 |---|---:|---:|---:|
@@ -49,8 +50,12 @@ g, v = 10 ** rng.uniform(-6, -4, {shape}), np.linspace(0.1, 0.2, {shape}[0])
 array = xb.Crossbar(g, xb.Wires(1.0, 1.0))
 """
 JITTED = """
-found = jax.jit({function})(jnp.asarray(g))
+found = jax.jit({function}{options})(jnp.asarray(g))
 """
+WAYS = {  # of XLA to write loops (docs/first_call.md)
+    "under `jit`": "",
+    "under `jit`, older loops": ', compiler_options={"xla_cpu_use_fusion_emitters": False}',
+}
 NETWORK = """
 sizes = {sizes}
 weights = [rng.normal(size=pair) for pair in zip(sizes, sizes[1:])]
@@ -80,10 +85,11 @@ STORIES: dict[str, tuple[str, str | list[str]]] = {
     "`transfer`, 256x256": ("5", ARRAY.format(shape=(256, 256)) + "found = xb.transfer(array)"),
     "`transfer`, 401x240": ("5", ARRAY.format(shape=(401, 240)) + "found = xb.transfer(array)"),
     **{
-        f"{name}, {shape[0]}x{shape[1]}, under `jit`": (
+        f"{name}, {shape[0]}x{shape[1]}, {way}": (
             asked,
-            ARRAY.format(shape=shape) + JITTED.format(function=function),
+            ARRAY.format(shape=shape) + JITTED.format(function=function, options=options),
         )
+        for way, options in WAYS.items()
         for shape, name, asked, function in (
             ((32, 32), "`solve`", "0.8", SOLVE),
             ((32, 32), "its gradient", "1.5", SLOPE),
