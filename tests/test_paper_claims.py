@@ -105,6 +105,12 @@ def kept():
     return read_csv(KEPT, [e.name for e in EXPERIMENTS])
 
 
+def test_no_claim_has_the_name_of_another():
+    """The summary has them by name."""
+    names = [name for texts in TEXTS.values() for name in texts.get("claims", ())]
+    assert len(names) == len(set(names)) > 20
+
+
 def test_the_committed_claims_follow_from_the_committed_tables(kept):
     """Every figure and verdict of summary.json, from the tables with six digits."""
     old = json.loads((KEPT / "summary.json").read_text())["claims"]

@@ -198,7 +198,8 @@ def test_devices(tmp_path):
     assert (chosen(table, device="ideal")["current_error"] == 0).all()
     ideal, other = (chosen(table, device=d) for d in ("ideal", "nonlinear cells"))
     assert (ideal["hit_share"].to_numpy() == other["hit_share"].to_numpy()).all()  # same places
-    assert {"gain", "order", "few", "linear", "columns"} == {*summary["claims"]}
+    names = ("gain", "order", "parameters_31", "linear", "columns")
+    assert {f"device_{name}" for name in names} == {*summary["claims"]}
 
 
 @pytest.mark.slow

@@ -81,11 +81,13 @@ def find(tables: Tables) -> Findings:
     unequal = per_seed(chosen(own, fault=COLUMNS), "healthy", "device", minus="defective")
     equal = per_seed(chosen(own, fault="pair"), "healthy", "device", minus="defective")
     claims = {
-        "gain": summary(per_seed(same, "corrected", "device", minus="defective")),
-        "order": summary(loss[True] - loss[False]),
-        "few": summary(per_seed(own_circle(same), "parameters_31", "device", minus="defective")),
-        "linear": summary(per_seed(same, LINEAR, "device", minus="corrected")),
-        "columns": summary((unequal - equal).dropna()),
+        "device_gain": summary(per_seed(same, "corrected", "device", minus="defective")),
+        "device_order": summary(loss[True] - loss[False]),
+        "device_parameters_31": summary(
+            per_seed(own_circle(same), "parameters_31", "device", minus="defective")
+        ),
+        "device_linear": summary(per_seed(same, LINEAR, "device", minus="corrected")),
+        "device_columns": summary((unequal - equal).dropna()),
     }
     states = {"healthy": "healthy", "broken": "defective", "corrected": "corrected"}
     levels = {name: summary(per_seed(same, c, "device")) for name, c in states.items()}
@@ -106,11 +108,11 @@ def find(tables: Tables) -> Findings:
 
 
 _SHORT = {
-    "gain": "gain by 304 parameters",
-    "order": "last layer's extra loss",
-    "few": "change by 31 parameters",
-    "linear": "linear minus 304",
-    "columns": "unequal by bit line: extra loss",
+    "device_gain": "gain by 304 parameters",
+    "device_order": "last layer's extra loss",
+    "device_parameters_31": "change by 31 parameters",
+    "device_linear": "linear minus 304",
+    "device_columns": "unequal by bit line: extra loss",
 }
 
 
