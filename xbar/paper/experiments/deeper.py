@@ -269,8 +269,8 @@ def _depth(middle: pd.DataFrame) -> pd.DataFrame:
     if len(deep) < 2:
         return pd.DataFrame()
     rows = chosen(middle, network=deep)
-    rows = rows.assign(layer=np.where(rows["layer"] == 0, "first layer", "later layers"))
-    left = per_seed(rows, "healthy", "layer", "network", minus=LINEAR).unstack("network")
+    rows = rows.assign(where=np.where(rows["layer"] == 0, "the first layer", "later layers"))
+    left = per_seed(rows, "healthy", "where", "network", minus=LINEAR).unstack("network")
     return summary(left[deep[-1]] - left[deep[0]])
 
 
