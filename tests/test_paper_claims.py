@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbar.paper.claims import Claim, judge, names
-from xbar.paper.experiments import EXPERIMENTS, severity, sizes, stuck, transfer
+from xbar.paper.experiments import EXPERIMENTS, devices, severity, sizes, stuck, transfer
 from xbar.paper.report import judge_again, verdicts
 from xbar.paper.store import read_csv
 from xbar.paper.tables import cells, interval, labelled, long, per_seed, percent, points, summary
@@ -127,6 +127,19 @@ def test_the_committed_claims_follow_from_the_committed_tables(kept):
             assert value["supports"] == was["supports"]
             pair = value["mean"], value["ci95"]
             assert pair == pytest.approx((was["mean"], was["ci95"]), abs=1e-3)
+
+
+def test_circuits_whose_currents_are_not_known_do_not_count(kept):
+    """Whatever corrected transfer matrices made of their accuracy."""
+    table = kept["devices"]["circuits"]
+    unknown = table["current_error"] > devices.MOST
+    assert 0 < unknown.sum() < 20
+    changed = table.assign(defective=table["defective"].where(~unknown, 1.0))
+    found, other = (devices.find({"circuits": t}) for t in (table, changed))
+    assert found.facts == other.facts
+    assert found.facts["left_out"] == str(unknown.sum())
+    for name, claim in found.claims.items():
+        pd.testing.assert_frame_equal(claim, other.claims[name])
 
 
 @pytest.mark.slow
