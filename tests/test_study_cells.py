@@ -28,6 +28,7 @@ from xbar.run.settings.faults import make_fault
 from xbar.run.settings.files import checked, settings_from
 from xbar.run.study import nonlinear
 from xbar.run.study.plan import Plan, row_keys
+from xbar.run.study.tables import headline
 
 TEXT = """
 name = "bent"
@@ -109,6 +110,17 @@ def test_the_law_s_parameters_are_axes(bent):
         *(np.inf, np.inf, 0.1, 0.1)
     ]
     assert "current_error" not in found.table
+
+
+def test_circuits_that_corrected_matrices_miss_are_counted_and_said(bent):
+    """Beyond 5 %, or without a number; those that failed have their own words."""
+    arrays, circuits = read_results(bent[1] / "results.h5")[0], {}
+    for errors, rough in (([0.01, 0.04, 0.05, 0.0], 0), ([0.06, np.inf, np.nan, 7.0], 3)):
+        status = np.array([0, 0, 0, int(rough > 0)])
+        circuits = arrays["circuits"] | {"current_error": np.array(errors), "status": status}
+        found = headline(arrays | {"circuits": circuits})
+        assert found["rough"] == rough
+    assert found["current_error"] == 0.06
 
 
 def test_every_number_is_what_the_package_gives_for_that_circuit(bent):
@@ -260,6 +272,7 @@ def test_corrected_matrices_bring_their_error(tmp_path):
     a, b = load_run(exact), load_run(near)
     told = b.table["current_error"]
     assert summary["current_error"] == told.max()
+    assert summary["rough"] == 0
     np.testing.assert_array_equal(told[b.rows(v_0=np.inf)], 0)
     bent = told[b.rows(v_0=0.1)]
     assert np.all((bent > 1e-9) & (bent < 0.05))

@@ -15,6 +15,7 @@ from xbar.run.settings.files import write_study
 from xbar.run.study.computed import ComputedStudy
 from xbar.run.study.scores import SHOWN, Shown, score_in
 from xbar.run.study.tables import (
+    ROUGH,
     Axis,
     Columns,
     along,
@@ -223,6 +224,11 @@ def show(summary: dict[str, Any], run: Runner) -> None:
     for word, count in summary["status"].items():
         if word != "solved":
             run.print(f"{count:,} circuits failed: {word}")
+    if rough := summary.get("rough"):
+        run.print(
+            f"{rough:,} circuits are not to be trusted: corrected transfer matrices miss their "
+            f'currents by more than {ROUGH:.0%}; read = "exact" solves them'
+        )
     show_unconverged(summary, run)
     swept = ", ".join(f"{len(v)} x {name}" for name, v in summary["axes"].items())
     names = ("report.html", "summary.json", "results.h5", "circuits.csv", *summary["figures"])

@@ -37,6 +37,7 @@ WORDS = {
     "stuck_window": "window of stuck cells",
     "bias_row": "bias row",
 }
+ROUGH = 0.05  # error of an array's currents, over the largest, that a reader has to be told
 OWN = {"stuck": "stuck value", "stuck_window": "window of stuck cells"}  # after "each with its"
 
 
@@ -176,14 +177,19 @@ def unconverged(arrays: Mapping[str, Any]) -> dict[str, int]:
     return {name: count for name, count in stopped.items() if count}
 
 
+def _corrected(circuits: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Of corrected transfer matrices, the largest error; how many circuits are beyond `ROUGH`."""
+    if "current_error" not in circuits:
+        return {}
+    errors = circuits["current_error"][circuits["status"] == 0]
+    worst = float(np.max(errors[np.isfinite(errors)], initial=0.0))
+    return {"current_error": worst, "rough": int(np.sum(~(errors <= ROUGH)))}
+
+
 def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """What `summary.json` says of any study, without times and figures."""
     circuits, columns, score = arrays["circuits"], quantities(arrays), score_in(arrays)
     found = {name: interval(values, circuits["seed"]) for name, values in columns.items()}
-    more = {}
-    if "current_error" in circuits:
-        fine = circuits["current_error"][np.isfinite(circuits["current_error"])]
-        more["current_error"] = float(fine.max(initial=0.0))
     status = np.bincount(circuits["status"], minlength=len(STATUS))
     return {
         "circuits": len(circuits["seed"]),
@@ -204,5 +210,5 @@ def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
             }
             for axis in axes_of(circuits)
         },
-        **more,
+        **_corrected(circuits),
     }
