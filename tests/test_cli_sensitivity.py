@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import pytest
 from cli_cases import run_cli
 from study_cases import quiet_console, write_tiny
 
+import xbar as xb
 from xbar.io.runs import load_run
 from xbar.io.store import read_results
 from xbar.io.tree import decode
@@ -21,6 +23,7 @@ from xbar.run.sensitivity import placed, stages
 from xbar.run.sensitivity.config import SensitivityConfig
 from xbar.run.sensitivity.findings import yielded
 from xbar.run.sensitivity.run import run
+from xbar.run.sensitivity.source import PARTS, Source
 from xbar.run.sensitivity.tables import as_csv, ranked
 
 SMALL = SensitivityConfig(
@@ -67,6 +70,8 @@ WRONG = {
     "--shape scratch --coverage 0.5": "needs 0 to 0.192 for scratch",
     "--stuck open": "stuck: got 'open', needs one of on, off",
     "--cells 0": "cells: got 0, needs at least 1",
+    "--set rates=[]": "rates: got none, needs at least one",
+    "--tile [65]": "circuit.tile[1]: got none, needs a value",
     "--cells many": 'cells: got "many", needs a valid integer',
     "--samples 1": "samples: got 1, needs at least 2",
     "--places 1": "places: got 1, needs at least 2",
@@ -128,6 +133,19 @@ def test_tiles_are_looked_at_by_their_place_on_the_chip(tmp_path):
     found = tree["chip"]["on" if worst["fault"] == "stuck-on" else "off"]
     assert found[place] == pytest.approx(float(worst["loss_change"]), rel=1e-6)
     assert (out / "chip.png").exists()
+
+
+def test_no_more_cells_are_stuck_together_than_the_weights_have():
+    """A logistic regression of two inputs has four such cells, fewer than the default asks for."""
+    rng = np.random.default_rng(0)
+    x, parts = rng.uniform(size=(12, 2)), dict.fromkeys(PARTS, np.arange(12))
+    net = xb.Network.from_weights([rng.normal(size=(2, 1))], calibration=x)
+    source = Source(net, x, np.arange(12) % 2, parts, "two inputs", "")
+    config = replace(SMALL, cells=16)
+    found = stages.cells(source, config, lambda _: None)
+    assert stages.most_cells(source, config) == 4
+    assert {len(group["cell"]) for name, group in found.items() if name != "random"} == {4}
+    assert found["random"]["count"].tolist() == [1, 2, 4]
 
 
 def small_maps():

@@ -136,6 +136,31 @@ def test_targets_are_learnt_as_well_as_by_fixed_steps(circuits, loss):
     )
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-2, 1e-3])
+def test_targets_in_a_small_unit_are_no_reason_to_stop(circuits, unit):
+    """The linear map of targets of 1 mV misses the same share of them as that of 1 V does."""
+    voltages, _, keys = circuits
+    z = voltages / jnp.std(voltages)
+    targets = z @ jnp.array([[0.6, -0.3, 0.0, 0.2]] * OUTPUTS).T * unit
+    trained = train_correctors(voltages, targets, keys, hidden=(), loss=LOSSES["squared"])
+    assert trained.converged is not None
+    assert np.all(trained.converged)
+    missed = jnp.sqrt(LOSSES["squared"](trained(voltages), targets)) / jnp.std(targets, (1, 2))
+    assert np.all(missed < 0.03)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_classes_are_no_targets(outputs):
+    """As many samples as outputs, or one output: the difference would be of all pairs."""
+    x, keys = jnp.ones((1, 3, outputs)), jax.random.split(jax.random.key(0), 1)
+    for loss in (LOSSES["squared"], LOSSES["absolute"]):
+        with pytest.raises(
+            ValueError, match=r"targets: got shape \(3,\), needs that of the outputs"
+        ):
+            train_correctors(x, jnp.array([[0, 1, 0]]), keys, hidden=(), loss=loss)
+
+
 def test_a_valley_that_bends(monkeypatch):
     """Rosenbrock's, whose bottom is known: the memory of steps has to turn with the valley."""
 

@@ -264,6 +264,16 @@ def test_wrong_number_of_neighbours_says_so(k):
         ({"activation": "step"}, "activation: got 'step'"),
         ({"steps": 0}, "steps: got 0"),
         ({"batch_size": -5}, "batch_size: got -5"),
+        ({"steps": 2.5}, "steps: got 2.5, needs a whole number"),
+        ({"batch_size": 2.5}, "batch_size: got 2.5, needs a whole number"),
+        ({"learning_rate": -0.1}, "learning_rate: got -0.1, needs a finite rate >= 0"),
+        ({"weight_decay": float("nan")}, "weight_decay: got nan, needs a finite rate >= 0"),
+        ({"hidden": 8}, "hidden: got 8, needs whole numbers such as"),
+        ({"hidden": "diag"}, "hidden: got 'diag', needs"),
+        ({"hidden": (8.5,)}, r"hidden: got \(8.5,\), needs"),
+        ({"voltages": jnp.zeros((2, 150, 10), int)}, "voltages: got dtype int64, needs floating"),
+        ({"keys": jax.random.key(0)}, "keys: got one key without a leading axis, needs"),
+        ({"keys": jax.random.PRNGKey(0)}, "keys: got one key without a leading axis, needs"),
     ],
 )
 def test_wrong_training_says_so(changed, message):
@@ -271,6 +281,12 @@ def test_wrong_training_says_so(changed, message):
     call = {"voltages": voltages, "labels": labels, "keys": keys(2), **changed}
     with pytest.raises(ValueError, match=message):
         train_correctors(**call)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_the_name_of_a_loss_is_no_loss():
+    with pytest.raises(TypeError, match="loss: got 'squared', needs a function, such as those of"):
+        train_correctors(*circuits(2), keys(2), loss="squared")
 
 
 def test_import_loads_nothing_heavy():

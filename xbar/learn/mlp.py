@@ -19,7 +19,7 @@ from jax import dtypes
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, UInt32
 
 from xbar.activations import ACTIVATIONS
-from xbar.checks import is_concrete
+from xbar.checks import checked, finite_from_0, is_concrete
 from xbar.fields import described
 
 # Standard deviation of a new weight times sqrt(inputs): He et al. 2015 for ReLU, LeCun for tanh;
@@ -248,8 +248,8 @@ def fit(
         ValueError: the lengths differ, or a label or an option is out of range.
     """
     logits = eqx.filter_eval_shape(lambda model, x: model(x), model, x)
-    check_fit(logits.shape, labels, steps, batch_size, loss)
     rates = (learning_rate, weight_decay)
+    check_fit(logits.shape, labels, steps, batch_size, rates, loss)
     return _fit(model, x, labels, key, steps, batch_size, rates, trainable, loss)
 
 
@@ -288,8 +288,8 @@ def fit_many(
     """
     forward = eqx.filter_vmap(lambda model, x: model(x))
     logits = eqx.filter_eval_shape(forward, models, x).shape
-    check_fit(logits, labels, steps, batch_size, loss)
     rates = (learning_rate, weight_decay)
+    check_fit(logits, labels, steps, batch_size, rates, loss)
     return _fit_many(models, x, labels, keys, steps, batch_size, rates, trainable, loss)
 
 
@@ -361,17 +361,21 @@ def check_fit(
     labels: Array,
     steps: int,
     batch_size: int | None,
-    loss: Loss = cross_entropy,
+    rates: tuple[Any, Any],
+    loss: Loss,
 ) -> None:
     """Raise one sentence unless the labels and options can train a model with these logits."""
+    if not callable(loss):
+        raise TypeError(f"loss: got {loss!r}, needs a function, such as those of xbar.learn.scores")
     if loss is cross_entropy or not jnp.issubdtype(labels.dtype, jnp.floating):
         check_labels(logits, labels)
     elif labels.shape != logits or 0 in logits:
         raise ValueError(f"targets: got shape {labels.shape}, needs that of the outputs, {logits}")
-    if steps < 1:
-        raise ValueError(f"steps: got {steps}, needs at least 1")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size: got {batch_size}, needs at least 1, or None for all")
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+            raise ValueError(f"{name}: got {value!r}, needs a whole number, at least 1")
+    for name, rate in zip(("learning_rate", "weight_decay"), rates, strict=True):
+        checked(name, rate, "a finite rate >= 0", finite_from_0)
 
 
 def check_labels(logits: tuple[int, ...], labels: Array) -> None:

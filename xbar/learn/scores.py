@@ -25,8 +25,11 @@ def squared(outputs: Outputs, targets: Outputs) -> Judged:
 
     Returns:
         (...,), in the square of their unit.
+
+    Raises:
+        ValueError: the targets are not of each sample and output.
     """
-    return jnp.mean((outputs - targets) ** 2, (-2, -1))
+    return jnp.mean(_missed(outputs, targets) ** 2, (-2, -1))
 
 
 def absolute(outputs: Outputs, targets: Outputs) -> Judged:
@@ -38,8 +41,11 @@ def absolute(outputs: Outputs, targets: Outputs) -> Judged:
 
     Returns:
         (...,), in their unit.
+
+    Raises:
+        ValueError: the targets are not of each sample and output.
     """
-    return jnp.mean(jnp.abs(outputs - targets), (-2, -1))
+    return jnp.mean(jnp.abs(_missed(outputs, targets)), (-2, -1))
 
 
 def rmse(outputs: Outputs, targets: Outputs) -> Judged:
@@ -53,6 +59,15 @@ def rmse(outputs: Outputs, targets: Outputs) -> Judged:
         (...,), in their unit; NaN where an output is.
     """
     return jnp.sqrt(squared(outputs, targets))
+
+
+def _missed(outputs: Outputs, targets: Outputs) -> Outputs:
+    """By how much; one target a sample, (n,), would be spread over all pairs of samples."""
+    if targets.shape[-2:] != outputs.shape[-2:]:
+        raise ValueError(
+            f"targets: got shape {targets.shape}, needs that of the outputs, {outputs.shape}"
+        )
+    return outputs - targets
 
 
 class Score(NamedTuple):

@@ -25,7 +25,7 @@ class SensitivityConfig:
             stuck.
         coverage: share of the array that it covers; None is the shape's own.
         stuck: where its pairs stick, "on" or "off".
-        cells: most cells that are stuck together, worst first.
+        cells: most cells that are stuck together, worst first; no more than weights have.
         rates: shares of all cells that are stuck, half of them on, half off.
         samples: circuits that are solved for each rate, and each number of random cells.
         places: random places of the shape in each layer.
@@ -69,6 +69,7 @@ class SensitivityConfig:
         for name in ("samples", "places"):
             value = getattr(self, name)
             yield from in_range(name, value, value >= 2, "at least 2, for an interval")
+        yield from in_range("rates", "none", len(self.rates) > 0, "at least one")
         for rate in self.rates:
             yield from in_range("rates", rate, 0 <= rate <= 1, "shares in 0 to 1")
         yield from sizes("corrector", self.corrector, MOST)

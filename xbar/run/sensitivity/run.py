@@ -79,7 +79,7 @@ def run(
 
 def compute(config: SensitivityConfig, source: Source, run: Runner) -> Arrays:
     """Everything, from what is there or anew: arrays by stage."""
-    layers = range(len(source.network.layers))
+    layers, most = range(len(source.network.layers)), stages.most_cells(source, config)
     found: Arrays = {}
     found["maps"] = run.stage(
         "exact maps of single faults",
@@ -110,7 +110,7 @@ def compute(config: SensitivityConfig, source: Source, run: Runner) -> Arrays:
     found["cells"] = run.stage(
         "worst cells together",
         lambda done: stages.cells(source, config, done),
-        2 * config.cells + len(stages.random_counts(config)),
+        2 * most + len(stages.random_counts(most)),
         "steps",
     )
     found["yields"] = run.stage(

@@ -134,16 +134,16 @@ def cells(source: Source, config: SensitivityConfig, done: Done) -> Arrays:
         (counts, samples)).
     """
     network, seen, found = source.network, source.seen(), {}
-    single = single_losses(network, *seen)
+    single, most = single_losses(network, *seen), most_cells(source, config)
     for name, among in (("all", None), ("weights", ~bias_cells(source))):
         options: dict[str, Any] = {"among": among}
-        greedy = greedy_cells(network, *seen, config.cells, done=done, **options)
-        alone = individually_worst(network, single, *seen, config.cells, **options)
+        greedy = greedy_cells(network, *seen, most, done=done, **options)
+        alone = individually_worst(network, single, *seen, most, **options)
         found |= {
             f"greedy_{name}": _scored(source, greedy),
             f"alone_{name}": _scored(source, alone),
         }
-    counts, scored = random_counts(config), []
+    counts, scored = random_counts(most), []
     for count in counts:
         drawn = random_circuits(network, key_of(config, 1), count, config.samples)
         scored.append(_solved(source, drawn))
@@ -170,9 +170,14 @@ def _scored(source: Source, chosen: Chosen) -> Arrays:
     return {**seen, **_solved(source, g)}
 
 
-def random_counts(config: SensitivityConfig) -> list[int]:
+def most_cells(source: Source, config: SensitivityConfig) -> int:
+    """How many cells are stuck together at most: weights of a small network have fewer."""
+    return min(config.cells, int(np.sum(~bias_cells(source))))
+
+
+def random_counts(most: int) -> list[int]:
     """Numbers of random cells that are compared with the worst ones."""
-    return [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= config.cells]
+    return [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= most]
 
 
 def _solved(source: Source, g: Any, done: Done = lambda _: None) -> Arrays:

@@ -122,6 +122,8 @@ def _sentences(error: ValidationError) -> list[str]:
         place = _place(problem["loc"])
         if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             sentence = "got a key that is not known"
+        elif problem["type"] == "missing":  # of a pair; Pydantic's words are of a field
+            sentence = "got none, needs a value"
         else:
             got = shortened(json.dumps(problem["input"], default=str))
             needs = problem["msg"].removeprefix("Input should be ")
