@@ -28,9 +28,10 @@ test: .venv/test.stamp ## run the test suite, without the slow tests
 	@$(BIN)/python $(PYTEST)
 
 test-slow: .venv/test.stamp ## run the slow tests alone
-	@$(BIN)/python $(PYTEST) -m slow || test $$? -eq 5 # 5: there are none
+	@$(BIN)/python $(PYTEST) -m "slow and not optimized" || test $$? -eq 5 # 5: there are none
+	@$(BIN)/python $(PYTEST) -m "slow and optimized" || test $$? -eq 5
 
-# Slow tests run what users run, which is without the checks of shapes.
+# Slow tests run as users run, without the checks of shapes.
 test-slow: export JAXTYPING_DISABLE := 1
 
 lint: .venv/lint.stamp ## ruff (rules and format) and pyright

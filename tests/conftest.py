@@ -26,12 +26,14 @@ TRIED = (0, 8) <= tuple(int(part) for part in version("jaxlib").split(".")[:2]) 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let XLA compile the default suite without its optimizer, which takes four fifths of its time.
+    """Let XLA compile without its optimizer, which takes up to four fifths of the time.
 
-    That suite is about laws. The slow tests run what users run, as does everything where
-    `XLA_FLAGS` says something else.
+    Most tests are about laws. Not so where `XLA_FLAGS` says something else, and for slow tests
+    marked `optimized`, which run as users do: random circuits, batches, derivatives, ngspice,
+    examples and recipes.
     """
-    if config.option.markexpr == "not slow" and TRIED and "XLA_FLAGS" not in os.environ:
+    quick = ("not slow", "slow and not optimized")
+    if config.option.markexpr in quick and TRIED and "XLA_FLAGS" not in os.environ:
         os.environ["XLA_FLAGS"] = QUICK_COMPILING
 
 

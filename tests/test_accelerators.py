@@ -9,6 +9,8 @@ from jax import export
 import xbar as xb
 from xbar.solvers import batching
 
+pytestmark = pytest.mark.optimized
+
 RNG = np.random.default_rng(7)
 SMALL, LARGE = (6, 5), (33, 34)  # with and without a fallback in the default's program
 

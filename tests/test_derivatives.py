@@ -9,6 +9,8 @@ from jax.flatten_util import ravel_pytree
 
 import xbar as xb
 
+pytestmark = pytest.mark.optimized
+
 SOLVERS = {
     "dense": xb.Dense(),
     "cg": xb.CG(rtol=1e-13),

@@ -16,6 +16,8 @@ import pytest
 
 import xbar as xb
 
+pytestmark = pytest.mark.optimized
+
 # Of the largest current and of the largest drive: what the docs promise.
 TOLERANCE = {np.float64: 1e-9, np.float32: 1e-5}
 

@@ -8,6 +8,8 @@ from line_cases import KINDS, Case, differences, exact, random_case
 
 import xbar as xb
 
+pytestmark = pytest.mark.optimized
+
 ROWS, COLS = 6, 5
 SOLVER = xb.CG(rtol=1e-13)
 

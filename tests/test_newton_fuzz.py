@@ -14,6 +14,8 @@ from newton_cases import SIDE, Answer, Case, inner, random_case, right_answer, s
 import xbar as xb
 from xbar import cells
 
+pytestmark = pytest.mark.optimized
+
 TOLERANCE = 1e-9  # of the largest current
 
 

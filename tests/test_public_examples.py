@@ -22,6 +22,8 @@ from sensitivity_cases import inputs, labels, network
 import xbar as xb
 from xbar import sensitivity as sens
 
+pytestmark = pytest.mark.optimized
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs" / "_site"))
 import reference  # noqa: E402 - beside the hooks of the site

@@ -8,6 +8,8 @@ from pathlib import Path
 import jax
 import pytest
 
+pytestmark = pytest.mark.optimized
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 PAGES = ("start", "devices", "spice")

@@ -21,7 +21,7 @@ from xbar.spice.netlist import values_of
 from xbar.spice.rounding import rounding
 from xbar.spice.run import measure_array
 
-pytestmark = needs_ngspice
+pytestmark = [needs_ngspice, pytest.mark.optimized]
 
 
 def assert_agrees(report: spice.Report, *, least: int = 4):

@@ -102,7 +102,9 @@ def test_killed_at_random_moments_a_run_finds_the_same(name, undisturbed, tmp_pa
     for k in range(KILLS[name] + 1):
         process = xbar(*command, "--out", out)
         if k < KILLS[name] and begun(out, process):
-            wait_for_files(out, process, seen, round((k + 0.5) * undisturbed.files[name] / (KILLS[name] + 0.5)))
+            wait_for_files(
+                out, process, seen, round((k + 0.5) * undisturbed.files[name] / (KILLS[name] + 0.5))
+            )
             time.sleep(moments.uniform(0, 0.1))
             process.kill()
         code, _, error = finish(process, 1200)
