@@ -29,7 +29,8 @@ def layer_sizes(hidden: Any) -> Any:
     if hidden is None or (isinstance(hidden, str) and hidden == "diagonal"):
         return hidden
     try:
-        return tuple(index(size) for size in hidden)
+        sizes: Any = hidden
+        return tuple(index(size) for size in sizes)
     except TypeError:
         needs = 'whole numbers such as (8,) or (), "diagonal" or None'
         raise ValueError(f"hidden: got {hidden!r}, needs {needs}") from None

@@ -200,10 +200,10 @@ class Corrector(eqx.Module):
             mean, std = jnp.zeros_like(voltages[0]), _common_scale(voltages)
             zero = jnp.zeros((), voltages.dtype)
             return Corrector(mean, std, BiasHead(zero, jnp.zeros_like(mean)))
-        hidden, (mean, std) = layer_sizes(hidden), normalisation(voltages)
-        if hidden == "diagonal":
+        sizes, (mean, std) = layer_sizes(hidden), normalisation(voltages)
+        if sizes == "diagonal":
             return Corrector(mean, std, DiagonalHead(jnp.ones_like(mean), jnp.zeros_like(mean)))
-        head = MLP.init(key, (outputs, *hidden, outputs), activation, voltages.dtype)
+        head = MLP.init(key, (outputs, *sizes, outputs), activation, voltages.dtype)
         return Corrector(mean, std, head)
 
     @property
