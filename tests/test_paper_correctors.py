@@ -15,7 +15,7 @@ import xbar as xb
 from xbar.devices import StuckPair
 from xbar.learn.corrector import train_correctors
 from xbar.learn.mlp import MLP, accuracy
-from xbar.paper.correctors import FLOOR, Labelled, Recipe, by_class, train
+from xbar.paper.correctors import FLOOR, Recipe, Samples, by_class, train
 from xbar.paper.experiments.mixes import ALL, SINGLE, WITHOUT, mixes
 from xbar.paper.experiments.overlap import CIRCLE, shapes, stuck_pairs
 from xbar.paper.experiments.side_information import Variant, reference_voltages, samples
@@ -45,7 +45,7 @@ def clouds(*lead, classes=3, seed=0):
 
 def split(n=40, circuits=2):
     (v, y), (test_v, test_y) = clouds(circuits, n), clouds(circuits, 20, seed=1)
-    return Labelled(v, y, test_v, test_y)
+    return Samples(v, y, test_v, test_y)
 
 
 def test_the_plain_recipe_is_the_librarys_corrector():
@@ -79,7 +79,7 @@ def test_every_recipe_learns(recipe):
 def test_a_skip_leaves_what_a_bottleneck_loses():
     """Ten classes through one number: nothing; beside a straight connection: most of it."""
     (v, y), (w, z) = clouds(1, 200, classes=10), clouds(1, 200, classes=10, seed=1)
-    volts = Labelled(v, y, w, z)
+    volts = Samples(v, y, w, z)
     narrow, beside = (
         train(workspace(), Recipe((1,), skip=skip, steps=300, batch=None), volts, KEY[None])
         for skip in (False, True)

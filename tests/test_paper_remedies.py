@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import xbar as xb
 from xbar.devices import StuckPair
 from xbar.learn.mlp import MLP
-from xbar.paper.remapping import Places, importance, permuted, places
+from xbar.paper.remapping import Assignment, importance, permuted, places
 from xbar.paper.repaired import match
 from xbar.paper.retraining import retrain, without
 
@@ -141,4 +141,4 @@ def test_bad_shapes_are_named():
 
 def test_places_where_nothing_is_stuck_stay():
     at = places(np.ones((4, 3)), np.zeros((4, 3), bool))
-    assert at == Places(pytest.approx(np.arange(3)), pytest.approx(np.arange(3)), 0.0)
+    assert at == Assignment(pytest.approx(np.arange(3)), pytest.approx(np.arange(3)), 0.0)

@@ -31,7 +31,7 @@ from xbar.solvers import AbstractSolver, Auto
 from xbar.solvers.base import Problem
 from xbar.solvers.derivatives import cells, marked
 
-PerCell = Float[Array, "rows cols"]
+Grid = Float[Array, "rows cols"]
 
 
 class LineDelay(NamedTuple):
@@ -47,11 +47,11 @@ class LineDelay(NamedTuple):
         bit: from the bit-line node of each cell to the amplifier, (rows, cols).
     """
 
-    word: PerCell
-    bit: PerCell
+    word: Grid
+    bit: Grid
 
     @property
-    def path(self) -> PerCell:
+    def path(self) -> Grid:
         """From the driver through each cell to the amplifier, (rows, cols) [s]."""
         return self.word + self.bit
 
@@ -147,7 +147,7 @@ def _capacitances(array: Crossbar, *values: Any) -> tuple[Array, Array, Array]:
     return found[0], found[1], found[2]
 
 
-def _spread(c: Array, problem: Problem) -> PerCell:
+def _spread(c: Array, problem: Problem) -> Grid:
     return jnp.broadcast_to(c.astype(problem.g.dtype), problem.g.shape)
 
 

@@ -16,7 +16,7 @@ from xbar.devices import AbstractFault, StuckPair
 from xbar.io.runs import Run
 from xbar.learn.mlp import MLP
 from xbar.nn import Network
-from xbar.paper.correctors import MINIBATCH, UNITS, Labelled
+from xbar.paper.correctors import MINIBATCH, UNITS, Samples
 from xbar.paper.settings import AREA
 from xbar.paper.workspace import Workspace
 from xbar.programs import program
@@ -110,18 +110,18 @@ class Circuits:
         """Inputs of some images of each seed; of the labelled ones if none are named."""
         return self.run.images[self.labelled if part is None else part]
 
-    def split(self, volts: Any) -> Labelled:
+    def split(self, volts: Any) -> Samples:
         """Voltages of the labelled images with their classes, parted into training and test."""
         n, y = self.parts["corrector"].shape[-1], self.run.labels[self.labelled]
-        return Labelled(volts[:, :n], y[:, :n], volts[:, n:], y[:, n:])
+        return Samples(volts[:, :n], y[:, :n], volts[:, n:], y[:, n:])
 
     @cached_property
-    def defective(self) -> Labelled:
+    def defective(self) -> Samples:
         """Output voltages of the defective circuits."""
         return self.split(self.run.voltages(self.rows)[0])
 
     @cached_property
-    def undamaged(self) -> Labelled:
+    def undamaged(self) -> Samples:
         """Output voltages of the healthy circuits."""
         volts = np.asarray(self.run.read("voltages/healthy"))
         return self.split(volts[self.run.table["healthy"][self.rows]])

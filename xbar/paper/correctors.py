@@ -36,7 +36,7 @@ FLOOR = 0.3
 BRIEF_RATE, BRIEF_BATCH = 1e-3, 32
 
 
-class Labelled(NamedTuple):
+class Samples(NamedTuple):
     """Voltages (circuits, n, outputs) [V] and classes (circuits, n) that train, and that test."""
 
     train_v: Any
@@ -150,7 +150,7 @@ class Trained(NamedTuple):
     classes: Any
 
 
-def train(work: Workspace, recipe: Recipe, volts: Labelled, keys: Array) -> Trained:
+def train(work: Workspace, recipe: Recipe, volts: Samples, keys: Array) -> Trained:
     """Train a corrector on each circuit, from its own JAX key, and test it; NaN in, NaN out."""
     rows = (*map(jnp.asarray, volts), keys)
     return work.map(_tested(recipe), rows, LANES)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from xbar.io.runs import Run
 from xbar.learn.mlp import accuracy
-from xbar.paper.correctors import UNITS, Labelled, Recipe, by_class, train
+from xbar.paper.correctors import UNITS, Recipe, Samples, by_class, train
 from xbar.paper.settings import Settings
 from xbar.paper.workspace import Workspace
 from xbar.run import DefectSettings, StoreSettings
@@ -127,7 +127,7 @@ def accuracy_of(
     """
     seeds, shapes, places, _, outputs = pools.test_v.shape
     which, where = np.array(chosen).T
-    samples = Labelled(
+    samples = Samples(
         pools.volts[:, which, where, : pools.trained].reshape(seeds, -1, outputs),
         np.tile(pools.labels[:, : pools.trained], (1, len(chosen))),
         pools.test_v.reshape(seeds, -1, outputs),
@@ -155,7 +155,7 @@ def own(work: Workspace, pools: Pools) -> dict[str, np.ndarray]:
     for name, images in (("own", order), ("own_few", few)):
         every = pools.volts[:, :, pools.first :]
         train_v = np.take_along_axis(every, images[:, None, None, :, None], 3)
-        samples = Labelled(
+        samples = Samples(
             train_v.reshape(count, -1, outputs),
             np.repeat(np.take_along_axis(pools.labels, images, 1), shapes * places, 0),
             pools.test_v.reshape(count, -1, outputs),

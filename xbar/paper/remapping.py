@@ -24,7 +24,7 @@ from xbar.learn.mlp import MLP
 ROUNDS = 50  # far more than it ever takes: each lowers the sum or is the last
 
 
-class Places(NamedTuple):
+class Assignment(NamedTuple):
     """Which input sits at each row of a layer, which output at each column; what is lost there.
 
     The bias row is left out of the rows.
@@ -52,7 +52,9 @@ def importance(
     return rows**2 * power[:, None] * behind
 
 
-def places(d: Float[np.ndarray, "inputs_1 outputs"], hit: Bool[np.ndarray, "rows cols"]) -> Places:
+def places(
+    d: Float[np.ndarray, "inputs_1 outputs"], hit: Bool[np.ndarray, "rows cols"]
+) -> Assignment:
     """Places of a layer's neurons that lose little, given which pairs are stuck.
 
     Never worse than leaving everything where it is; the bias row stays the last.
@@ -74,10 +76,10 @@ def places(d: Float[np.ndarray, "inputs_1 outputs"], hit: Bool[np.ndarray, "rows
         if not new < lost:
             break
         rows, columns, lost = new_rows, new_columns, new
-    return Places(rows[:-1], columns, lost)
+    return Assignment(rows[:-1], columns, lost)
 
 
-def permuted(model: MLP, layer: int, at: Places) -> MLP:
+def permuted(model: MLP, layer: int, at: Assignment) -> MLP:
     """The network with the neurons around a layer moved; its function is the same.
 
     Inputs of the first layer then have to come in the order `rows`, and outputs of the last come

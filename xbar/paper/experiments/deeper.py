@@ -12,7 +12,7 @@ from xbar.learn.corrector import nearest_neighbour_accuracy
 from xbar.learn.mlp import accuracy
 from xbar.paper import charts
 from xbar.paper.circuits import CORRECTOR, NEIGHBOURS
-from xbar.paper.correctors import Labelled, Recipe, train
+from xbar.paper.correctors import Recipe, Samples, train
 from xbar.paper.experiment import Experiment, Findings
 from xbar.paper.tables import Tables, cells, chosen, interval, per_seed, points, summary
 from xbar.paper.tiled import LENET, TILE, Defect, OnTiles, stuck_pairs
@@ -130,8 +130,8 @@ def _read(
     hidden, volts = (v.reshape(len(y), *v.shape[2:]) for v in (hidden, volts))
     outputs = volts.shape[-1]
 
-    def parted(v: np.ndarray) -> Labelled:
-        return Labelled(v[:, :n], y[:, :n], v[:, n:], y[:, n:])
+    def parted(v: np.ndarray) -> Samples:
+        return Samples(v[:, :n], y[:, :n], v[:, n:], y[:, n:])
 
     found = {"defective": parted(volts).uncorrected}
     for corrector, recipe in recipes(name, work.settings.steps).items():

@@ -9,7 +9,7 @@ from xbar.devices import AbstractMask, Checkerboard, Circle, Ring, Rows
 from xbar.devices.placements import CHECKERBOARD_PERIOD
 from xbar.paper import charts
 from xbar.paper.circuits import Circuits, broken_circuits, output_voltages, with_stuck_pairs
-from xbar.paper.correctors import Labelled, Recipe, train
+from xbar.paper.correctors import Recipe, Samples, train
 from xbar.paper.experiment import Experiment, Findings
 from xbar.paper.tables import Tables, cells, interval, long, per_seed, points, summary
 from xbar.paper.workspace import Workspace
@@ -82,7 +82,7 @@ def _gained(
         (mask & circle).sum((1, 2)) / np.maximum((mask | circle).sum((1, 2)), 1) for mask in masks
     ]
     tested, count = volts[0], len(masks)
-    samples = Labelled(
+    samples = Samples(
         np.concatenate([v.train_v for v in volts]),
         np.concatenate([v.train_y for v in volts]),
         np.tile(tested.test_v, (count, 1, 1)),

@@ -13,9 +13,9 @@ from xbar.paper.circuits import (
     output_voltages,
     with_stuck_pairs,
 )
-from xbar.paper.correctors import Labelled, Recipe, train
+from xbar.paper.correctors import Recipe, Samples, train
 from xbar.paper.experiment import Experiment, Findings
-from xbar.paper.remapping import Places, importance, permuted, places
+from xbar.paper.remapping import Assignment, importance, permuted, places
 from xbar.paper.repaired import ensembles, in_order, match, remapped
 from xbar.paper.retraining import retrain
 from xbar.paper.tables import Tables, cells, long, per_seed, percent, points, summary
@@ -57,7 +57,7 @@ def _accuracies(work: Workspace, circuits: Circuits) -> dict[str, np.ndarray]:
     models = [
         jax.tree.map(lambda x, n=n: x[n], circuits.software) for n in range(len(circuits.rows))
     ]
-    stay = [Places(np.arange(h.shape[0] - 1), np.arange(h.shape[1]), 0.0) for h in circuits.hit]
+    stay = [Assignment(np.arange(h.shape[0] - 1), np.arange(h.shape[1]), 0.0) for h in circuits.hit]
     base = zip(models, circuits.images(circuits.parts["base"]), circuits.hit, strict=True)
     at = [places(importance(model, x, layer), hit) for model, x, hit in base]
     moved = [permuted(model, layer, p) for model, p in zip(models, at, strict=True)]
@@ -87,7 +87,7 @@ def _accuracies(work: Workspace, circuits: Circuits) -> dict[str, np.ndarray]:
     return accuracies | _corrected(work, circuits, resorted)
 
 
-def _corrected(work: Workspace, circuits: Circuits, moved: Labelled) -> dict[str, np.ndarray]:
+def _corrected(work: Workspace, circuits: Circuits, moved: Samples) -> dict[str, np.ndarray]:
     """Correctors on few and on all labels, and behind a remapping."""
     steps, found = work.settings.steps, {}
     recipes = {LINEAR: Recipe((), steps=steps, batch=None), CORRECTOR: Recipe(steps=steps)}
@@ -103,13 +103,13 @@ def _corrected(work: Workspace, circuits: Circuits, moved: Labelled) -> dict[str
     return found | {named(REMAPPED_LINEAR, few): behind}
 
 
-def _inputs(circuits: Circuits, at: list[Places]) -> np.ndarray | None:
+def _inputs(circuits: Circuits, at: list[Assignment]) -> np.ndarray | None:
     return np.stack([p.rows for p in at]) if circuits.layer == 0 else None
 
 
 def _solved(
-    work: Workspace, circuits: Circuits, models: MLP, at: list[Places], hit: np.ndarray
-) -> Labelled:
+    work: Workspace, circuits: Circuits, models: MLP, at: list[Assignment], hit: np.ndarray
+) -> Samples:
     """Output voltages of moved networks on the arrays, outputs in the classes' order [V]."""
     inputs = _inputs(circuits, at)
     networks = remapped(circuits, models, hit, inputs)
@@ -124,7 +124,7 @@ def _retrained(
     work: Workspace,
     circuits: Circuits,
     models: MLP,
-    at: list[Places],
+    at: list[Assignment],
     hit: np.ndarray,
     labels: int,
 ) -> MLP:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from xbar.paper import charts, tables
-from xbar.paper.correctors import Labelled, train
+from xbar.paper.correctors import Samples, train
 from xbar.paper.experiment import Experiment, Findings
 from xbar.paper.pools import Pools, class_order, last_layer_pools, members, own, pooled_recipe
 from xbar.paper.tables import Tables, chosen, interval, per_seed, percent, points
@@ -62,7 +62,7 @@ def _right(work: Workspace, pools: Pools, variant: Variant) -> np.ndarray:
     return pools.right(np.concatenate(found, axis=1))
 
 
-def samples(work: Workspace, pools: Pools, variant: Variant, shapes: tuple[int, ...]) -> Labelled:
+def samples(work: Workspace, pools: Pools, variant: Variant, shapes: tuple[int, ...]) -> Samples:
     """What trains and tests a variant on circuits of some shapes: voltages, then what is known."""
     training = members(shapes, work.settings.side_pool // pools.volts.shape[1] * len(shapes))
     tests = [(s, p) for s in shapes for p in range(pools.first, pools.volts.shape[2])]
@@ -80,7 +80,7 @@ def samples(work: Workspace, pools: Pools, variant: Variant, shapes: tuple[int, 
         both = np.concatenate([volts, beside], -1)
         return both.reshape(pools.seeds, -1, both.shape[-1])
 
-    return Labelled(
+    return Samples(
         of(training, slice(0, n)),
         np.tile(pools.labels[:, :n], (1, len(training))),
         of(tests, slice(n, None)),

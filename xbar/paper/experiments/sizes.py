@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from xbar.paper import charts
 from xbar.paper.circuits import NEIGHBOURS, circuit_table
-from xbar.paper.correctors import MINIBATCH, Labelled, Recipe, train
+from xbar.paper.correctors import MINIBATCH, Recipe, Samples, train
 from xbar.paper.experiment import Experiment, Findings
 from xbar.paper.settings import AREA
 from xbar.paper.tables import (
@@ -63,7 +63,7 @@ def compute(work: Workspace) -> Tables:
     table = circuit_table(run, *columns, **{NEIGHBOURS: NEIGHBOURS})
     volts, labels = run.voltages(np.arange(run.circuits))
     n, keys = run.parts["corrector"].shape[-1], work.keys("sizes", range(run.circuits))
-    parted = Labelled(volts[:, :n], labels[:, :n], volts[:, n:], labels[:, n:])
+    parted = Samples(volts[:, :n], labels[:, :n], volts[:, n:], labels[:, n:])
     known, rows = recipes(asked.steps, asked.brief_steps), []
     with work.timed(f"{len(known)} correctors", len(known), "correctors") as advance:
         for name, recipe in known.items():

@@ -33,7 +33,7 @@ from xbar.solvers.lines import drop_of
 from xbar.solvers.sweep import voltages
 from xbar.solvers.sweep.elimination import Column, Sweep, columns_of, transfer_of
 from xbar.solvers.sweep.transfer import (
-    Answers,
+    ColumnAnswers,
     answers_of,
     is_mild,
     mild_answers,
@@ -171,7 +171,7 @@ def _exchanged(dwires: Any) -> Any:
     return jax.tree.unflatten(structure, [bit, word, sense, source])
 
 
-def _past_cells(flat: Problem, dwires: Any, answers: Answers) -> Array:
+def _past_cells(flat: Problem, dwires: Any, answers: ColumnAnswers) -> Array:
     """Currents past the cells for a change of wires (cols, inputs, rows) [A], ``-g d_drop``."""
     g, wires = flat.g, flat.wires
     i_cell = g * jnp.moveaxis(answers.u, 0, 2)
@@ -188,7 +188,7 @@ class _Options(NamedTuple):
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _found(options: _Options, g: Array, wires: Wires) -> tuple[Transfer, Any, Answers]:
+def _found(options: _Options, g: Array, wires: Wires) -> tuple[Transfer, Any, ColumnAnswers]:
     """T, whether it is right, and how the array answers; g has at least as many columns as rows."""
 
     def by_sweep(g: Array, wires: Wires) -> tuple:

@@ -63,7 +63,7 @@ from xbar.solvers.sweep.elimination import (
 CellVolts = Float[Array, "cols inputs rows"]
 
 
-class Answers(NamedTuple):
+class ColumnAnswers(NamedTuple):
     """Per column from the driven end; ``P_j = kept I + change_j - diag(lost_j)``."""
 
     kept: Float[Array, ""]  # 1 where P is near the unit matrix, so that its change keeps its digits
@@ -75,7 +75,7 @@ class Answers(NamedTuple):
     reach: Lines  # its c
 
 
-def answers_of(problem: Problem) -> tuple[Transfer, Answers]:
+def answers_of(problem: Problem) -> tuple[Transfer, ColumnAnswers]:
     """T and answers by the elimination, for any drop; in operations that JAX differentiates.
 
     Args:
@@ -94,11 +94,11 @@ def answers_of(problem: Problem) -> tuple[Transfer, Answers]:
 
     _, (matrix, u) = lax.scan(walk, jnp.eye(rows, dtype=dtype), (sweep, beside))
     kept, lost = jnp.zeros((), dtype), jnp.zeros_like(line.g)
-    return matrix, Answers(kept, sweep.passage, lost, u, beside, line.own, line.reach)
+    return matrix, ColumnAnswers(kept, sweep.passage, lost, u, beside, line.own, line.reach)
 
 
 def transfer_change(
-    answers: Answers, problem: Problem, dg: Lines, more: CellVolts | None
+    answers: ColumnAnswers, problem: Problem, dg: Lines, more: CellVolts | None
 ) -> Transfer:
     """Change of T for the currents ``q = dg u + more`` past the cells [A]."""
     segment, out = problem.segments()[0].T, problem.g.T * answers.reach
@@ -161,7 +161,7 @@ def mild_transfer(flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]
     return matrix, _ok(swept, flat, matrix, mixed, rtol)
 
 
-def mild_answers(flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""], Answers]:
+def mild_answers(flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""], ColumnAnswers]:
     """The same with how the array answers, for derivatives."""
     swept = _swept(flat, rtol)
     line = swept.line
@@ -169,7 +169,7 @@ def mild_answers(flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""],
     matrix, mixed, change, u = _walk(swept, (beside, line.own))
     kept = jnp.ones((), matrix.dtype)
     lost = swept.segment * swept.ahead.diagonal
-    answers = Answers(kept, change, lost, u, beside, line.own, line.reach)
+    answers = ColumnAnswers(kept, change, lost, u, beside, line.own, line.reach)
     return matrix, _ok(swept, flat, matrix, mixed, rtol), answers
 
 

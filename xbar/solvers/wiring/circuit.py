@@ -51,8 +51,8 @@ from xbar.solvers.base import Voltages
 from xbar.solvers.lines import BIT, WORD, PerCell
 from xbar.solvers.wiring.ends import (
     Ends,
+    GapPlaces,
     Gaps,
-    Places,
     Volts,
     around_root,
     counted,
@@ -73,13 +73,13 @@ class Node(NamedTuple):
 class Layout(eqx.Module):
     """What of an array's wiring is no number: where its gaps are, and what its bridges join."""
 
-    word: Places | None
-    bit: Places | None
+    word: GapPlaces | None
+    bit: GapPlaces | None
     bridges: tuple[tuple[Node, Node], ...]
     kinds: tuple[tuple[str, str], ...] = eqx.field(static=True)
     lonely: tuple[bool, bool] = eqx.field(static=True)  # gaps at near ends alone, of either kind
 
-    def kind(self, axis: int) -> Places | None:
+    def kind(self, axis: int) -> GapPlaces | None:
         """The gaps of one kind of line."""
         return self.word if axis == WORD else self.bit
 
@@ -243,7 +243,7 @@ def _with_gaps(
     segments: Array,
     near: Array,
     far: Array | None,
-    places: Places,
+    places: GapPlaces,
     axis: int,
     layout: Layout,
     g: Array,

@@ -155,7 +155,7 @@ Volts = Float[Array, "n gaps"]
 Along = Float[Array, "gaps along"]
 
 
-class Places(NamedTuple):
+class GapPlaces(NamedTuple):
     """Where the gaps of all lines of one kind are.
 
     Of a line, those nearer to the near end come first.
@@ -172,7 +172,7 @@ class Places(NamedTuple):
 class Gaps(eqx.Module):
     """The gaps of all lines of one kind."""
 
-    places: Places
+    places: GapPlaces
     vector: Along  # N of each along its line
     lonely: bool = eqx.field(static=True)  # one on each line, in order, at the near end
     axis: int = eqx.field(static=True)
@@ -210,7 +210,7 @@ def places_of(
     shape: tuple[int, int],
     axis: int,
     most: int,
-) -> Places | None:
+) -> GapPlaces | None:
     """The gaps of all lines along an axis; None where there can be none.
 
     Args:
@@ -241,7 +241,7 @@ def places_of(
     if far is not None:
         parts.append((every, jnp.full_like(every, size), far))
     line, start, used = (jnp.concatenate(x) for x in zip(*parts, strict=True))
-    return Places(line, start, used, fits, oriented(mask, axis, back=True), far)
+    return GapPlaces(line, start, used, fits, oriented(mask, axis, back=True), far)
 
 
 def oriented(x: Array, axis: int, *, back: bool = False) -> Array:
@@ -256,7 +256,7 @@ def counted(size: int, axis: int) -> Int[Array, " along"]:
     return jnp.arange(size) if axis == WORD else jnp.arange(size)[::-1]
 
 
-def gaps_of(places: Places, ends: Ends, shape: tuple[int, int], *, lonely: bool) -> Gaps:
+def gaps_of(places: GapPlaces, ends: Ends, shape: tuple[int, int], *, lonely: bool) -> Gaps:
     """Gaps with what their sources do to the lines.
 
     Args:
@@ -305,7 +305,7 @@ class Attached(NamedTuple):
     cut: Bool[Array, " lines"]  # lines with a gap
 
 
-def attached(places: Places | None, ends: Ends, shape: tuple[int, int]) -> Attached:
+def attached(places: GapPlaces | None, ends: Ends, shape: tuple[int, int]) -> Attached:
     """Which nodes hang on the drivers at the near and at the far ends."""
     lines = shape[0 if ends.axis == WORD else 1]
     if places is None:
