@@ -14,7 +14,6 @@ from study_cases import assert_same, finish, numbers, write_tiny, xbar
 from xbar.io.store import read_results
 
 KILLS = {"study": 6, "demo": 2, "sensitivity": 1, "paper": 1}
-SHARDS = 18  # of the tiny study
 SETTLE_S = 30.0  # longer than the imports take
 LITTLE = ("samples=3", "places=3", "starts=2", "steps=2", "cells=2", "pooled=2", "rates=[0.05]")
 
@@ -90,7 +89,7 @@ def wait_for_files(
         seen.update(path for path in out.rglob("*") if path.suffix != ".partial")
         if count is not None and len(seen) >= count:
             return
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 @pytest.mark.slow
