@@ -327,7 +327,8 @@ def _draw(middle: pd.DataFrame, table: pd.DataFrame, main: list[str]) -> dict[st
     wide = [name for name in table["network"].unique() if is_wide(name)]
     first = chosen(middle, network=wide, layer=0, shape="circle")
     if len(wide) > 1:
-        first = first.assign(width=[sizes_of(name)[1] for name in first["network"]])
+        widths = [sizes_of(name)[1] for name in first["network"]]
+        first = first.assign(width=widths).sort_values("width", kind="stable")  # one line, rising
         lost = {
             n: summary(per_seed(first, "healthy", "width", minus=names[n]))
             for n in ("uncorrected", "linear, 110", "last hidden layer")
