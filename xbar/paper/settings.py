@@ -132,7 +132,7 @@ class Settings:
         ("layer", "column", 0.35),
         ("tile", "circle", 0.7),
     )
-    deep_seeds: int = 20
+    deep_seeds: int = 10
 
     @property
     def layers(self) -> tuple[int, ...]:
