@@ -47,7 +47,7 @@ NAMED = {
     'seeds: got "3", needs a valid integer',
     "frob: got a key that is not known",
     "references[0]: got \"voting\", needs 'nearest-neighbours' or 'retrained'",
-    "data.fractions[2]: got [0.5, 0.5], needs Field required",
+    "data.fractions[2]: got none, needs a value",
     "network.activation: got \"gelu\", needs 'relu', 'tanh' or 'sigmoid'",
     'circuit.gain: got "z", needs a valid number',
     "circuit.wire_ohm[1]: got true, needs a valid number",
