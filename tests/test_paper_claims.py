@@ -16,6 +16,7 @@ from xbar.paper.report import judge_again, verdicts
 from xbar.paper.store import read_csv
 from xbar.paper.tables import cells, interval, labelled, long, per_seed, percent, points, summary
 from xbar.paper.texts import TEXTS, filled, sentences
+from xbar.run.study.tables import ROUGH
 from xbar.statistics import Interval, t_interval
 
 KEPT = Path(__file__).parents[1] / "benchmarks" / "paper"
@@ -132,7 +133,7 @@ def test_the_committed_claims_follow_from_the_committed_tables(kept):
 def test_circuits_whose_currents_are_not_known_do_not_count(kept):
     """Whatever corrected transfer matrices made of their accuracy."""
     table = kept["devices"]["circuits"]
-    unknown = table["current_error"] > devices.MOST
+    unknown = table["current_error"] > ROUGH
     assert 0 < unknown.sum() < 20
     changed = table.assign(defective=table["defective"].where(~unknown, 1.0))
     found, other = (devices.find({"circuits": t}) for t in (table, changed))

@@ -15,11 +15,11 @@ from xbar.paper.settings import AREA
 from xbar.paper.tables import Tables, cells, chosen, per_seed, percent, summary
 from xbar.paper.workspace import Workspace
 from xbar.run import CellSettings, CircuitSettings, CorrectorSettings, DefectSettings, Study
+from xbar.run.study.tables import ROUGH
 
 IDEAL, LINEAR, COLUMNS = "ideal", "linear", "unequal-columns"
 V_0 = 0.25  # volts at which sinh cells bend, near the read voltage of 0.2
 BENT = CellSettings("sinh", V_0, read="corrected")
-MOST = 0.05  # error of corrected currents, over the largest, beyond which a circuit does not count
 SAMPLE = 1  # seeds whose nonlinear circuits are solved input by input, too
 NONLINEAR, EXACT = "nonlinear cells", "nonlinear cells, exact"
 
@@ -74,7 +74,7 @@ def compute(work: Workspace) -> Tables:
 def find(tables: Tables) -> Findings:
     """Each claim under each kind of device, from the circuits whose currents are known."""
     every = tables["circuits"]
-    known = every["current_error"] <= MOST
+    known = every["current_error"] <= ROUGH
     table = every[known & (every["device"] != EXACT)]
     same = table[table["fault"] != COLUMNS]
     last = same.assign(last=same["layer"] == same["layer"].max())
@@ -108,6 +108,7 @@ def find(tables: Tables) -> Findings:
     if not known.all():
         facts |= {
             "left_out": str((~known).sum()),
+            "rough": f"{ROUGH:.0%}",
             "nonlinear": str((every["device"] == NONLINEAR).sum()),
         }
     figure = charts.intervals(means, "device", "state", label="test accuracy [%]")

@@ -65,7 +65,7 @@ def finish(done: ComputedStudy) -> dict[str, Any]:
         summary["figures"] = [figure.file for figure in figures]
     summary |= run.times()
     more = {"commit": commit(), "table": means(arrays), "file": write_study(study)}
-    more["score"] = SHOWN[task.score]
+    more |= {"score": SHOWN[task.score], "rough": f"{ROUGH:.0%}"}
     write_report(run, "study.html.j2", figures, summary, **more)
     return summary
 
