@@ -7,15 +7,16 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.core import Tracer
 from jaxtyping import Bool, Float
 
 from xbar.cells.base import first_illegal
 from xbar.checks import as_real, flag, is_concrete
 from xbar.circuit import RESULTS, Bias, Crossbar, Solution
 from xbar.programs import program
-from xbar.solvers import AbstractSolver, Auto
-from xbar.solvers.auto import first_alone, newton_of
-from xbar.solvers.base import Drives, Problem, Voltages, not_negative, problem_of
+from xbar.solvers import AbstractSolver, Auto, ColumnSweep
+from xbar.solvers.auto import first_alone, first_of, is_alone, newton_of
+from xbar.solvers.base import Answer, Drives, Problem, Voltages, not_negative, problem_of
 from xbar.solvers.derivatives import (
     CellSolution,
     also,
@@ -27,6 +28,7 @@ from xbar.solvers.derivatives import (
     operating_points,
     possible,
 )
+from xbar.solvers.sparse import sparse_answer
 from xbar.solvers.wiring import solve_wired, transfer_wired
 
 
@@ -67,20 +69,56 @@ def solve(
     v_in = v_in if isinstance(v_in, Bias) else _inputs(array, v_in)
     if isinstance(v_in, Bias) or not array.is_plain:
         bias = v_in if isinstance(v_in, Bias) else Bias(v_in)
-        solution = solve_wired(array, bias, solver, fill=throw)
+        solution, right = solve_wired(array, bias, solver, fill=throw), None
     else:
-        solution = _solve_plain(array, v_in, solver, fill=throw)
-    if throw:
+        solution, right = _solve_plain(array, v_in, solver, fill=throw)
+    if throw and not _is_known(right):
         _raise_failed(solution.result, array, v_in)
     return solution
 
 
-def _solve_plain(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> Solution:
-    def solved(solver: AbstractSolver) -> tuple[Solution, RESULTS]:
-        found = _solve(array, v_in, solver, fill)
-        return found, found.result
+def _is_known(right: Array | None) -> bool:
+    """Whether it is known that a result is right: a look at a number, where `RESULTS` take four."""
+    return right is not None and not isinstance(right, Tracer) and bool(right)
 
-    return first_alone(solved, solver, array, v_in)[0]
+
+def _solve_plain(
+    array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool
+) -> tuple[Solution, Array]:
+    """One program; or, outside of `jit`, one for each method of the default that is needed.
+
+    Returns:
+        The solution, and whether it is right.
+    """
+    if not is_alone(solver, array, v_in):
+        return _solve(array, v_in, solver, fill)
+    first, sparse = first_of(solver, array.g, 1 if v_in.ndim == 1 else v_in.shape[1])
+    found, right = _solve(array, v_in, first, fill)
+    if bool(right) or not _missed(found):
+        return found, right
+    if sparse:
+        known = _by_sparse(array, v_in, solver)
+        if known is not None:
+            found, right = _solve(array, v_in, first, fill, known)
+    if _missed(found):
+        found, right = _solve(array, v_in, ColumnSweep(solver.rtol), fill)
+    return found, right
+
+
+def _by_sparse(array: Crossbar, v_in: Array, solver: Auto) -> Answer | None:
+    dtype = jnp.result_type(array.dtype, v_in)
+    numbers = (array.g, array.wires, v_in)
+    g, wires, v_in = jax.tree.map(partial(jnp.asarray, dtype=dtype), numbers)
+    return sparse_answer(g, wires, _drives(v_in), solver.rtol)
+
+
+def _missed(found: Solution) -> bool:
+    return bool(found.result == RESULTS.tolerance_missed)
+
+
+def _drives(v_in: Array) -> Drives:
+    """Drives of the word lines' ends, input by input."""
+    return (v_in.T if v_in.ndim == 2 else v_in[None])[:, :, None]
 
 
 def _inputs(array: Crossbar, v_in: Any) -> Array:
@@ -198,15 +236,16 @@ def _voltages(v_in: Array | Bias | None) -> dict[str, tuple[Array | None, float]
 
 
 @program(static_argnames=("solver", "fill"))
-def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> Solution:
+def _solve(
+    array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool, known: Answer | None = None
+) -> tuple[Solution, Bool[Array, ""]]:
     dtype = jnp.result_type(array.dtype, v_in)
     problem, legal = _prepare(array, dtype, solver)
     inputs = v_in.astype(dtype)
     finite = jnp.all(jnp.isfinite(inputs))
     inputs = marked(inputs, ~finite, jnp.where(finite, inputs, 0))
-    rows = inputs.T if inputs.ndim == 2 else inputs[None]
-    e = rows[:, :, None]
-    found = _found(array, problem, solver, e)
+    e = _drives(inputs)
+    found = _found(array, problem, solver, e) if known is None else _as_found(problem, known)
     i_cell = found.cells.i_cell
     v_word, v_bit = e - found.cells.word, found.cells.bit
     kcl = _kcl_residual(found.current(v_word - v_bit), i_cell)
@@ -218,7 +257,7 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
         v_word,
         v_bit,
         i_cell,
-        jnp.sum(rows * jnp.sum(i_cell, axis=-1), axis=-1),
+        jnp.sum(e[:, :, 0] * jnp.sum(i_cell, axis=-1), axis=-1),
         kcl,
     )
     numbers = filled(numbers, result, fill | ~possible((e,), (v_word, v_bit)))
@@ -231,9 +270,10 @@ def _solve(array: Crossbar, v_in: Array, solver: AbstractSolver, fill: bool) -> 
         return None if x is None else jnp.asarray(x[0] if single else x)
 
     steps, inner = map(by_input, found.steps)
-    return Solution(
+    solution = Solution(
         i_out, v_word, v_bit, i_cell, p_total, result, numbers[-1], steps, inner_steps=inner
     )
+    return solution, result == RESULTS.successful
 
 
 class _Found(NamedTuple):
@@ -247,9 +287,7 @@ class _Found(NamedTuple):
 
 def _found(array: Crossbar, problem: Problem, solver: AbstractSolver, e: Drives) -> _Found:
     if array.cells.linear:
-        found = cells(solver, problem, e)
-        checks = [(found.ok, RESULTS.tolerance_missed)]
-        return _Found(found, lambda u: problem.g * u, checks, (found.steps, None))
+        return _of_linear(problem, cells(solver, problem, e))
     law, legal = legal_law(array.cells, e.dtype)
     full = jnp.broadcast_to(e, (len(e), *problem.g.shape))
     found = operating_points(newton_of(solver), law, problem.wires, full)
@@ -262,6 +300,18 @@ def _found(array: Crossbar, problem: Problem, solver: AbstractSolver, e: Drives)
     ]
     cells_ = CellSolution(found.u, i_cell, *drops, found.ok, found.steps)
     return _Found(cells_, law.current, checks, (found.steps, found.inner_steps))
+
+
+def _of_linear(problem: Problem, found: CellSolution) -> _Found:
+    checks = [(found.ok, RESULTS.tolerance_missed)]
+    return _Found(found, lambda u: problem.g * u, checks, (found.steps, None))
+
+
+def _as_found(problem: Problem, known: Answer) -> _Found:
+    """What was found outside of the program, where there are no derivatives to take."""
+    i_cell = problem.g * known.u
+    cells_ = CellSolution(known.u, i_cell, known.word, known.bit, known.ok, known.steps)
+    return _of_linear(problem, cells_)
 
 
 @program(static_argnames=("solver", "fill"))

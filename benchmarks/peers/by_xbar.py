@@ -68,6 +68,8 @@ def prepare(op: str, case: Case, settings: dict[str, Any]) -> tuple[Any, dict[st
     if op.endswith("_all"):
         return _batch(chosen[op.removesuffix("_all")], chosen["steps"], case, dtype, settings)
     arrays = [jnp.asarray(g, dtype) for g in case.g]
+    if not settings.get("jit", True):
+        return lambda k: chosen[op](arrays[k % len(arrays)]), {"options": "default"}
     executable, compile_s = compiled(chosen[op], arrays[0])
     detail = {"options": str(settings.get("solver") or "default"), "compile_s": compile_s}
     if settings.get("steps"):

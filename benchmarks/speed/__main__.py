@@ -14,6 +14,7 @@ QUESTIONS = {
     "g": "work_precision",
     "h": "networks",
     "i": "limits",
+    "j": "severe",
 }
 
 

@@ -31,6 +31,12 @@ def all_on(n: int, rows: int, cols: int) -> np.ndarray:
     return single(np.full((n, rows, cols), G_ON) * scale[:, None, None])
 
 
+def decades(n: int, rows: int, cols: int) -> np.ndarray:
+    """Different arrays of conductances log-uniform over nine decades, 1 nS to 1 S."""
+    rng = np.random.default_rng([9, rows, cols])
+    return single(10 ** rng.uniform(-9, 0, (n, rows, cols)))
+
+
 def case_of(g: np.ndarray, r: float = 1.0, seed: int = 0, inputs: int = INPUTS) -> Case:
     """Arrays with `r` ohm in every segment, one input, and a data set."""
     rng = np.random.default_rng([seed, 1])

@@ -14,10 +14,14 @@ the drop costs; `ColumnSweep` first eliminates the array, whatever the drop, and
 for each input; tiles give nothing but the transfer matrix, and that of a large array by far the
 fastest. The elimination of `ColumnSweep` subtracts nothing and refines what it finds, so that it is
 right for every legal circuit in any precision.
+
+Outside of `jit` each method is a program of its own, and for few inputs of arrays of more than 32
+lines sparse elimination on the host (`xbar.solvers.sparse`) stands between `CG` and the sweep.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeGuard, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -41,7 +45,7 @@ from xbar.solvers.base import (
     problem_of,
 )
 from xbar.solvers.batching import repaired
-from xbar.solvers.cg import CG
+from xbar.solvers.cg import CG, default_steps
 from xbar.solvers.derivatives import change_along
 from xbar.solvers.newton import Newton
 from xbar.solvers.sweep.solver import ColumnSweep
@@ -55,6 +59,11 @@ DIRECT_SIDE = 8
 MANY_INPUTS = 24
 # Memory that factors may take for many inputs at once; larger arrays stay with CG.
 MAX_BYTES = 2**31
+# Where sparse elimination takes as long as a sweep for one input (benchmarks/log.md).
+SPARSE_SIDE = 32
+# Steps of `CG` that take half as long as sparse elimination of an array of any size, or the sweep
+# up to the size above; beyond, the sweep takes as long as steps in proportion to the cells.
+STEPS = 300
 # Where a sweep over columns takes as long as dividing and conquering (benchmarks/log.md).
 TILED_SIDE = 160
 
@@ -89,22 +98,23 @@ class Auto(AbstractSolver):
 
     def factor(self, problem: Problem) -> Any:
         """What the sweep needs, where it comes first whatever the number of inputs."""
-        return self._sweep.factor(problem) if _is_small(problem) else None
+        return self._sweep.factor(problem) if _is_small(problem.g) else None
 
     def cell_voltages(self, state: Any, problem: Problem, e: Drives) -> Answer:
         """By the table above."""
         sweep = self._sweep
-        if _is_small(problem):
+        if _is_small(problem.g):
             return sweep.cell_voltages(state, problem, e)
 
         def directly(problem: Problem, e: Drives) -> Answer:
             return sweep.cell_voltages(sweep.factor(problem), problem, e)
 
-        if len(e) > MANY_INPUTS and 1.5 * factor_bytes(problem) <= MAX_BYTES:
+        if not _by_cg(problem.g, len(e)):
             return directly(problem, e)
-        answer = CG(self.rtol).cell_voltages(None, problem, e)
         if not self.fallback:
-            return answer
+            return CG(self.rtol).cell_voltages(None, problem, e)
+        steps = _steps(problem.g, len(e), max(STEPS, problem.g.size // 7))
+        answer = _cg(self.rtol, steps).cell_voltages(None, problem, e)
         return repaired(jnp.all(answer.ok), answer, directly, problem, e)
 
     def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
@@ -160,17 +170,58 @@ def first_alone(
         array: the circuit.
         inputs: whatever else the program takes.
     """
-    if isinstance(solver, Auto) and solver.fallback and array.cells.linear:
-        if not is_outermost(array, inputs):
-            return solved(solver)
-        found = solved(Auto(solver.rtol, fallback=False))
+    if is_alone(solver, array, *inputs):
+        found = solved(_without_fallback(solver.rtol))
         if bool(found[1] != RESULTS.tolerance_missed):
             return found
     return solved(solver)
 
 
-def _is_small(problem: Problem) -> bool:
-    return min(problem.g.shape) <= DIRECT_SIDE
+@lru_cache(maxsize=64)  # making a solver takes as long as solving a small array
+def _without_fallback(rtol: float | None) -> Auto:
+    return Auto(rtol, fallback=False)
+
+
+def is_alone(solver: AbstractSolver, array: Crossbar, *inputs: Any) -> TypeGuard[Auto]:
+    """Whether the host can look at what the default's first method found, and go on from there."""
+    repairs = isinstance(solver, Auto) and solver.fallback and array.cells.linear
+    return repairs and is_outermost(array, inputs)
+
+
+def first_of(solver: Auto, g: Array, inputs: int) -> tuple[AbstractSolver, bool]:
+    """Outside of `jit`: the first method for an array like `g`; whether sparse elimination is next.
+
+    Behind both stands the sweep.
+    """
+    if not _by_cg(g, inputs):
+        return ColumnSweep(solver.rtol), False
+    return _cg(solver.rtol, _steps(g, inputs, STEPS)), min(g.shape) > SPARSE_SIDE
+
+
+@lru_cache(maxsize=64)  # as above
+def _cg(rtol: float | None, steps: int) -> CG:
+    return CG(rtol, max_steps=steps, foresee=True)
+
+
+def _steps(g: Array, inputs: int, worth: int) -> int:
+    """Steps of `CG` that take a good part of the time of what stands behind it.
+
+    Args:
+        g: of an array like this.
+        inputs: how many, which all take their steps where the other method is done once.
+        worth: how many steps that is for one input.
+    """
+    return min(100 + worth // inputs, default_steps(g))
+
+
+def _by_cg(g: Array, inputs: int) -> bool:
+    """Whether `CG` comes first for so many inputs of an array like `g`."""
+    many = inputs > MANY_INPUTS and 1.5 * factor_bytes(g) <= MAX_BYTES
+    return not (many or _is_small(g))
+
+
+def _is_small(g: Array) -> bool:
+    return min(g.shape) <= DIRECT_SIDE
 
 
 def _is_large(problem: Problem) -> bool:

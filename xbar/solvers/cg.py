@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
+from xbar.checks import flag
 from xbar.solvers.base import (
     AbstractSolver,
     Answer,
@@ -43,10 +44,30 @@ MARGIN = {"float64": 0.3, "float32": 0.1}
 # Further passes help only where rounding spoilt the first, or where the drive's own currents were a
 # poor guess of the largest; more than these never did in tests.
 MAX_PASSES = 4
+# Steps over the square root of the largest eigenvalue where wires dominate: 5.2 to 1e-10 where all
+# cells are alike, 256x256.
+STEPS_PER_ROOT = 5.0
 # Passes in float32, for arrays of at least so many cells, each to this much of its first residual.
 ROUGH_CELLS = 2**18
 ROUGH_PASSES = 4
 ROUGH_REDUCTION = 1e-6
+
+
+class _Limits(NamedTuple):
+    """When the recurrence gives up."""
+
+    steps: int
+    foresee: bool
+
+    @property
+    def eigenvalue(self) -> float:
+        """The largest that fits the steps."""
+        return (self.steps / STEPS_PER_ROOT) ** 2 if self.foresee else jnp.inf
+
+
+def default_steps(g: Array) -> int:
+    """Steps that `CG` takes at most for an array like `g`, unless told otherwise."""
+    return 100 + 10 * sum(g.shape)
 
 
 class CG(AbstractSolver):
@@ -62,16 +83,20 @@ class CG(AbstractSolver):
             1e-5 in float32.
         max_steps: steps after which the result is marked `tolerance_missed`;
             None means ``100 + 10 (rows + cols)``.
+        foresee: stop as soon as the largest eigenvalue met so far says that more than `max_steps`
+            steps would be needed.
 
     Raises:
-        ValueError: an option out of range.
+        ValueError, TypeError: an option out of range, or of the wrong kind.
     """
 
     rtol: float | None = eqx.field(static=True, default=None)
     max_steps: int | None = eqx.field(static=True, default=None)
+    foresee: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         check_rtol("CG", self.rtol)
+        flag("CG.foresee", self.foresee)
         if self.max_steps is not None and not (
             isinstance(self.max_steps, int) and self.max_steps > 0
         ):
@@ -83,17 +108,17 @@ class CG(AbstractSolver):
     def cell_voltages(self, state: None, problem: Problem, e: Drives) -> Answer:
         """Iterate from ``u = e``, exact where wires are zero or cells open."""
         rtol = default_rtol(self.rtol, e.dtype)
-        limit = self._limit(problem)
-        return per_array(lambda problem, e: _cell_voltages(problem, e, rtol, limit))(problem, e)
+        limits = self._limits(problem)
+        return per_array(lambda problem, e: _cell_voltages(problem, e, rtol, limits))(problem, e)
 
-    def _limit(self, problem: Problem) -> int:
-        return self.max_steps or 100 + 10 * sum(problem.g.shape)
+    def _limits(self, problem: Problem) -> _Limits:
+        return _Limits(self.max_steps or default_steps(problem.g), self.foresee)
 
     def correction(
         self, problem: Problem, residual: Float[Array, "rows cols"], reduction: Float[Array, ""]
     ) -> Correction:
         """One run of the recurrence from zero."""
-        return _correction(problem, residual[None], reduction, self._limit(problem))
+        return _correction(problem, residual[None], reduction, self._limits(problem))
 
     def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """Solve for every unit drive."""
@@ -116,16 +141,16 @@ class _State(NamedTuple):
     passes: Int[Array, ""]
 
 
-def _cell_voltages(problem: Problem, e: Drives, rtol: float, limit: int) -> Answer:
+def _cell_voltages(problem: Problem, e: Drives, rtol: float, limits: _Limits) -> Answer:
     n = len(e)
     none, count = jnp.zeros((n, *problem.g.shape), e.dtype), jnp.zeros(n, int)
     no = jnp.zeros(n, bool)
     start = _State(e + none, none, none, none, no, no, count, jnp.zeros((), int))
     if problem.g.size >= ROUGH_CELLS and problem.g.dtype == jnp.float64:
         rough = problem_of(problem.g.astype(jnp.float32), problem.wires)
-        start = _passes(problem, rough, e, start, rtol, limit, ROUGH_PASSES)
+        start = _passes(problem, rough, e, start, rtol, limits, ROUGH_PASSES)
         start = start._replace(carried=none, passes=jnp.zeros((), int))
-    end = _passes(problem, problem, e, start, rtol, limit, MAX_PASSES)
+    end = _passes(problem, problem, e, start, rtol, limits, MAX_PASSES)
     return Answer(end.u, end.word, end.bit, end.ok, end.steps)
 
 
@@ -135,7 +160,7 @@ def _passes(
     e: Drives,
     start: _State,
     rtol: float,
-    limit: int,
+    limits: _Limits,
     passes: int,
 ) -> _State:
     """Passes in the precision of `working`, until every drive is right or no more are worth it.
@@ -156,7 +181,7 @@ def _passes(
         allowed = allowed_residual(problem, e, state.u, margin)
         more = ~ok & (state.passes < passes)
         begin = state._replace(word=left.word, bit=left.bit, ok=ok, passes=state.passes + 1)
-        after = _iterate(working, begin, left.residual, allowed, more, limit)
+        after = _iterate(working, begin, left.residual, allowed, more, limits)
         # The bound is pessimistic where drop is severe. A pass that converged has found the error
         # of the one before, and leaves a smaller one.
         measured = relative_change(problem.g, after.u, after.u - state.u) + margin
@@ -166,7 +191,12 @@ def _passes(
 
 
 def _iterate(
-    problem: Problem, state: _State, residual: Voltages, allowed: Array, more: Array, limit: int
+    problem: Problem,
+    state: _State,
+    residual: Voltages,
+    allowed: Array,
+    more: Array,
+    limits: _Limits,
 ) -> _State:
     """Steps of the recurrence, where `more` are due, until the residual is as small as allowed."""
     g = problem.g
@@ -180,7 +210,7 @@ def _iterate(
     # A pass in less precision starts anew; its directions are not worth keeping.
     direction = scaled if rough else scaled + state.carried / size
     start = _Run(jnp.zeros_like(scaled), scaled, direction, squared, more, state.steps)
-    end = _run(problem, start, target, limit)
+    end = _run(problem, start, target, limits)
     return state._replace(
         u=state.u + size * end.change,
         carried=size * (end.direction - end.residual),
@@ -204,9 +234,14 @@ class _Run(NamedTuple):
     steps: Int[Array, " n"]
 
 
-def _run(problem: Problem, start: _Run, target: Float[Array, " n"], limit: int) -> _Run:
+def _run(problem: Problem, start: _Run, target: Float[Array, " n"], limits: _Limits) -> _Run:
     """The recurrence, for each drive until its squared residual is down to the target."""
     g = problem.g
+
+    def _worth(curvature: Array, squared: Array) -> Array | bool:
+        # No eigenvalue is less than this ratio, which is a diagonal entry of Lanczos' matrix but
+        # for what the last direction adds.
+        return not limits.foresee or curvature <= limits.eigenvalue * squared
 
     def step(run: _Run) -> _Run:
         i_cell = g * run.direction
@@ -221,18 +256,18 @@ def _run(problem: Problem, start: _Run, target: Float[Array, " n"], limit: int) 
             residual=residual,
             direction=residual + turn[:, None, None] * run.direction,
             squared=squared,
-            active=run.active & (squared > target),
+            active=run.active & (squared > target) & _worth(curvature, run.squared),
             steps=run.steps + run.active,
         )
 
     def unfinished(run: _Run) -> Bool[Array, ""]:
-        return jnp.any(run.active) & (jnp.max(run.steps) < limit)
+        return jnp.any(run.active) & (jnp.max(run.steps) < limits.steps)
 
     return lax.while_loop(unfinished, step, start)
 
 
 def _correction(
-    problem: Problem, right: Voltages, reduction: Float[Array, ""], limit: int
+    problem: Problem, right: Voltages, reduction: Float[Array, ""], limits: _Limits
 ) -> Correction:
     """Solve ``A u = right`` from zero until the residual is down to a part of it.
 
@@ -245,6 +280,6 @@ def _correction(
     target = reduction**2 * squared
     nothing, none = jnp.zeros_like(scaled), jnp.zeros(1, int)
     start = _Run(nothing, scaled, scaled, squared, squared > target, none)
-    end = _run(problem, start, target, limit)
+    end = _run(problem, start, target, limits)
     u = size * jnp.where(problem.g > 0, end.change, end.change + end.residual)
     return Correction(u[0], ~end.active[0], end.steps[0])

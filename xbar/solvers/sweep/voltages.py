@@ -115,10 +115,10 @@ SETTLED = 3
 MAX_BYTES = 3 * 2**23
 
 
-def factor_bytes(problem: Problem) -> int:
-    """Memory of the two matrices per column that a sweep keeps."""
-    rows, cols = sorted(problem.g.shape)
-    return 2 * cols * rows**2 * problem.g.dtype.itemsize
+def factor_bytes(g: Array) -> int:
+    """Memory of the two matrices per column that a sweep keeps for an array like `g`."""
+    rows, cols = sorted(g.shape)
+    return 2 * cols * rows**2 * g.dtype.itemsize
 
 
 def prepared(problem: Problem) -> Sweep | Column:
@@ -128,7 +128,7 @@ def prepared(problem: Problem) -> Sweep | Column:
         problem: an array that has at least as many columns as rows.
     """
     columns = columns_of(problem)
-    if factor_bytes(problem) <= MAX_BYTES:
+    if factor_bytes(problem.g) <= MAX_BYTES:
         return factored(columns, nothing(problem.g.shape[0], problem.g.dtype))[0]
     # One matrix for each column of a block and one for each block: least together.
     width = round(problem.g.shape[1] ** 0.5)
@@ -145,27 +145,56 @@ def cell_voltages(state: Sweep | Column, problem: Problem, e: Drives, rtol: floa
         rtol: bound on the errors, relative to the largest current and drive.
     """
 
-    def improve(it: _Iterate) -> _Iterate:
-        du = _swept(state, it.left.residual)
-        u, low = plus(it.u, du), it.u.low + du
-        settled = it.sweeps.max() >= SETTLED
-        u = Wide(jnp.where(settled, it.u.high, u.high), jnp.where(settled, low, u.low))
-        left = left_in_full(problem, e, u)
-        # The bound takes no account of what wires keep from flowing. What one more sweep changes is
-        # nearly all of the error that there was, if what is left is small as well.
-        same = _unmoved(it.left, left, e, rtol) & (relative_change(problem.g, u.high, du) <= rtol)
-        ok = within(problem, e, u.high, left, rtol) | (same & (it.sweeps > 0))
-        return _Iterate(u, left, ok, it.sweeps + ~it.ok)
+    def improve(it: Iterate) -> Iterate:
+        return improved(problem, e, it, _swept(state, it.left.residual), rtol)
 
-    def unfinished(it: _Iterate) -> Bool[Array, ""]:
+    def unfinished(it: Iterate) -> Bool[Array, ""]:
         return ~jnp.all(it.ok) & (jnp.max(it.sweeps) < MAX_SWEEPS)
 
+    return answer_of(lax.while_loop(unfinished, improve, start_of(problem, e)))
+
+
+class Iterate(NamedTuple):
+    """Cell voltages on their way to the tolerance."""
+
+    u: Wide
+    left: Left
+    ok: Bool[Array, " n"]
+    sweeps: Int[Array, " n"]
+
+
+def start_of(problem: Problem, e: Drives) -> Iterate:
+    """Cell voltages of zero, of which the drives are left."""
     n = len(e)
     none = jnp.zeros((n, *problem.g.shape), e.dtype)
     left = Left(none, none, e + none, none, none[:, 0, 0])
-    start = _Iterate(Wide(none, none), left, jnp.zeros(n, bool), jnp.zeros(n, int))
-    end = lax.while_loop(unfinished, improve, start)
-    return Answer(end.u.high + end.u.low, end.left.word, end.left.bit, end.ok, end.sweeps)
+    return Iterate(Wide(none, none), left, jnp.zeros(n, bool), jnp.zeros(n, int))
+
+
+def improved(problem: Problem, e: Drives, it: Iterate, du: Voltages, rtol: float) -> Iterate:
+    """Cell voltages after a change, and whether they are right.
+
+    Args:
+        problem: the array.
+        e: drives [V].
+        it: the cell voltages before.
+        du: what a direct solve finds for what they leave of the cell equation [V].
+        rtol: bound on the errors, relative to the largest current and drive.
+    """
+    u, low = plus(it.u, du), it.u.low + du
+    settled = it.sweeps.max() >= SETTLED
+    u = Wide(jnp.where(settled, it.u.high, u.high), jnp.where(settled, low, u.low))
+    left = left_in_full(problem, e, u)
+    # The bound takes no account of what wires keep from flowing. What one more sweep changes is
+    # nearly all of the error that there was, if what is left is small as well.
+    same = _unmoved(it.left, left, e, rtol) & (relative_change(problem.g, u.high, du) <= rtol)
+    ok = within(problem, e, u.high, left, rtol) | (same & (it.sweeps > 0))
+    return Iterate(u, left, ok, it.sweeps + ~it.ok)
+
+
+def answer_of(it: Iterate) -> Answer:
+    """The last cell voltages, right or not."""
+    return Answer(it.u.high + it.u.low, it.left.word, it.left.bit, it.ok, it.sweeps)
 
 
 def _unmoved(before: Left, after: Left, e: Drives, rtol: float) -> Bool[Array, " n"]:
@@ -174,13 +203,6 @@ def _unmoved(before: Left, after: Left, e: Drives, rtol: float) -> Bool[Array, "
     moved = jnp.max(jnp.maximum(word, bit), axis=(1, 2))
     moves = jnp.sqrt(jnp.sum(after.residual**2, axis=(1, 2)))
     return jnp.maximum(moved, moves) <= rtol * jnp.max(jnp.abs(e), axis=(1, 2))
-
-
-class _Iterate(NamedTuple):
-    u: Wide
-    left: Left
-    ok: Bool[Array, " n"]
-    sweeps: Int[Array, " n"]
 
 
 def _swept(state: Sweep | Column, e: Voltages) -> Voltages:
