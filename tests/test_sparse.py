@@ -153,8 +153,3 @@ def test_cg_foresees_that_its_steps_will_not_do():
         )
         assert int(foreseen.steps) == int(plain.steps) < 150
         np.testing.assert_array_equal(foreseen.i_out, plain.i_out)
-
-
-def test_whether_to_foresee_is_yes_or_no():
-    with pytest.raises((TypeError, ValueError), match=r"CG\.foresee: got 'yes'"):
-        xb.CG(foresee="yes")
