@@ -26,7 +26,7 @@ from xbar.devices import (
     random_mask,
 )
 from xbar.devices.mapping import Pairs, Window
-from xbar.devices.placement import inside
+from xbar.devices.placements import inside
 
 KEY = jax.random.key(1)
 WINDOW = Window(1e-6, 1e-4)

@@ -36,10 +36,10 @@ from xbar.nn.build import (
     with_bias_row,
     with_fitted_gain,
 )
-from xbar.nn.faults import faulty
 from xbar.nn.hardware import Hardware
 from xbar.nn.layer import Layer, LayerVoltages, check_one_cycle, layer_index
 from xbar.nn.mapped import mapped
+from xbar.nn.stuck import faulty
 from xbar.nn.summary import summary
 from xbar.nn.tiles import transfers_of
 from xbar.programs import program

@@ -8,8 +8,45 @@ import numpy as np
 import pandas as pd
 
 from xbar.io.store import Field, StoreError, read_results, write_results, write_text
-from xbar.paper.columns import COLUMNS
 from xbar.paper.tables import Tables
+
+# Units and meanings; columns that are not here are accuracies, or say it themselves.
+COLUMNS: dict[str, tuple[str, str]] = {
+    "layer": ("1", "layer that is broken, 0 the first"),
+    "seed": ("1", "repetition: split, base network, places, correctors"),
+    "coverage": ("1", "share of the array that the shape covers"),
+    "placement": ("1", "number of the place in this seed's circuit"),
+    "hit_share": ("1", "share of the pairs that are stuck"),
+    "defective": ("1", "test accuracy, uncorrected"),
+    "corrected": ("1", "test accuracy with a corrector of 304 parameters"),
+    "parameters_31": ("1", "test accuracy with a corrector of 31 parameters"),
+    "neighbours": ("1", "test accuracy of the vote of the nearest labelled voltages"),
+    "parameters": ("1", "trained parameters; 0 for neighbours"),
+    "pool": ("1", "training circuits of each shape"),
+    "trained": ("1", "shape of the training circuits"),
+    "tested": ("1", "shape of the test circuits"),
+    "circuits": ("1", "training circuits in all"),
+    "shared": ("1", "stuck pairs in common over pairs stuck in either circuit"),
+    "radius": ("1", "of the circle that tests, in sides of the array"),
+    "about": ("1", "shape that the mix is about"),
+    "images": ("1", "labelled images that are used of each circuit"),
+    "own": ("1", "test accuracy of correctors trained for each circuit itself"),
+    "own_few": ("1", "the same, on a few labelled images of it"),
+    "information": ("1", "what the corrector knows of the circuit it reads"),
+    "rms": ("1", "RMS change of the output voltages over the healthy circuit's RMS"),
+    "left": ("1", "needs to be below `right`"),
+    "required": ("1", "whether physics asks for it"),
+    "live": ("1", "labelled images at each time"),
+    "time": ("s", "since programming"),
+    "voltages": ("1", "images read without labels"),
+    "digital": ("1", "digital multiply-adds for each image"),
+    "error": ("1", "largest difference over the largest voltage or current"),
+    "allowed": ("1", "largest difference that counts as agreement"),
+    "seconds": ("s", "processor time of ngspice, one input, healthy array"),
+    "solves": ("1", "arrays x images that they read"),
+    "word_lines": ("1", "arrays x word lines: runs that suffice, as arrays are linear"),
+}
+
 
 COST = "cost"  # group with each experiment's seconds
 

@@ -2,13 +2,6 @@
 
 from xbar.spice.arrays import array_netlist as array_netlist
 from xbar.spice.arrays import verify_array as verify_array
-from xbar.spice.errors import NgspiceCrashed as NgspiceCrashed
-from xbar.spice.errors import NgspiceMissing as NgspiceMissing
-from xbar.spice.errors import NgspiceNoConvergence as NgspiceNoConvergence
-from xbar.spice.errors import NgspiceTimeout as NgspiceTimeout
-from xbar.spice.errors import NgspiceTooOld as NgspiceTooOld
-from xbar.spice.errors import NgspiceTruncated as NgspiceTruncated
-from xbar.spice.errors import SpiceError as SpiceError
 from xbar.spice.imported import Imported as Imported
 from xbar.spice.importing import netlist_as_array as netlist_as_array
 from xbar.spice.importing import read_netlist as read_netlist
@@ -16,7 +9,14 @@ from xbar.spice.layers import layer_netlist as layer_netlist
 from xbar.spice.layers import network_netlist as network_netlist
 from xbar.spice.netlist import subckt as subckt
 from xbar.spice.ngspice import Ngspice as Ngspice
+from xbar.spice.ngspice import NgspiceCrashed as NgspiceCrashed
+from xbar.spice.ngspice import NgspiceMissing as NgspiceMissing
+from xbar.spice.ngspice import NgspiceNoConvergence as NgspiceNoConvergence
+from xbar.spice.ngspice import NgspiceTimeout as NgspiceTimeout
+from xbar.spice.ngspice import NgspiceTooOld as NgspiceTooOld
+from xbar.spice.ngspice import NgspiceTruncated as NgspiceTruncated
 from xbar.spice.ngspice import Readings as Readings
+from xbar.spice.ngspice import SpiceError as SpiceError
 from xbar.spice.ngspice import find_ngspice as find_ngspice
 from xbar.spice.ngspice import run_netlist as run_netlist
 from xbar.spice.parse import NetlistError as NetlistError

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from xbar.io.runs import Run
-from xbar.paper.retraining import without
+from xbar.paper.repaired import without
 from xbar.paper.settings import AREA
 from xbar.paper.tables import chosen, mean
 from xbar.paper.workspace import Workspace

@@ -10,8 +10,7 @@ from rich.text import Text
 
 from xbar.io.store import commit, write_results
 from xbar.run.folders.runner import Runner
-from xbar.run.reports.maps import CellMap, as_json
-from xbar.run.reports.page import save_figures, write_report
+from xbar.run.reports.page import CellMap, as_json, save_figures, write_report
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
 from xbar.run.sensitivity.fields import groups
 from xbar.run.sensitivity.figures import draw

@@ -14,8 +14,16 @@ import numpy as np
 
 from xbar.cells.families import FAMILIES, OHMIC, bent, family, parameters_of
 from xbar.nn.corrected import ReadMode
-from xbar.run.settings.checks import in_range, one_of, shortened, swept
-from xbar.run.settings.kinds import FORBID, Numbers, Words, values
+from xbar.run.settings.checks import (
+    FORBID,
+    Numbers,
+    Words,
+    in_range,
+    one_of,
+    shortened,
+    swept,
+    values,
+)
 
 LAWS = (OHMIC, *FAMILIES)
 ABSENT = math.inf  # of a parameter that a law does not have

@@ -20,8 +20,7 @@ from xbar.io.user import read_network
 from xbar.learn.mlp import MLP, Loss, classes_of, fit_many
 from xbar.learn.scores import LOSSES
 from xbar.run.errors import StudyError
-from xbar.run.settings.checks import in_range
-from xbar.run.settings.kinds import values
+from xbar.run.settings.checks import in_range, values
 from xbar.run.settings.study import Study
 from xbar.run.study.plan import Chunk, Plan
 from xbar.run.study.task import Task
