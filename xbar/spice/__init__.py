@@ -1,7 +1,5 @@
 """ngspice as the referee: any array or network as a netlist, run, read back and compared."""
 
-from xbar.spice.arrays import array_netlist as array_netlist
-from xbar.spice.arrays import verify_array as verify_array
 from xbar.spice.imported import Imported as Imported
 from xbar.spice.importing import netlist_as_array as netlist_as_array
 from xbar.spice.importing import read_netlist as read_netlist
@@ -25,8 +23,10 @@ from xbar.spice.run import run_network as run_network
 from xbar.spice.verify import Report as Report
 from xbar.spice.verify import Row as Row
 from xbar.spice.verify import compare as compare
+from xbar.spice.verify import verify_array as verify_array
 from xbar.spice.verify import verify_layer as verify_layer
 from xbar.spice.verify import verify_network as verify_network
-from xbar.spice.verify_wired import verify_wired as verify_wired
+from xbar.spice.verify import verify_wired as verify_wired
+from xbar.spice.wiring import array_netlist as array_netlist
 from xbar.spice.wiring import measure_wired as measure_wired
 from xbar.spice.wiring import wired_netlist as wired_netlist

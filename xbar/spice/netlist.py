@@ -79,7 +79,7 @@ class Nodes(NamedTuple):
     ammeters: list[str]  # source whose current is the output current, (cols,)
 
 
-def array_netlist(array: Crossbar, v_in: Any, *, title: str = "", faults: Any = None) -> str:
+def plain_netlist(array: Crossbar, v_in: Any, *, title: str = "", faults: Any = None) -> str:
     """One array, its drivers and an ammeter at each virtual ground, as a complete netlist.
 
     Args:
@@ -125,8 +125,8 @@ def subckt(array: Crossbar, name: str = "crossbar", *, title: str = "", faults: 
         Text for an `.include`d file.
 
     Raises:
-        TypeError: as `array_netlist`.
-        ValueError: as `array_netlist`, or the name is not an identifier.
+        TypeError: as `plain_netlist`.
+        ValueError: as `plain_netlist`, or the name is not an identifier.
     """
     name = identifier("name", name)
     drive, ends = ports(array)
