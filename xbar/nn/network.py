@@ -45,11 +45,11 @@ from xbar.nn.tiles import transfers_of
 from xbar.programs import program
 from xbar.solvers import AbstractSolver
 
-Batch = Float[Array, "*n outputs"]
+Samples = Float[Array, "*n outputs"]
 
 
 def forward(
-    layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch, key: PRNGKeyArray | None = None
+    layers: Sequence[Layer], arrays: Sequence[Answers], v: Samples, key: PRNGKeyArray | None = None
 ) -> tuple[LayerVoltages, ...]:
     """The forward pass, the only one: every layer's voltages.
 
@@ -71,7 +71,7 @@ def forward(
 
 
 def behind(
-    layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch, key: PRNGKeyArray | None = None
+    layers: Sequence[Layer], arrays: Sequence[Answers], v: Samples, key: PRNGKeyArray | None = None
 ) -> Array:
     """Output voltages of consecutive layers as `forward` has them; of no layers, what came in."""
     return forward(layers, arrays, v, key)[-1].v_out if layers else v
@@ -206,7 +206,7 @@ class Network(eqx.Module):
         solver: AbstractSolver | None = None,
         throw: bool = True,
         key: PRNGKeyArray | None = None,
-    ) -> Batch:
+    ) -> Samples:
         """Output voltages.
 
         Args:
@@ -235,7 +235,7 @@ class Network(eqx.Module):
 
     def apply(
         self, transfers: Sequence[Array], x: Any, *, key: PRNGKeyArray | None = None
-    ) -> Batch:
+    ) -> Samples:
         """Output voltages of inputs x as in `net(x)`, given the arrays' transfer matrices."""
         return self.voltages(transfers, x, key=key)[-1].v_out
 
@@ -247,7 +247,7 @@ class Network(eqx.Module):
             raise ValueError(f"transfers: got {len(transfers)}, needs {len(self.layers)}")
         return _voltages(self, tuple(transfers), self._inputs(x), key)
 
-    def onwards(self, transfers: Sequence[Array], layer: int, v_tia: Batch) -> Batch:
+    def onwards(self, transfers: Sequence[Array], layer: int, v_tia: Samples) -> Samples:
         """Output voltages, given the amplifier voltages of one layer and the later layers' arrays.
 
         Args:
@@ -285,7 +285,7 @@ class Network(eqx.Module):
 
     def layer_voltages(
         self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True
-    ) -> tuple[Batch, ...]:
+    ) -> tuple[Samples, ...]:
         """Output voltages of every layer, one (n, outputs) [V] each; arguments as for `net(x)`."""
         return tuple(v.v_out for v in self.voltages(self.transfers(solver=solver, throw=throw), x))
 
@@ -332,7 +332,7 @@ class Network(eqx.Module):
         # The network's dtype is the weights': float64 data do not promote a float32 network.
         return self.k_in * x.astype(self.k_in.dtype)
 
-    def _inputs(self, x: Any) -> Batch:
+    def _inputs(self, x: Any) -> Samples:
         inputs = self.layers[0].pairs.shape[0] - 1
         x_ = checked("x", x, "finite numbers", np.isfinite)
         if x_.ndim not in (1, 2) or x_.shape[-1] != inputs:

@@ -350,7 +350,7 @@ class OnTiles:
         return self.work.map(_reads(self.name, first), (seeds, matrices), shared=shared)
 
 
-class Defect(NamedTuple):
+class TiledDefect(NamedTuple):
     """What is stuck: a shape over a share of the whole layer, or of one of its tiles."""
 
     extent: str
@@ -359,7 +359,7 @@ class Defect(NamedTuple):
 
 
 def stuck_pairs(
-    work: Workspace, layer: int, pairs: tuple[int, int], defects: Sequence[Defect], seeds: int
+    work: Workspace, layer: int, pairs: tuple[int, int], defects: Sequence[TiledDefect], seeds: int
 ) -> np.ndarray:
     """Which pairs of a layer each defect hits, at random places, (defects, seeds, rows, outputs).
 

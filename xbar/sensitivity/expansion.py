@@ -23,7 +23,7 @@ from xbar.programs import program
 from xbar.sensitivity.arrays import Arrays, Index
 from xbar.sensitivity.baseline import MEMORY, Baseline, members_at_once, onwards
 from xbar.sensitivity.inputs import cells_of
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.losses import Criterion, loss_of
 
 
 @final
@@ -59,7 +59,7 @@ class Expansion(eqx.Module):
 
 
 def expansion(
-    base: Baseline, layer: int, loss: Loss = "cross_entropy", *, memory: int = MEMORY
+    base: Baseline, layer: int, loss: Criterion = "cross_entropy", *, memory: int = MEMORY
 ) -> Expansion:
     """Slope and curvature of the loss along the change of each single cell of a layer.
 
@@ -100,7 +100,7 @@ def voltage_expansion(
 
 
 @program(static_argnames=("layer", "loss", "memory"))
-def _expansion(base: Baseline, layer: int, loss: Loss, memory: int) -> Expansion:
+def _expansion(base: Baseline, layer: int, loss: Criterion, memory: int) -> Expansion:
     arrays, judge = base.arrays(layer), loss_of(loss, base.net)
     one = _derivatives(base, layer, arrays, lambda v: judge(v, base.labels))
     # Three values travel together where `cell_faults` has one.

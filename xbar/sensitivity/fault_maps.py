@@ -31,7 +31,7 @@ from xbar.sensitivity.baseline import (
     stuck_values,
 )
 from xbar.sensitivity.inputs import cells_of, conductances
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.losses import Criterion, loss_of
 from xbar.sensitivity.response import Response
 from xbar.sensitivity.update import update_factor
 
@@ -40,7 +40,7 @@ def cell_faults(
     base: Baseline,
     layer: int,
     stuck: Any = "on",
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
     *,
     memory: int = MEMORY,
 ) -> FaultMap:
@@ -71,7 +71,7 @@ def pair_faults(
     base: Baseline,
     layer: int,
     stuck: Any = "on",
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
     *,
     memory: int = MEMORY,
 ) -> FaultMap:
@@ -83,7 +83,7 @@ def pair_faults(
 
 
 def row_faults(
-    base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
+    base: Baseline, layer: int, stuck: Any = "on", loss: Criterion = "cross_entropy"
 ) -> FaultMap:
     """Loss and accuracy (rows,) with all cells of each word line of a layer stuck, exactly.
 
@@ -95,7 +95,7 @@ def row_faults(
 
 
 def column_faults(
-    base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
+    base: Baseline, layer: int, stuck: Any = "on", loss: Criterion = "cross_entropy"
 ) -> FaultMap:
     """Loss and accuracy (cols,) with all cells of each bit line of a layer stuck, exactly.
 
@@ -134,7 +134,7 @@ def fault_voltages(
 
 
 def _map(
-    kind: str, base: Baseline, layer: int, stuck: Any, loss: Loss, memory: int = MEMORY
+    kind: str, base: Baseline, layer: int, stuck: Any, loss: Criterion, memory: int = MEMORY
 ) -> FaultMap:
     if not isinstance(base, Baseline):
         raise TypeError(f"base: got {type(base).__name__}, needs what baseline() returns")
@@ -145,7 +145,7 @@ def _map(
 
 @program(static_argnames=("layer", "kind", "loss", "memory"))
 def _scores(
-    base: Baseline, g_new: Array, layer: int, kind: str, loss: Loss, memory: int
+    base: Baseline, g_new: Array, layer: int, kind: str, loss: Criterion, memory: int
 ) -> FaultMap:
     arrays = base.arrays(layer)
     answers = arrays.answers

@@ -25,7 +25,7 @@ from xbar.nn import AbstractStep, Layer, Network, Readout, Transimpedance, forwa
 from xbar.programs import program
 from xbar.sensitivity.arrays import tiling_of
 from xbar.sensitivity.inputs import labelled
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.losses import Criterion, loss_of
 from xbar.solvers import AbstractSolver
 
 
@@ -74,7 +74,7 @@ def gradients(
     net: Network,
     x: Any,
     labels: Any,
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
     *,
     segments: bool = True,
     solver: AbstractSolver | None = None,
@@ -146,7 +146,7 @@ def _gradients(
     net: Network,
     x: Array,
     labels: Array,
-    loss: Loss,
+    loss: Criterion,
     segments: bool,
     solver: AbstractSolver | None,
 ) -> tuple[Gradients, Array]:

@@ -38,7 +38,7 @@ from xbar.sensitivity.baseline import (
     onwards,
     scores_of,
 )
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.losses import Criterion, loss_of
 from xbar.sensitivity.response import Response, response
 from xbar.sensitivity.update import is_safe
 from xbar.solve import legal_problem, solve
@@ -152,7 +152,7 @@ def _drawn(known: Response, axis: int) -> Float[Array, "rows cols"]:
 
 
 def segment_faults(
-    base: Baseline, layer: int, loss: Loss = "cross_entropy", *, memory: int = MEMORY
+    base: Baseline, layer: int, loss: Criterion = "cross_entropy", *, memory: int = MEMORY
 ) -> SegmentFaults:
     """Loss and accuracy of a network with each single segment of a layer's lines broken, exactly.
 
@@ -183,7 +183,7 @@ def segment_faults(
 
 
 @program(static_argnames=("layer", "loss", "memory"))
-def _segment_faults(base: Baseline, layer: int, loss: Loss, memory: int) -> SegmentFaults:
+def _segment_faults(base: Baseline, layer: int, loss: Criterion, memory: int) -> SegmentFaults:
     arrays, chunk = base.arrays(layer), members_at_once(base, layer, memory)
     lost = -jnp.ones((1, 1), arrays.answers.g.dtype)
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 from xbar.learn.mlp import class_logits, cross_entropy
 from xbar.nn import Network
 
-Loss = str | Callable[[Array, Array], Array]
+Criterion = str | Callable[[Array, Array], Array]
 """A key of `LOSSES`, or a function of voltages (n, classes) [V] and labels (n,), returning ()."""
 
 
@@ -35,7 +35,7 @@ LOSSES: dict[str, Callable[[Array, Array], Array]] = {
 """Losses by name; they see logits, the output voltages divided by `Network.output_scale`."""
 
 
-def loss_of(loss: Loss, net: Network) -> Callable[[Array, Array], Array]:
+def loss_of(loss: Criterion, net: Network) -> Callable[[Array, Array], Array]:
     """The function of voltages and labels that a `loss` argument stands for.
 
     Raises:

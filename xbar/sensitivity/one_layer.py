@@ -10,7 +10,7 @@ from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
 from xbar.nn import Layer, Network, forward
 from xbar.nn.layer import layer_index
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.losses import Criterion, loss_of
 
 
 @final
@@ -31,11 +31,15 @@ class OneLayer(eqx.Module):
     v: Float[Array, "n inputs"]
     transfers: tuple[Array, ...]
     labels: Int[Array, " n"]
-    loss: Loss = eqx.field(static=True)
+    loss: Criterion = eqx.field(static=True)
 
     @staticmethod
     def of(
-        network: Network, layer: int, x: Any, labels: Int[Array, " n"], loss: Loss = "cross_entropy"
+        network: Network,
+        layer: int,
+        x: Any,
+        labels: Int[Array, " n"],
+        loss: Criterion = "cross_entropy",
     ) -> "OneLayer":
         """Solve the other layers.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from xbar.sensitivity.baseline import Baseline
 from xbar.sensitivity.fault_maps import cell_faults
-from xbar.sensitivity.losses import Loss
+from xbar.sensitivity.losses import Criterion
 
 
 class RankedFault(NamedTuple):
@@ -39,7 +39,7 @@ def ranked(
     base: Baseline,
     n: int = 20,
     kinds: Sequence[str] = ("on", "off"),
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
 ) -> list[RankedFault]:
     """The n single stuck cells that raise the loss most, worst first, each exactly.
 

@@ -23,7 +23,7 @@ from xbar.checks import checked, finite_from_0
 from xbar.nn import Network, age, program, read
 from xbar.sensitivity.baseline import Baseline
 from xbar.sensitivity.expansion import expansion
-from xbar.sensitivity.losses import Loss
+from xbar.sensitivity.losses import Criterion
 
 
 @final
@@ -44,7 +44,7 @@ class Variability(eqx.Module):
 def variability(
     base: Baseline,
     spread: Any = 0.05,
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
 ) -> tuple[Variability, ...]:
     """Maps of what each cell's spread costs, one `Variability` per layer.
 

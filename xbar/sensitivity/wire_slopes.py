@@ -21,7 +21,7 @@ from xbar.nn import forward
 from xbar.programs import program
 from xbar.sensitivity.arrays import Arrays
 from xbar.sensitivity.baseline import Baseline, transfer_of
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.losses import Criterion, loss_of
 from xbar.sensitivity.response import Response
 
 
@@ -37,7 +37,7 @@ class WireSlopes(NamedTuple):
     bit_line: Float[Array, "rows cols"]
 
 
-def wire_slopes(base: Baseline, loss: Loss = "cross_entropy") -> tuple[WireSlopes, ...]:
+def wire_slopes(base: Baseline, loss: Criterion = "cross_entropy") -> tuple[WireSlopes, ...]:
     """Derivative of the loss by every word-line and bit-line segment of every layer.
 
     Args:
@@ -55,7 +55,7 @@ def wire_slopes(base: Baseline, loss: Loss = "cross_entropy") -> tuple[WireSlope
 
 
 @program(eqx.filter_jit)
-def _wire_slopes(base: Baseline, loss: Loss) -> tuple[WireSlopes, ...]:
+def _wire_slopes(base: Baseline, loss: Criterion) -> tuple[WireSlopes, ...]:
     layers = [layer.without_noise() for layer in base.net.layers]
 
     def judged(transfers: list[Array]) -> Array:
