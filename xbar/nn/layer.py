@@ -1,4 +1,4 @@
-"""One layer: an array, its readout and its activation.
+"""One layer: an array, its readout and its activation; and how weights become one (`mapped`).
 
 Layer l is one array of differential pairs, its last row the bias:
 
@@ -22,14 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.activations import ACTIVATIONS, function_of
+from xbar.activations import ACTIVATIONS, Phi, function_of
+from xbar.checks import cast, namespace
 from xbar.circuit import Crossbar, LineFaults, Wires
 from xbar.devices.device import Device
-from xbar.devices.mapping import Pairs, Window
+from xbar.devices.mapping import Pairs, Window, map_weights
 from xbar.fields import described
 from xbar.nn.array import Answers, with_last
 from xbar.nn.array import Array as PairArray
 from xbar.nn.converters import DAC
+from xbar.nn.hardware import Hardware
 from xbar.nn.readout import Readout
 from xbar.nn.tiles import Tiles
 from xbar.nn.tiling import Tiling
@@ -237,3 +239,35 @@ def layer_index(layer: int, count: int) -> int:
     if not -count <= layer < count:
         raise ValueError(f"layer: got {layer}, needs 0..{count - 1}")
     return int(layer) % count
+
+
+def mapped(columns: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
+    """Weights -> a layer: conductances, and gains of the ideal circuit.
+
+    Args:
+        columns: weights of the array's pairs with their bias row, from `hardware.columns`.
+        k_in: volts per unit at its input, () [V].
+        k_out: volts per unit at its output, () [V].
+        hardware: of the layer.
+        phi: its activation; None for none.
+    """
+    clip = hardware.clip if hardware.slices is None else None  # slices are of clipped weights
+    pairs, s = map_weights(
+        columns, hardware.window, hardware.mapping, scale=hardware.scale, clip=clip
+    )
+    xp = namespace(s, k_in, k_out)
+    readout = hardware.readout(k_out / (xp.asarray(s) * k_in))
+    lines, k, v_bias = cast((hardware.wires, k_out, hardware.v_bias), columns.dtype)
+    window, device = hardware.window, hardware.device
+    layer = Layer(pairs, window, lines, readout, s, k, v_bias, phi, hardware.dac, hardware.law())
+    own = None if device is None else device.within(window)
+    tiling = None if hardware.tile is None else Tiling(*hardware.tile, hardware.partial_sums)
+    where = lambda layer: (layer.device, layer.tiling)  # noqa: E731
+    layer = eqx.tree_at(where, layer, (own, tiling), is_leaf=lambda x: x is None)
+    eqx.filter_eval_shape(_built, layer)  # raises now where the wires' shapes do not fit
+    return layer
+
+
+def _built(layer: Layer) -> None:
+    circuit = layer.circuit()
+    (circuit[0, 0] if isinstance(circuit, Tiles) else circuit).crossbar()

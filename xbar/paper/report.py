@@ -20,8 +20,7 @@ from xbar.paper.claims import RULE, Claim, Judged, judge
 from xbar.paper.experiment import TEXTS, Findings, filled, sentences
 from xbar.paper.experiments import EXPERIMENTS
 from xbar.paper.settings import AREA, SIX
-from xbar.paper.store import read_csv, read_tables
-from xbar.paper.tables import Tables
+from xbar.paper.tables import Tables, read_csv, read_tables
 from xbar.plots.style import COLOURS, STUCK, new_figure, save
 
 PARTS = {

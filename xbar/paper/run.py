@@ -15,7 +15,7 @@ from xbar.io.dataset import Dataset
 from xbar.paper.experiment import Experiment, title
 from xbar.paper.experiments import EXPERIMENTS
 from xbar.paper.settings import Settings
-from xbar.paper.store import has_tables, read_tables, write_csv, write_tables
+from xbar.paper.tables import has_tables, read_tables, write_csv, write_tables
 from xbar.paper.workspace import Workspace, identity
 from xbar.run.folders.runner import Runner
 

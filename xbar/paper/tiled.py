@@ -27,8 +27,8 @@ from xbar.learn.mlp import fit
 from xbar.nn import Hardware, Layer
 from xbar.nn.build import with_bias_row
 from xbar.nn.conv import Conv
+from xbar.nn.layer import mapped
 from xbar.nn.linear import Linear
-from xbar.nn.mapped import mapped
 from xbar.nn.on_arrays import AbstractOnArrays, Fixed
 from xbar.nn.tiles import Tiling
 from xbar.paper.circuits import STUCK_ON

@@ -13,7 +13,7 @@ from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
 from xbar.nn import Network
 from xbar.sensitivity.baseline import FaultMap
-from xbar.sensitivity.losses import Criterion, loss_of
+from xbar.sensitivity.inputs import Criterion, loss_of
 
 # Networks in one call of the compiled program: any number of them is then one compilation.
 BLOCK = 16

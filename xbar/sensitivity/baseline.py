@@ -16,8 +16,7 @@ from xbar.nn.layer import layer_index
 from xbar.nn.network import behind, forward
 from xbar.programs import program
 from xbar.sensitivity.arrays import Arrays, crossbars_of
-from xbar.sensitivity.inputs import cells_of, conductances, labelled
-from xbar.sensitivity.losses import Criterion, loss_of
+from xbar.sensitivity.inputs import Criterion, cells_of, conductances, labelled, loss_of
 from xbar.sensitivity.response import Response, response
 
 

@@ -28,8 +28,7 @@ from xbar.sensitivity.baseline import (
 )
 from xbar.sensitivity.cost import update_is_cheaper
 from xbar.sensitivity.coupling import MAX_BYTES, Coupling, coupling_in
-from xbar.sensitivity.inputs import cells_of, conductances
-from xbar.sensitivity.losses import Criterion, loss_of
+from xbar.sensitivity.inputs import Criterion, cells_of, conductances, loss_of
 from xbar.sensitivity.response import Response
 from xbar.sensitivity.update import changed_transfer
 

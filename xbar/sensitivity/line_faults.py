@@ -38,7 +38,7 @@ from xbar.sensitivity.baseline import (
     onwards,
     scores_of,
 )
-from xbar.sensitivity.losses import Criterion, loss_of
+from xbar.sensitivity.inputs import Criterion, loss_of
 from xbar.sensitivity.response import Response, response
 from xbar.sensitivity.update import is_safe
 from xbar.solve import legal_problem, solve

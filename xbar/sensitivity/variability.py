@@ -23,7 +23,7 @@ from xbar.checks import checked, finite_from_0
 from xbar.nn import Network, age, program, read
 from xbar.sensitivity.baseline import Baseline
 from xbar.sensitivity.expansion import expansion
-from xbar.sensitivity.losses import Criterion
+from xbar.sensitivity.inputs import Criterion
 
 
 @final

@@ -23,7 +23,7 @@ from xbar.sensitivity.all_cells import (
 )
 from xbar.sensitivity.baseline import baseline
 from xbar.sensitivity.fault_maps import cell_faults
-from xbar.sensitivity.losses import Criterion
+from xbar.sensitivity.inputs import Criterion
 
 Maps = dict[str, np.ndarray]  # loss of every single fault by its kind, all cells in a row
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.batch import batch_map, map_blocks
+from xbar.batch import Batching, batch_map, map_blocks
 from xbar.cells.families import family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
@@ -19,7 +19,6 @@ from xbar.nn.corrected import Passed, ReadMode, passed
 from xbar.nn.with_law import with_law
 from xbar.programs import program
 from xbar.run.folders.runner import Arrays
-from xbar.run.study.devices import Batching
 
 # Inputs that one array is solved for at a time: what few of them need stays near the cache.
 AT_ONCE = 64
