@@ -1,19 +1,13 @@
 """`xbar show` and `xbar presets`, which print what is there and compute nothing."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from xbar.cli.options import path
-
-Folder = Annotated[
-    Path,
-    typer.Argument(help="Folder of a finished run.", show_default=False, parser=path),
-]
+from xbar.cli.options import Finished
 
 
-def show(folder: Folder) -> None:
+def show(folder: Finished) -> None:
     """Print what a run found, and verify the checksums of its files; exit 1 if any is damaged."""
     # Imported here: --help should not wait for HDF5.
     from xbar.run.folders.show import damage_of, show_run
