@@ -1,10 +1,9 @@
-"""Labelled data sets, as NumPy's arrays."""
+"""Labelled data sets, as NumPy's arrays: nothing here needs JAX."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xbar.checks import flag
 from xbar.io.files import native, shaped
 
 MARKS = ("train", "corrector", "test")
@@ -95,7 +94,8 @@ class Dataset(NamedTuple):
             ValueError: the shapes do not fit, an input is NaN or infinite, the labels are not the
                 integers 0..classes-1, a mark is unknown, or max_input is below the largest |x|.
         """
-        regression = flag("Dataset regression", regression)
+        if regression not in (True, False):
+            raise TypeError(f"Dataset regression: got {regression!r}, needs True or False")
         images = shaped("Dataset x", x, "n", "features")
         images = images if images.dtype.kind == "f" else images.astype(float)
         labels = _targets("Dataset y", y) if regression else as_labels("Dataset y", y)

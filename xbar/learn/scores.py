@@ -4,7 +4,7 @@ A loss and a score are functions of outputs (..., n, outputs) and of labels (...
 like the outputs, and give (...,).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -95,3 +95,8 @@ SCORES: dict[str, Score] = {
     "rmse": Score(rmse, "squared", False),
     "mae": Score(absolute, "absolute", False),
 }
+
+
+def score_among(names: Container[str]) -> str:
+    """The score that a results file has, by the names of its groups."""
+    return next((name for name in SCORES if name in names), "accuracy")

@@ -37,9 +37,8 @@ from xbar.nn.build import (
     with_fitted_gain,
 )
 from xbar.nn.hardware import Hardware
-from xbar.nn.layer import Layer, LayerVoltages, check_one_cycle, layer_index, mapped
+from xbar.nn.layer import Layer, LayerVoltages, check_one_cycle, layer_index, mapped, summary
 from xbar.nn.stuck import faulty
-from xbar.nn.summary import summary
 from xbar.nn.tiles import transfers_of
 from xbar.programs import program
 from xbar.solvers import AbstractSolver

@@ -13,6 +13,7 @@ from xbar.learn.mlp import MLP, fit_many
 from xbar.nn import Network
 from xbar.paper.circuits import SHAPE, STUCK_ON, Circuits, transfer_matrices, with_stuck_pairs
 from xbar.paper.workspace import Workspace
+from xbar.run.study.software import scale_inputs
 
 
 def remapped(
@@ -120,12 +121,8 @@ def retrain(
     """
     # Inputs of RMS 1, which the learning rate is for; the first weights take the scale back.
     rms = jnp.sqrt(jnp.mean(x**2))
-    start = _scaled(without(models, layer, hit), rms)
+    start = scale_inputs(without(models, layer, hit), rms)
     free = jax.tree.map(jnp.ones_like, eqx.filter(start, eqx.is_inexact_array))
     free = without(free, layer, hit)
     fitted = fit_many(start, x / rms, labels, keys=keys, steps=steps, trainable=free)
-    return _scaled(fitted, 1 / rms)
-
-
-def _scaled(models: MLP, factor: Array) -> MLP:
-    return MLP((models.weights[0] * factor, *models.weights[1:]), models.biases, models.activation)
+    return scale_inputs(fitted, 1 / rms)

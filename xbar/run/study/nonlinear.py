@@ -15,8 +15,7 @@ from xbar.batch import Batching, batch_map, map_blocks
 from xbar.cells.families import family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
-from xbar.nn.corrected import Passed, ReadMode, passed
-from xbar.nn.with_law import with_law
+from xbar.nn.corrected import Passed, ReadMode, passed, with_law
 from xbar.programs import program
 from xbar.run.folders.runner import Arrays
 
