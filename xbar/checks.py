@@ -3,7 +3,7 @@
 import math
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -110,6 +110,18 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: got {value!r}, needs True or False")
     return bool(value)
+
+
+def check_word(name: str, word: Any, known: Sequence[str]) -> None:
+    """Raise unless a word is one of those that are known."""
+    if word not in known:
+        raise ValueError(f"{name}: got {word!r}, needs one of {known}")
+
+
+def check_kind(name: str, value: Any, kind: type, needs: str) -> None:
+    """Raise unless a value is of a kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: got {type(value).__name__}, needs {needs}")
 
 
 def booleans(name: str, mask: Any, ndim: int) -> Array | None:

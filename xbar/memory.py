@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool
 
-from xbar.checks import as_real
+from xbar.checks import as_real, check_word
 from xbar.circuit import Bias, Crossbar, Wires
 from xbar.circuit.bias import Unselected
 from xbar.solve import solve
@@ -314,8 +314,7 @@ def write_margin(
     Example:
         >>> write_margin(g, Wires(2.0, 2.0), v=2.0, row=0, col=63, scheme="third").margin
     """
-    if scheme not in get_args(SelectScheme):
-        raise ValueError(f"scheme: got {scheme!r}, needs one of {list(get_args(SelectScheme))}")
+    check_word("scheme", scheme, list(get_args(SelectScheme)))
     conductances = as_real("g", g)
     array = _array(conductances, wires, law)
     rows, cols = conductances.shape

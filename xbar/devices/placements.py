@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked
+from xbar.checks import check_word, checked
 from xbar.devices.masks import AbstractMask
 from xbar.devices.shapes import Checkerboard, Circle, Columns, Ring, Rows, Scratch
 
@@ -133,8 +133,7 @@ def placed_mask(name: str, position: Float[Array, " dims"], coverage: Any = None
 
 def _shape(name: str, coverage: Any) -> tuple[Placement, Float[Array, ""]]:
     """The shape of that name and its coverage, within what fits."""
-    if name not in PLACEMENTS:
-        raise ValueError(f"shape: got {name!r}, needs one of {list(PLACEMENTS)}")
+    check_word("shape", name, list(PLACEMENTS))
     shape = PLACEMENTS[name]
     needs = f"a value in {shape.least:.3g}..{shape.most:.3g} for {name}"
     array = checked(

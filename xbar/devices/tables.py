@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from xbar.checks import check_word
 from xbar.devices.device import About, Device
 from xbar.devices.effects import ProgrammingError
 from xbar.devices.fits import TableFit
@@ -35,8 +36,7 @@ def from_table(table: Any, unit: str, name: str = "table") -> Device:
             or numbers that are negative or not finite.
         FileNotFoundError: there is no such file.
     """
-    if unit not in CONDUCTANCE_UNITS:
-        raise ValueError(f"unit: got {unit!r}, needs one of {list(CONDUCTANCE_UNITS)}")
+    check_word("unit", unit, list(CONDUCTANCE_UNITS))
     path = os.fspath(table) if isinstance(table, str | os.PathLike) else None
     rows = np.asarray(table, float) if path is None else _from_file(path)
     if rows.ndim != 2 or rows.shape[1] != 3 or len(rows) < 2:

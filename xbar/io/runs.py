@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from xbar.cells.families import OHMIC, bent, family
+from xbar.checks import check_word
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
 from xbar.io.files import check_dataset
@@ -175,8 +176,7 @@ class Run:
         """
         chosen = np.ones(self.circuits, bool)
         for name, value in where.items():
-            if name not in self.table:
-                raise ValueError(f"rows: got {name!r}, needs one of {list(self.table)}")
+            check_word("rows", name, list(self.table))
             chosen &= self.table[name] == value
         return np.flatnonzero(chosen)
 
@@ -219,8 +219,7 @@ class Run:
             ValueError: another name, or no such circuit.
             StoreError: the file lacks it (defective ones are there if the study stored `arrays`).
         """
-        if name not in NETWORKS:
-            raise ValueError(f"network: got {name!r}, needs one of {list(NETWORKS)}")
+        check_word("network", name, list(NETWORKS))
         healthy = self.one("healthy", Network, self._row(circuit, "healthy"))
         cells = self._cells(circuit)
         if name == "healthy":

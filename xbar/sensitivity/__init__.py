@@ -34,9 +34,6 @@ from xbar.sensitivity.line_faults import every_open_segment as every_open_segmen
 from xbar.sensitivity.line_faults import segment_faults as segment_faults
 from xbar.sensitivity.nonlinear_faults import NonlinearFaults as NonlinearFaults
 from xbar.sensitivity.nonlinear_faults import nonlinear_cell_faults as nonlinear_cell_faults
-from xbar.sensitivity.requirement import Yield as Yield
-from xbar.sensitivity.requirement import chip_yield as chip_yield
-from xbar.sensitivity.requirement import largest_fault_rate as largest_fault_rate
 from xbar.sensitivity.response import Response as Response
 from xbar.sensitivity.response import response as response
 from xbar.sensitivity.smooth_masks import membership as membership
@@ -56,5 +53,8 @@ from xbar.sensitivity.worst_place import random_places as random_places
 from xbar.sensitivity.worst_place import voltages_at as voltages_at
 from xbar.sensitivity.yields import Effects as Effects
 from xbar.sensitivity.yields import Rates as Rates
+from xbar.sensitivity.yields import Yield as Yield
+from xbar.sensitivity.yields import chip_yield as chip_yield
+from xbar.sensitivity.yields import largest_fault_rate as largest_fault_rate
 from xbar.sensitivity.yields import predicted_moments as predicted_moments
 from xbar.sensitivity.yields import predicted_sample as predicted_sample

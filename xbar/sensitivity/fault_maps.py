@@ -22,6 +22,7 @@ from jax import Array
 from jaxtyping import Float
 
 from xbar.batch import batch_map
+from xbar.checks import check_kind
 from xbar.nn.layer import layer_index
 from xbar.programs import program
 from xbar.sensitivity.baseline import (
@@ -138,8 +139,7 @@ def fault_voltages(
 def _map(
     kind: str, base: Baseline, layer: int, stuck: Any, loss: Criterion, memory: int = MEMORY
 ) -> FaultMap:
-    if not isinstance(base, Baseline):
-        raise TypeError(f"base: got {type(base).__name__}, needs what baseline() returns")
+    check_kind("base", base, Baseline, "what baseline() returns")
     loss_of(loss, base.net)
     layer = layer_index(layer, len(base.stages))
     return _scores(base, stuck_values(base, layer, stuck), layer, kind, loss, memory)

@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from xbar.batch import batch_map
+from xbar.checks import check_word
 from xbar.devices.mapping import Pairs
 from xbar.nn.layer import layer_index
 from xbar.programs import program
@@ -67,8 +68,7 @@ def fault_sets(
     """
     layer = layer_index(layer, len(base.stages))
     loss_of(loss, base.net)
-    if method not in METHODS:
-        raise ValueError(f"method: got {method!r}, needs one of {list(METHODS)}")
+    check_word("method", method, list(METHODS))
     g = base.net.layers[layer].pairs.interleave()
     at = cells_of(cells, g.shape)
     if at.ndim != 3:

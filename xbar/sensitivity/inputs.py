@@ -11,7 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from xbar.checks import cast, checked, finite_from_0, is_concrete, on_device, warn_of_ohms
+from xbar.checks import (
+    cast,
+    check_kind,
+    checked,
+    finite_from_0,
+    is_concrete,
+    on_device,
+    warn_of_ohms,
+)
 from xbar.learn.mlp import class_logits, classes_of, cross_entropy
 from xbar.nn import Network
 
@@ -24,8 +32,7 @@ def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"
         ValueError: shapes that do not fit each other or the network, or labels that are no
             integers from 0 to classes - 1.
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"net: got {type(net).__name__}, needs xbar.Network")
+    check_kind("net", net, Network, "xbar.Network")
     inputs = net.layers[0].pairs.shape[0] - 1
     outputs = net.layers[-1].outputs
     classes = classes_of(outputs)

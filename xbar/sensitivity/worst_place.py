@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from xbar.batch import batch_map
-from xbar.checks import checked
+from xbar.checks import check_word, checked
 from xbar.devices import PLACEMENTS, AbstractFault, inject, placed_mask
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
@@ -177,8 +177,7 @@ class Defect:
     key: PRNGKeyArray | None = None
 
     def __post_init__(self) -> None:
-        if self.shape not in PLACEMENTS:
-            raise ValueError(f"shape: got {self.shape!r}, needs one of {list(PLACEMENTS)}")
+        check_word("shape", self.shape, list(PLACEMENTS))
         placed_mask(self.shape, jnp.full(self.dims, 0.5), self.coverage)  # raises what is wrong
 
     @property

@@ -28,7 +28,7 @@ import numpy as np
 
 from xbar.cells import AbstractCell, Ohmic
 from xbar.cells.base import first_illegal
-from xbar.checks import is_concrete
+from xbar.checks import check_kind, is_concrete
 from xbar.circuit import Crossbar
 from xbar.spice.laws import MODEL, OPTIONS, Writer, current_of, in_float64, writer_of
 from xbar.spice.text import comment, identifier, number
@@ -246,8 +246,7 @@ def values_of(array: Crossbar) -> Values:
         TypeError: not a `Crossbar`, or traced.
         ValueError: negative, not finite, a batch, or too small for a resistor.
     """
-    if not isinstance(array, Crossbar):
-        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    check_kind("array", array, Crossbar, "xbar.Crossbar")
     if not is_concrete(array):
         raise TypeError("array: got traced values, needs known ones; call this outside jit")
     if not array.is_plain:
