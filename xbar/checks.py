@@ -165,6 +165,13 @@ def check_shape(name: str, shape: tuple[int, ...], allowed: dict[str, tuple[int,
         raise ValueError(f"{name}: got shape {shape}, needs {needs}")
 
 
+def check_fits(name: str, shape: tuple[int, ...], whole: tuple[int, ...]) -> None:
+    """Raise unless a shape broadcasts to another one."""
+    ends = zip(reversed(shape), reversed(whole), strict=False)
+    if len(shape) > len(whole) or any(n not in (1, m) for n, m in ends):
+        raise ValueError(f"{name}: got shape {shape}, needs one that fits {whole}")
+
+
 def is_concrete(*values: Any) -> bool:
     """True where every value can be looked at now, that is, outside `jit` and `vmap`."""
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from xbar.checks import (
     cast,
+    check_fits,
     check_kind,
     checked,
     finite_from_0,
@@ -82,9 +83,7 @@ def conductances(name: str, value: Any, shape: tuple[int, ...]) -> Float[Array, 
         ValueError: another shape, or a concrete value that is negative, infinite or NaN.
     """
     g = checked(name, value, "finite conductances >= 0 [S]", finite_from_0)
-    ends = zip(reversed(g.shape), reversed(shape), strict=False)
-    if g.ndim > len(shape) or any(n not in (1, m) for n, m in ends):
-        raise ValueError(f"{name}: got shape {g.shape}, needs one that fits {shape}")
+    check_fits(name, g.shape, shape)
     warn_of_ohms(name, value, "1 / resistance")
     return jnp.broadcast_to(g, shape)
 
