@@ -289,16 +289,3 @@ def share_of_window(w: Any, s: Any, window: Window) -> float:
 def _inverse(r: Array) -> Any:
     """1 / r of a known resistance, 0 for an infinite one; what is weakly typed stays so."""
     return 1 / (float(r) if r.weak_type else np.asarray(r))
-
-
-def weights_of(pairs: Pairs, s: Float[Array, "..."]) -> Float[Array, "rows cols"]:
-    """The weights that pairs stand for, w = (g_plus - g_minus) / s.
-
-    Args:
-        pairs: the pairs, (rows, cols).
-        s: scale from `map_weights`, () or (cols,) [S per unit of weight].
-
-    Returns:
-        Weights, (rows, cols).
-    """
-    return (pairs.g_plus - pairs.g_minus) / s

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from xbar.io.store import Field, StoreError, read_results, write_results, write_text
+from xbar.run.study.plan import AXES
 from xbar.statistics import Interval, t_interval
 
 Tables = Mapping[str, pd.DataFrame]
@@ -129,10 +130,7 @@ def _plus_minus(found: Any, form: str) -> str:
 
 # Units and meanings; columns that are not here are accuracies, or say it themselves.
 COLUMNS: dict[str, tuple[str, str]] = {
-    "layer": ("1", "layer that is broken, 0 the first"),
-    "seed": ("1", "repetition: split, base network, places, correctors"),
-    "coverage": ("1", "share of the array that the shape covers"),
-    "placement": ("1", "number of the place in this seed's circuit"),
+    **{name: AXES[name] for name in ("layer", "seed", "coverage", "placement")},
     "hit_share": ("1", "share of the pairs that are stuck"),
     "defective": ("1", "test accuracy, uncorrected"),
     "corrected": ("1", "test accuracy with a corrector of 304 parameters"),
