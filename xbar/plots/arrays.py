@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from xbar.plots.style import COLOURS, STUCK, decade_ticks, new_figure, plain
+from xbar.plots.style import COLOURS, KINDS, STUCK, decade_ticks, legend_below, new_figure, plain
 
 
 def arrays_figure(g: Sequence[Any], hit: Any, layer: int) -> Figure:
@@ -194,18 +194,16 @@ def lines_figure(rows: Sequence[Any], columns: Sequence[Any], label: str) -> Fig
     """
     figure = new_figure(1.45 * len(rows) + 0.6)
     panels = figure.subplots(len(rows), 2, squeeze=False)
-    colours = {"stuck-on": "#c0392b", "stuck-off": "#2e86ab"}
     for number, pair in enumerate(zip(rows, columns, strict=True)):
         for axes, kinds, name in zip(panels[number], pair, ("word", "bit"), strict=True):
             for kind, values in kinds.items():
                 size = 2 if len(values) > 50 else 3
-                axes.plot(values, "o-", ms=size, lw=0.6, color=colours[kind], label=kind)
+                axes.plot(values, "o-", ms=size, lw=0.6, color=KINDS[kind], label=kind)
             axes.set_title(f"layer {number}: {name} lines", fontsize=8.5, loc="left")
             axes.tick_params(labelsize=7)
             axes.set_yscale("symlog", linthresh=0.01)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.spines[["top", "right"]].set_visible(False)
     figure.supylabel(label, fontsize=9)
-    handles = panels[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    legend_below(figure, panels[0, 0], 2)
     return figure

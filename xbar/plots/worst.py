@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from xbar.plots.style import COLOURS, PALETTE, decade_ticks, new_figure, plain
+from xbar.plots.style import COLOURS, KINDS, PALETTE, decade_ticks, legend_below, new_figure, plain
 
 WAYS = {"random": ("o", "#6b7780"), "grid": ("s", "#3b3b98"), "ascent": ("^", "#d98e04")}
 
@@ -41,8 +41,7 @@ def places_figure(random: Sequence[Any], worst: Sequence[Mapping[str, float]]) -
     axes.set_xlim(0, 100)
     axes.set_xlabel("test accuracy [%]")
     plain(axes)
-    handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    legend_below(figure, axes, 3)
     return figure
 
 
@@ -89,8 +88,7 @@ def cells_figure(worst: Mapping[str, Any], counts: Any, random: Any, healthy: fl
     axes.set_ylabel("test accuracy [%]")
     axes.set_ylim(0, 102)
     plain(axes)
-    handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    legend_below(figure, axes, 2)
     return figure
 
 
@@ -168,12 +166,10 @@ def correctors_figure(average: Mapping[str, Any], worst: Mapping[str, float]) ->
     axes.set_xlim(0, 100)
     axes.set_xlabel("test accuracy [%]")
     plain(axes)
-    handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    legend_below(figure, axes, 2)
     return figure
 
 
-KINDS = {"stuck-on": "#c0392b", "stuck-off": "#2e86ab"}
 ORDERS = {1: "#d98e04", 2: "#3b3b98"}
 
 
@@ -255,6 +251,5 @@ def growth_figure(fractions: Any, errors: Mapping[int, Sequence[Any]]) -> Figure
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.2)
     plain(axes)
-    handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False, fontsize=7.5)
+    legend_below(figure, axes, 2, 7.5)
     return figure
