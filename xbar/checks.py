@@ -224,6 +224,11 @@ def finite_above_0(x: Any) -> Any:
     return np.isfinite(x) & (x > 0)
 
 
+def within_unit(x: Any) -> Any:
+    """Elementwise 0 <= x <= 1."""
+    return (x >= 0) & (x <= 1)
+
+
 PREFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}  # of a resistance in text
 
 

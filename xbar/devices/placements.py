@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import check_word, checked
+from xbar.checks import check_word, checked, within_unit
 from xbar.devices.masks import AbstractMask
 from xbar.devices.shapes import Checkerboard, Circle, Columns, Ring, Rows, Scratch
 
@@ -125,7 +125,7 @@ def placed_mask(name: str, position: Float[Array, " dims"], coverage: Any = None
         ValueError: as `random_mask`, or the position has another shape or lies outside the cube.
     """
     shape, covered = _shape(name, coverage)
-    at = checked("position", position, "values in 0..1", lambda p: (p >= 0) & (p <= 1), 1)
+    at = checked("position", position, "values in 0..1", within_unit, 1)
     if at.shape != (shape.dims,):
         raise ValueError(f"position: got shape {at.shape}, needs ({shape.dims},) for {name}")
     return shape.place(at, covered)

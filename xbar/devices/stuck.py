@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import check_kind, check_word, checked, flag, is_concrete
+from xbar.checks import check_kind, check_word, checked, flag, is_concrete, within_unit
 from xbar.devices.effects.base import needs_window
 from xbar.devices.faults import AbstractFault, StuckDraw, StuckValue, hit_pairs
 from xbar.devices.mapping import Window
@@ -193,11 +193,8 @@ class StuckCells(AbstractFault):
     rate_off: Float[Array, ""]
 
     def __init__(self, rate_on: Any, rate_off: Any):
-        def fits(rate: Any) -> Any:
-            return (rate >= 0) & (rate <= 1)
-
-        self.rate_on = checked("StuckCells.rate_on", rate_on, "a value in 0..1", fits, 0)
-        self.rate_off = checked("StuckCells.rate_off", rate_off, "a value in 0..1", fits, 0)
+        self.rate_on = checked("StuckCells.rate_on", rate_on, "a value in 0..1", within_unit, 0)
+        self.rate_off = checked("StuckCells.rate_off", rate_off, "a value in 0..1", within_unit, 0)
         if is_concrete(rate_on, rate_off) and float(rate_on) + float(rate_off) > 1:
             raise ValueError(
                 f"StuckCells.rate_off: got {rate_off}, needs at most 1 with rate_on, {rate_on}"

@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from xbar.batch import batch_map
-from xbar.checks import check_word, checked
+from xbar.checks import check_word, checked, within_unit
 from xbar.devices import PLACEMENTS, AbstractFault, inject, placed_mask
 from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
@@ -313,7 +313,7 @@ def place(target: OneLayer, defect: Defect, positions: Positions) -> Places:
         ValueError: positions of another shape, or outside 0..1.
     """
     dims = defect.dims
-    at = checked("positions", positions, "values in 0..1", lambda p: (p >= 0) & (p <= 1), 2)
+    at = checked("positions", positions, "values in 0..1", within_unit, 2)
     if at.shape[1] != dims:
         raise ValueError(f"positions: got shape {at.shape}, needs (n, {dims}) for {defect.shape}")
     return Places(at, *batch_map(_scores_at, at, target, *_parts(defect), block=BLOCK))
