@@ -1,6 +1,6 @@
 """What a study may call a fault, a window and a stuck value, and all of them in words.
 
-Faults of cells are those of `xbar.devices.FAULTS`; those of lines have no other home.
+Faults of cells are those of `xbar.devices.FAULTS`, faults of lines those of `xbar.nn.broken_lines`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +18,7 @@ from xbar.run.settings.checks import has_conductance, in_range, one_of, shortene
 FAULTS = (*CELL_FAULTS, *LINE_FAULTS)
 DRAWN = get_args(StuckDraw)
 
-_WHAT = {name: kind.what for name, kind in CELL_FAULTS.items()} | {
-    "open-word-lines": "word lines broken where the shape begins, seen from their drivers",
-    "open-bit-lines": "bit lines broken where the shape begins, seen from their amplifiers",
-    "bridged-word-lines": "each word line joined to the next where the shape begins",
-    "bridged-bit-lines": "the two bit lines of each pair joined where the shape begins",
-}
+_WHAT = {name: kind.what for name, kind in CELL_FAULTS.items()} | LINE_FAULTS
 
 
 def drawn_if_none(fault: str) -> str:
