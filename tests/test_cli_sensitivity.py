@@ -21,10 +21,9 @@ from xbar.run import read_study, run_study
 from xbar.run.errors import UsageError
 from xbar.run.sensitivity import placed, stages
 from xbar.run.sensitivity.config import SensitivityConfig
-from xbar.run.sensitivity.findings import yielded
+from xbar.run.sensitivity.findings import as_csv, ranked, yielded
 from xbar.run.sensitivity.run import run
 from xbar.run.sensitivity.source import PARTS, Source
-from xbar.run.sensitivity.tables import as_csv, ranked
 
 SMALL = SensitivityConfig(
     cells=3, rates=(0.0, 0.05), samples=5, places=6, starts=3, steps=4, pooled=2, ngspice_s=0

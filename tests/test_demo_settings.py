@@ -7,8 +7,7 @@ import pytest
 
 from xbar.devices import StuckMinus, StuckPair, StuckPlus, StuckUnequal
 from xbar.run.demo import _defect, demo_study
-from xbar.run.reports import references
-from xbar.run.reports.demo_figures import _against
+from xbar.run.reports.demo_figures import REFERENCES, _against, beside_the_corrector
 from xbar.run.settings.faults import make_fault, stuck_value
 from xbar.run.settings.files import checked, settings_from, write_study
 from xbar.run.settings.study import Study
@@ -53,11 +52,11 @@ def test_stuck_cells_may_lie_outside_the_devices_window():
 
 def test_the_table_pairs_by_seed_and_counts_parameters():
     corrected = np.array([0.9, 0.7])
-    found = {name: corrected - [0.2, 0.1] for name in references.ABOUT}
+    found = {name: corrected - [0.2, 0.1] for name in REFERENCES}
     settings = demo_study().correctors
     counts = {c.label: corrector_parameters(c, 10) for c in settings}
     counts |= {"nearest neighbours": None, "retrained network": 4528}
-    table = references.table(found | {"corrected": corrected}, counts)
+    table = beside_the_corrector(found | {"corrected": corrected}, counts)
     assert {name: row["parameters"] for name, row in table.items()} == {
         "corrector": 304,
         "bias only": 10,

@@ -26,7 +26,8 @@ from xbar.devices import (
     random_mask,
 )
 from xbar.devices.mapping import Pairs, Window
-from xbar.devices.placement import inside
+from xbar.devices.placements import inside
+from xbar.run.settings.faults import make_fault
 
 KEY = jax.random.key(1)
 WINDOW = Window(1e-6, 1e-4)
@@ -83,6 +84,7 @@ def test_a_shape_is_one_entry(monkeypatch):
 
 def test_a_fault_is_one_entry(monkeypatch):
     monkeypatch.setitem(FAULTS, "half", FaultKind(StuckHalf, "the plus cell"))
+    assert isinstance(make_fault("half", 0.5), StuckHalf)  # as studies make it
     pairs = Pairs(*np.full((2, 4, 3), 1e-5))
     hit = np.zeros((4, 3), bool)
     hit[1] = True

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from xbar.devices.mapping import WINDOWS, Pairs, Window, map_weights, weights_of
+from xbar.devices.mapping import WINDOWS, Pairs, Window, map_weights
 
 SCHEMES = ["unipolar", "balanced"]
 weight_matrices = hnp.arrays(
@@ -18,6 +18,11 @@ weight_matrices = hnp.arrays(
     elements=st.floats(-1e3, 1e3, allow_subnormal=False).map(lambda w: round(w, 6)),
 )
 windows = st.tuples(st.sampled_from([0.0, 1e-9, 1e-6]), st.floats(1e-5, 1e-2))
+
+
+def weights_of(pairs, s):
+    """The weights that pairs stand for."""
+    return (pairs.g_plus - pairs.g_minus) / s
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -4,6 +4,8 @@ Shapes, faults, effects and presets: `test_devices_registries.py`; readout steps
 `test_readout_steps.py`; data sets: `test_datasets.py`.
 """
 
+import os
+import subprocess
 import sys
 from typing import Any
 
@@ -95,6 +97,31 @@ def test_a_law_is_one_entry(monkeypatch):
     volts, solution = net.solve(X[0])[0]
     np.testing.assert_allclose(solution.i_out, xb.solve(array, volts.v_in).i_out, rtol=1e-12)
     np.testing.assert_allclose(net(X[0]), volts.v_out, rtol=1e-9)
+
+
+SWEPT = """
+from xbar.cells import families
+from test_one_entry import Cubic
+
+families.FAMILIES["cubic"] = Cubic
+from xbar.run.settings.files import changed, settings_from
+from xbar.run.settings.study import Study
+from xbar.run.study.plan import Plan
+
+tree = changed({"seeds": 2}, ["cells.law=cubic", "cells.share=[1.0, 2.0]"])
+study = settings_from(Study, tree)
+assert settings_from(Study, study.as_dict()) == study
+assert study.cells.share == (1.0, 2.0), study.cells
+table = Plan(study, (8, 7, 6)).table
+assert sorted(set(table["share"])) == [1.0, 2.0] and set(table["law"]) == {"cubic"}
+"""
+
+
+def test_a_law_s_parameter_is_swept_in_studies_with_nothing_but_that_entry():
+    # Laws are entered before the settings are loaded, as those of the package are.
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    run = subprocess.run([sys.executable, "-c", SWEPT], env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 class WeightedSum(eqx.Module):

@@ -14,7 +14,7 @@ from xbar.learn.mlp import MLP, accuracy, cross_entropy
 from xbar.nn import from_sklearn
 from xbar.run import run_study
 from xbar.run.settings.files import read_study
-from xbar.sensitivity.losses import margin
+from xbar.sensitivity.inputs import margin
 
 RNG = np.random.default_rng(2)
 LABELS = np.arange(80) % 2

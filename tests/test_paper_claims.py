@@ -11,11 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbar.paper.claims import Claim, judge, names
+from xbar.paper.experiment import TEXTS, filled, sentences
 from xbar.paper.experiments import EXPERIMENTS, devices, severity, sizes, stuck, transfer
 from xbar.paper.report import judge_again, verdicts
-from xbar.paper.store import read_csv
-from xbar.paper.tables import cells, interval, labelled, long, per_seed, percent, points, summary
-from xbar.paper.texts import TEXTS, filled, sentences
+from xbar.paper.tables import (
+    cells,
+    interval,
+    labelled,
+    long,
+    per_seed,
+    percent,
+    points,
+    read_csv,
+    summary,
+)
 from xbar.run.study.tables import ROUGH
 from xbar.statistics import Interval, t_interval
 

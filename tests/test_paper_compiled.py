@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from xbar.paper import compiled
+from xbar import compile_cache
 
 EVENT = "/jax/compilation_cache/cache_hits"
 FOLDER, SECONDS = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
@@ -15,17 +15,17 @@ FOLDER, SECONDS = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile
 @pytest.fixture
 def hits(monkeypatch):
     """Events of functions that were found compiled, on a process without a cache."""
-    monkeypatch.setattr(compiled, "WORTH", 0)
+    monkeypatch.setattr(compile_cache, "WORTH_ONCE_S", 0)
     seen = []
     jax.monitoring.register_event_listener(lambda event, **_: seen.append(event))
     asked = {name: jax.config.values[name] for name in (FOLDER, SECONDS)}
     jax.config.update(FOLDER, None)
-    compiled.compilation_cache.reset_cache()
+    compile_cache.compilation_cache.reset_cache()
     anew(0.0)  # JAX has looked for a cache, and found none
     yield lambda: seen.count(EVENT)
     for name, value in asked.items():
         jax.config.update(name, value)
-    compiled.compilation_cache.reset_cache()
+    compile_cache.compilation_cache.reset_cache()
     jax.monitoring.clear_event_listeners()
 
 
@@ -35,7 +35,7 @@ def anew(shift):
 
 
 def test_a_function_made_anew_is_not_compiled_again(hits):
-    with compiled.compiled_once():
+    with compile_cache.compiled_once():
         folder = Path(jax.config.values[FOLDER])
         anew(0.125)
         before = hits()
@@ -54,7 +54,7 @@ def test_a_failed_run_leaves_nothing_behind(hits):
     folders = []
 
     def stopped():
-        with compiled.compiled_once():
+        with compile_cache.compiled_once():
             folders.append(Path(jax.config.values[FOLDER]))
             raise KeyboardInterrupt
 
@@ -67,6 +67,6 @@ def test_a_failed_run_leaves_nothing_behind(hits):
 
 def test_a_cache_of_the_users_own_is_used_as_it_is(hits, tmp_path):
     jax.config.update(FOLDER, str(tmp_path))
-    with compiled.compiled_once():
+    with compile_cache.compiled_once():
         assert jax.config.values[FOLDER] == str(tmp_path)
     assert jax.config.values[FOLDER] == str(tmp_path)

@@ -13,8 +13,7 @@ import xbar as xb
 from xbar.devices import StuckPair
 from xbar.learn.mlp import MLP
 from xbar.paper.remapping import Assignment, importance, permuted, places
-from xbar.paper.repaired import match
-from xbar.paper.retraining import retrain, without
+from xbar.paper.repaired import match, retrain, without
 
 SIZES = (6, 7, 5, 4)
 KEY = jax.random.key(0)

@@ -25,8 +25,7 @@ from xbar.paper.experiments import (
     transfer,
 )
 from xbar.paper.run import run
-from xbar.paper.store import read_tables
-from xbar.paper.tables import chosen
+from xbar.paper.tables import chosen, read_tables
 from xbar.spice import NgspiceMissing, find_ngspice
 from xbar.spice.ngspice import VARIABLE
 

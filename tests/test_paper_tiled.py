@@ -14,12 +14,12 @@ from study_cases import quiet_console
 import xbar as xb
 from xbar.paper import tiled
 from xbar.paper.circuits import STUCK_ON
-from xbar.paper.tiled import LENET, TILE, Defect, OnTiles, layers_on_tiles, passed, stuck_pairs
+from xbar.paper.tiled import LENET, TILE, OnTiles, TiledDefect, layers_on_tiles, passed, stuck_pairs
 from xbar.paper.workspace import Workspace
 from xbar.run.folders.runner import Runner
 
 SEEDS = 2
-DEFECTS = (Defect("layer", "circle", 0.35), Defect("tile", "circle", 0.7))
+DEFECTS = (TiledDefect("layer", "circle", 0.35), TiledDefect("tile", "circle", 0.7))
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ import pytest
 from matplotlib import image
 
 from xbar import plots
-from xbar.plots.accuracy import confusion
+from xbar.plots.accuracy import confusion, plane
 from xbar.plots.arrays import drop
-from xbar.plots.outputs import plane
 
 RNG = np.random.default_rng(0)
 Y = np.arange(60) % 4

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jinja2 import Environment, PackageLoader
 
-from xbar.run.reports.maps import MOST, CellMap, as_json
+from xbar.run.reports.page import MOST, CellMap, as_json
 
 G = np.array([[1.23456, -np.nan], [1e-9, 3e4], [0.0, -7.0]])
 MAPS = [CellMap("layer 0", {"a [V]": G, "b": G + 1}), CellMap("</script>", {"a [V]": G, "b": G})]

@@ -6,8 +6,8 @@ from line_cases import KINDS, exact, random_case
 from typer.testing import CliRunner
 
 import xbar as xb
+from xbar.spice import array_netlist
 from xbar.spice.importing import netlist_as_array, read_netlist
-from xbar.spice.netlist import array_netlist
 from xbar.spice.parse import NetlistError, parse, value
 from xbar.spice.wiring import wired_netlist
 

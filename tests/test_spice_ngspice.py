@@ -11,8 +11,7 @@ from spice_cases import needs_ngspice
 
 import xbar as xb
 from xbar import spice
-from xbar.spice.ngspice import KEPT_OUTPUT, _call
-from xbar.spice.rawfile import read_plots
+from xbar.spice.ngspice import KEPT_OUTPUT, _call, read_plots
 from xbar.spice.verify import Report, Row
 
 DIVIDER = "* divider\nVin in 0 3\nRa in mid 1000\nRb mid 0 2000\n.op\n.end\n"

@@ -101,6 +101,6 @@ def test_a_folder_that_the_first_cannot_use_stops_all(alone, tmp_path):
 
 
 def test_this_process_sees_its_devices():
-    from xbar.run.study.devices import local_mesh
+    from xbar.batch import local_mesh
 
     assert local_mesh().size == jax.local_device_count()

@@ -19,8 +19,8 @@ from xbar.run.settings.study import (
     DataSettings,
     NetworkSettings,
 )
-from xbar.run.study.results import labelled
 from xbar.run.study.software import load
+from xbar.run.study.tables import labelled
 
 STUDY = """
 name = "pressure"

@@ -23,8 +23,8 @@ from xbar.learn.mlp import accuracy
 from xbar.run import CircuitSettings, DefectSettings, Study, labelled, read_study, run_study
 from xbar.run.errors import UsageError
 from xbar.run.folders.folder import RunFolder
-from xbar.run.folders.interrupt import Interrupt
 from xbar.run.folders.progress import Stages
+from xbar.run.folders.runner import Interrupt
 from xbar.run.settings.faults import make_fault
 from xbar.run.study import chunks
 from xbar.run.study.plan import Plan, row_keys

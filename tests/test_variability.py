@@ -12,7 +12,7 @@ from sensitivity_cases import inputs, labels, network
 import xbar as xb
 from xbar import sensitivity as sens
 from xbar.devices import Device, ProgrammingError
-from xbar.sensitivity.losses import loss_of
+from xbar.sensitivity.inputs import loss_of
 
 CHIPS = 4000
 HALF: Any = 2.5

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import xbar as xb
-from xbar.learn.mlp import MLP
+from xbar.learn.mlp import MLP, cross_entropy
 from xbar.nn import Network
-from xbar.sensitivity import losses
 from xbar.sensitivity.all_cells import (
     conductances,
     places_of,
@@ -19,7 +18,7 @@ from xbar.sensitivity.all_cells import (
     with_conductances,
 )
 from xbar.sensitivity.baseline import baseline
-from xbar.sensitivity.wire_slopes import wire_slopes
+from xbar.sensitivity.gradient_maps import wire_slopes
 from xbar.sensitivity.worst_cells import (
     greedy_cells,
     individually_worst,
@@ -51,7 +50,7 @@ def loss_with(faults):
     for cell, value in faults:
         g[cell] = value
     volts = with_conductances(NET, jnp.asarray(g))(X)
-    return float(losses.cross_entropy(volts / NET.output_scale, LABELS))
+    return float(cross_entropy(volts / NET.output_scale, LABELS))
 
 
 def test_the_map_of_all_cells_is_every_fault_solved_anew():
@@ -73,7 +72,7 @@ def test_slopes_of_wires_are_those_of_the_derivative_rule():
                 NET,
                 xb.Wires(word_line, bit_line, wires.source, wires.sense),
             )
-            return losses.cross_entropy(net(X) / NET.output_scale, LABELS)
+            return cross_entropy(net(X) / NET.output_scale, LABELS)
 
         each = (jnp.full(shape, 20.0), jnp.full(shape, 20.0))
         for slope, expected in zip(slopes, jax.grad(loss, (0, 1))(*each), strict=True):

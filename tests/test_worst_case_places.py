@@ -21,14 +21,13 @@ from xbar.devices import (
     placed_mask,
 )
 from xbar.devices.mapping import Pairs, Window
-from xbar.learn.mlp import MLP, accuracy
+from xbar.learn.mlp import MLP, accuracy, cross_entropy
 from xbar.nn import Network
-from xbar.sensitivity import losses
-from xbar.sensitivity.one_layer import OneLayer
 from xbar.sensitivity.smooth_masks import blend, membership, with_smooth_fault
 from xbar.sensitivity.worst_place import (
     Ascent,
     Defect,
+    OneLayer,
     ascend,
     grid,
     grid_places,
@@ -146,7 +145,7 @@ def test_what_is_reported_is_the_loss_with_the_exact_mask_solved_anew(layer):
     for position, loss, right in zip(*found, strict=True):
         mask = placed_mask(defect.shape, position, 0.15)
         volts.append(NET.with_fault(layer, mask, defect.fault)(X))
-        expected = losses.cross_entropy(volts[-1] / NET.output_scale, LABELS)
+        expected = cross_entropy(volts[-1] / NET.output_scale, LABELS)
         np.testing.assert_allclose(loss, expected, rtol=1e-9)
         np.testing.assert_allclose(right, accuracy(volts[-1], LABELS), rtol=1e-12)
     expected = jnp.stack(volts)

@@ -19,7 +19,7 @@ from xbar.sensitivity.all_cells import (
     stuck_conductances,
     with_conductances,
 )
-from xbar.sensitivity.trust import agreement
+from xbar.sensitivity.expansion import agreement
 from xbar.sensitivity.yields import (
     Effects,
     Rates,

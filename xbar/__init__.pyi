@@ -26,6 +26,7 @@ from .circuit import Wires as Wires
 from .compile_cache import keep_compiled as keep_compiled
 from .corrected import CorrectedCurrents as CorrectedCurrents
 from .corrected import corrected_currents as corrected_currents
+from .corrected import linearise as linearise
 from .devices import Checkerboard as Checkerboard
 from .devices import Circle as Circle
 from .devices import Columns as Columns
@@ -44,7 +45,6 @@ from .devices.mapping import map_weights as map_weights
 from .gated import solve_gated as solve_gated
 from .learn.corrector import Corrector as Corrector
 from .learn.corrector import train_correctors as train_correctors
-from .linearised import linearise as linearise
 from .nn import ADC as ADC
 from .nn import DAC as DAC
 from .nn import Hardware as Hardware

@@ -9,7 +9,7 @@ Whatever does not divide evenly is filled up with copies of the last member.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -24,6 +24,23 @@ from xbar.programs import program
 AXIS = "batch"
 # Members that are compiled together to learn how much memory one takes on an accelerator.
 SAMPLE = 16
+
+
+class Batching(NamedTuple):
+    """Where members are worked on, and how many side by side; hashable.
+
+    Args:
+        mesh: the devices, along one axis.
+        lanes: members side by side on a device.
+    """
+
+    mesh: Mesh
+    lanes: int
+
+
+def local_mesh() -> Mesh:
+    """All devices of this process."""
+    return Mesh(np.array(jax.local_devices()), (AXIS,))
 
 
 def batch_map(

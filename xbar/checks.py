@@ -3,7 +3,7 @@
 import math
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -112,6 +112,18 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def check_word(name: str, word: Any, known: Sequence[str]) -> None:
+    """Raise unless a word is one of those that are known."""
+    if word not in known:
+        raise ValueError(f"{name}: got {word!r}, needs one of {known}")
+
+
+def check_kind(name: str, value: Any, kind: type, needs: str) -> None:
+    """Raise unless a value is of a kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: got {type(value).__name__}, needs {needs}")
+
+
 def booleans(name: str, mask: Any, ndim: int) -> Array | None:
     """A mask of an array's lines (1 axis) or cells (2 axes) as booleans, or None."""
     if mask is None:
@@ -151,6 +163,13 @@ def check_shape(name: str, shape: tuple[int, ...], allowed: dict[str, tuple[int,
     if shape not in allowed.values():
         needs = " or ".join(f"{text} = {size}" for text, size in allowed.items())
         raise ValueError(f"{name}: got shape {shape}, needs {needs}")
+
+
+def check_fits(name: str, shape: tuple[int, ...], whole: tuple[int, ...]) -> None:
+    """Raise unless a shape broadcasts to another one."""
+    ends = zip(reversed(shape), reversed(whole), strict=False)
+    if len(shape) > len(whole) or any(n not in (1, m) for n, m in ends):
+        raise ValueError(f"{name}: got shape {shape}, needs one that fits {whole}")
 
 
 def is_concrete(*values: Any) -> bool:
@@ -203,6 +222,11 @@ def finite_from_0(x: Any) -> Any:
 def finite_above_0(x: Any) -> Any:
     """Elementwise 0 < x < inf."""
     return np.isfinite(x) & (x > 0)
+
+
+def within_unit(x: Any) -> Any:
+    """Elementwise 0 <= x <= 1."""
+    return (x >= 0) & (x <= 1)
 
 
 PREFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}  # of a resistance in text

@@ -1,4 +1,4 @@
-"""Programs that XLA has compiled, kept on disk for the next process."""
+"""Programs that XLA has compiled, kept on disk for the next process, or while a run lasts."""
 
 import hashlib
 import os
@@ -6,9 +6,11 @@ import platform
 import re
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jax
 from filelock import FileLock
@@ -17,6 +19,7 @@ from platformdirs import user_cache_path
 
 MOST_BYTES = 2 * 2**30  # a run of the paper's experiments leaves about a tenth of it
 WORTH_S = 0.05  # of compiling; reading an entry takes some milliseconds
+WORTH_ONCE_S = 0.1  # the same in `compiled_once`, which begins with an empty folder
 UNUSED_S = 30 * 86400.0  # after which folders of other versions go
 _LOCK = ".lockfile"  # JAX's own name for it
 
@@ -98,3 +101,28 @@ def _forget_unused(folder: Path) -> None:
             used = (other / _LOCK).stat().st_mtime
             if other != folder and time.time() - used > UNUSED_S:
                 shutil.rmtree(other)
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Compile no function twice while this lasts; a cache of the user's own is used as it is.
+
+    For runs of many sweeps, which have most of what they compile in common. Each sweep makes its
+    functions anew, and `jax.clear_caches` drops those in memory. The folder
+    is temporary: what was compiled for one processor need not run on the next.
+    """
+    config = jax.config
+    if config.values["jax_compilation_cache_dir"] is not None:
+        yield
+        return
+    seconds = config.values["jax_persistent_cache_min_compile_time_secs"]
+    with TemporaryDirectory(prefix="xbar-compiled-", ignore_cleanup_errors=True) as folder:
+        try:
+            config.update("jax_compilation_cache_dir", folder)
+            config.update("jax_persistent_cache_min_compile_time_secs", WORTH_ONCE_S)
+            compilation_cache.reset_cache()  # JAX looks for its folder only once
+            yield
+        finally:
+            config.update("jax_compilation_cache_dir", None)
+            config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+            compilation_cache.reset_cache()

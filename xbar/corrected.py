@@ -1,4 +1,4 @@
-"""Many inputs of one array whose cells are not linear: a transfer matrix, corrected.
+"""Arrays whose cells are not linear: linearised, or many inputs by a corrected transfer matrix.
 
 No transfer matrix serves all inputs of such an array. Two matrix products for all inputs come
 close to it. With g the cells' secant conductances at some voltage, and A the linear array's
@@ -22,7 +22,7 @@ from jaxtyping import Float
 from xbar.batch import map_blocks
 from xbar.cells import AbstractCell
 from xbar.checks import as_real
-from xbar.circuit import Crossbar, Wires
+from xbar.circuit import RESULTS, Crossbar, Wires
 from xbar.programs import program
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
@@ -142,3 +142,40 @@ def _corrected(law: AbstractCell, g: Array, rows: Array, columns: Array, v: Arra
     t = jnp.sum(g * rows.reshape(-1, *g.shape), axis=-2)
     i_out, size = map_blocks(one_block, v, size=AT_ONCE)
     return i_out.T, size
+
+
+def linearise(
+    array: Crossbar, v_in: Any, solver: AbstractSolver | None = None, *, throw: bool = True
+) -> Crossbar:
+    """The ohmic array that stands for an array near one operating point.
+
+    Its conductances are the slopes of the cells' law at the voltages that `v_in` brings about, so
+    that its transfer matrix T gives small changes, ``d i_out = T @ d v_in``.
+
+    ```python
+    curved = xb.Crossbar(xb.cells.Sinh(g, v_0=0.25), wires)
+    t = xb.transfer(xb.linearise(curved, v_in))  # small signals about this input
+    ```
+
+    Args:
+        array: the circuit.
+        v_in: driver voltages (rows,) [V].
+        solver: as for `solve`.
+        throw: as for `solve`; without it the conductances of an operating point that was not found
+            are NaN.
+
+    Returns:
+        An array of the same wires; differentiable, works under `jit` and `vmap`.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `solve`.
+    """
+    v_in = as_real("v_in", v_in)
+    if v_in.ndim != 1:
+        raise ValueError(
+            f"v_in: got shape {v_in.shape}, needs (rows,); linearise at many inputs with jax.vmap"
+        )
+    found = solve(array, v_in, solver, throw=throw)
+    ok = found.result == RESULTS.successful
+    g = array.cells.slope(found.v_word - found.v_bit)
+    return Crossbar(g * jnp.where(ok, 1, jnp.nan).astype(g.dtype), array.wires)

@@ -25,7 +25,7 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from xbar.cells import AbstractCell, Series, Transistor, Where
-from xbar.checks import as_real, flag, is_concrete
+from xbar.checks import as_real, check_kind, flag, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
@@ -63,8 +63,7 @@ def solve_gated(
         TypeError, ValueError, RuntimeError: as `solve`, or the cells have no transistor at their
             bit line, or another one elsewhere.
     """
-    if not isinstance(array, Crossbar):
-        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    check_kind("array", array, Crossbar, "xbar.Crossbar")
     v = as_real("v_in", v_in)
     if v.ndim not in (1, 2) or v.shape[0] != array.rows:
         raise ValueError(f"v_in: got shape {v.shape}, needs ({array.rows},) or ({array.rows}, n)")

@@ -22,16 +22,16 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool
 
-from xbar.checks import as_real
+from xbar.checks import as_real, check_word
 from xbar.circuit import Bias, Crossbar, Wires
 from xbar.circuit.bias import Unselected
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 
 Pattern = Literal["low", "high", "worst"]
-Scheme = Literal["half", "third"]
+SelectScheme = Literal["half", "third"]
 # What a cell is, for its conductance: a law that `Crossbar` takes. None for ohmic cells.
-CellLaw = Callable[[Array], Any]
+LawOf = Callable[[Array], Any]
 
 # Turns of the search for the worst pattern; it never took more than a few in tests.
 MAX_TURNS = 10
@@ -100,7 +100,7 @@ def read(
     row: int,
     col: int,
     unselected: Unselected = "grounded",
-    law: CellLaw | None = None,
+    law: LawOf | None = None,
     solver: AbstractSolver | None = None,
 ) -> Read:
     """Read one cell of an array.
@@ -143,7 +143,7 @@ def read_margin(
     col: int = -1,
     unselected: Unselected = "grounded",
     patterns: Any = "worst",
-    law: CellLaw | None = None,
+    law: LawOf | None = None,
     solver: AbstractSolver | None = None,
 ) -> ReadMargin:
     """How well one cell's two states are told apart.
@@ -225,7 +225,7 @@ def pull_up_margin(
     row: int = 0,
     col: int = -1,
     patterns: Any = "high",
-    law: CellLaw | None = None,
+    law: LawOf | None = None,
     v: Any = 1.0,
     solver: AbstractSolver | None = None,
 ) -> Array:
@@ -288,8 +288,8 @@ def write_margin(
     v: Any,
     row: int,
     col: int,
-    scheme: Scheme = "half",
-    law: CellLaw | None = None,
+    scheme: SelectScheme = "half",
+    law: LawOf | None = None,
     solver: AbstractSolver | None = None,
 ) -> WriteMargin:
     """What a write reaches, and what it disturbs.
@@ -314,8 +314,7 @@ def write_margin(
     Example:
         >>> write_margin(g, Wires(2.0, 2.0), v=2.0, row=0, col=63, scheme="third").margin
     """
-    if scheme not in get_args(Scheme):
-        raise ValueError(f"scheme: got {scheme!r}, needs one of {list(get_args(Scheme))}")
+    check_word("scheme", scheme, list(get_args(SelectScheme)))
     conductances = as_real("g", g)
     array = _array(conductances, wires, law)
     rows, cols = conductances.shape
@@ -332,7 +331,7 @@ def write_margin(
     return WriteMargin(u[row, col], half, rest, margin, found.p_total)
 
 
-def _array(g: Array, wires: Wires | None, law: CellLaw | None) -> Crossbar:
+def _array(g: Array, wires: Wires | None, law: LawOf | None) -> Crossbar:
     return Crossbar(g if law is None else law(g), wires)
 
 

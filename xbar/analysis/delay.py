@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
-from xbar.checks import checked, finite_from_0, is_concrete
+from xbar.checks import check_kind, checked, finite_from_0, is_concrete
 from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.programs import program
 from xbar.solve import legal_problem, solve
@@ -135,8 +135,7 @@ def output_delay(
 
 
 def _capacitances(array: Crossbar, *values: Any) -> tuple[Array, Array, Array]:
-    if not isinstance(array, Crossbar):
-        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    check_kind("array", array, Crossbar, "xbar.Crossbar")
     found = []
     for name, value in zip(("c_cell", "c_word", "c_bit"), values, strict=True):
         c = checked(name, value, "finite capacitances >= 0 [F]", finite_from_0)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-from xbar.checks import checked, finite_from_0
+from xbar.checks import check_kind, checked, finite_from_0
 from xbar.circuit import Crossbar, Solution
 from xbar.programs import program
 from xbar.solvers.lines import BIT, WORD, running_sum
@@ -105,10 +105,8 @@ def power(array: Crossbar, sol: Solution) -> Power:
         TypeError: no array, or no solution.
         ValueError: a solution of another array's shape.
     """
-    if not isinstance(array, Crossbar):
-        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
-    if not isinstance(sol, Solution):
-        raise TypeError(f"sol: got {type(sol).__name__}, needs what xbar.solve returns")
+    check_kind("array", array, Crossbar, "xbar.Crossbar")
+    check_kind("sol", sol, Solution, "what xbar.solve returns")
     if sol.i_cell.shape[:2] != (array.rows, array.cols):
         raise ValueError(
             f"sol: got that of a {sol.i_cell.shape[0]} x {sol.i_cell.shape[1]} array, needs "

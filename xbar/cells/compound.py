@@ -8,6 +8,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Int
 
 from xbar.cells.base import AbstractCell, Cells, point
+from xbar.checks import check_kind
 
 # Each step brings at least half of what the one before did, or halves the interval; from a start
 # by the laws' own inverses, 5 were enough in tests.
@@ -132,8 +133,7 @@ class Where(AbstractCell):
 
 
 def _law(name: str, value: Any) -> AbstractCell:
-    if not isinstance(value, AbstractCell):
-        raise TypeError(f"{name}: got {type(value).__name__}, needs a law from xbar.cells")
+    check_kind(name, value, AbstractCell, "a law from xbar.cells")
     return value
 
 

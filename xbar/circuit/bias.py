@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from xbar.checks import as_real, booleans, is_concrete
+from xbar.checks import as_real, booleans, check_word, is_concrete
 
 Unselected = Literal["grounded", "floating"]
 
@@ -114,10 +114,7 @@ class Bias(eqx.Module):
             col: selected bit line.
             unselected: all other lines "grounded" (0 V) or "floating" (disconnected at both ends).
         """
-        if unselected not in get_args(Unselected):
-            raise ValueError(
-                f"unselected: got {unselected!r}, needs one of {list(get_args(Unselected))}"
-            )
+        check_word("unselected", unselected, list(get_args(Unselected)))
         v, (word, bit) = as_real("v", v), _selected(rows, cols, row, col)
         volts = jnp.where(word, v, jnp.zeros_like(v))
         if unselected == "grounded":

@@ -32,6 +32,7 @@ from jax import Array
 from xbar.cells import AbstractCell, Ohmic
 from xbar.checks import (
     as_real,
+    check_kind,
     check_literal,
     check_shape,
     checked,
@@ -236,8 +237,7 @@ class Crossbar(eqx.Module):
         self, cells: Any, wires: Wires | None = None, line_faults: LineFaults | None = None
     ):
         self.wires = Wires() if wires is None else wires
-        if not isinstance(self.wires, Wires):
-            raise TypeError(f"Crossbar.wires: got {type(wires).__name__}, needs xbar.Wires")
+        check_kind("Crossbar.wires", self.wires, Wires, "xbar.Wires")
         law = isinstance(cells, AbstractCell)
         given = cells if law else as_real("Crossbar.g", cells)
         shape = _shape_of(cells) if law else given.shape
@@ -253,10 +253,7 @@ class Crossbar(eqx.Module):
         self._check_wires()
         self.line_faults = line_faults
         if line_faults is not None:
-            if not isinstance(line_faults, LineFaults):
-                raise TypeError(
-                    f"Crossbar.line_faults: got {type(line_faults).__name__}, needs xbar.LineFaults"
-                )
+            check_kind("Crossbar.line_faults", line_faults, LineFaults, "xbar.LineFaults")
             line_faults.check(*shape)
 
     @staticmethod

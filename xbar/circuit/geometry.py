@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
-from xbar.checks import checked, finite_above_0, finite_from_0, is_concrete
+from xbar.checks import check_word, checked, finite_above_0, finite_from_0, is_concrete
 
 
 class Metal(NamedTuple):
@@ -140,8 +140,7 @@ def line_at_node(nm: int, cell: Any = "4F2", table: str = "neurosim-1.4") -> tup
     Raises:
         ValueError: an unknown table, node or cell.
     """
-    if table not in TABLES:
-        raise ValueError(f"table: got {table!r}, needs one of {list(TABLES)}")
+    check_word("table", table, list(TABLES))
     if nm not in TABLES[table]:
         raise ValueError(f"nm: got {nm}, needs one of {list(TABLES[table])} in {table}")
     if isinstance(cell, str):

@@ -8,7 +8,7 @@ array = Crossbar(g, wires, draw_line_faults(defects, *g.shape, key))
 
 import abc
 from collections.abc import Sequence
-from typing import Any, final, get_args
+from typing import Any, ClassVar, final, get_args
 
 import equinox as eqx
 import jax
@@ -75,14 +75,16 @@ def _either(a: Array | None, b: Array | None) -> Array | None:
     return b if a is None else (a if b is None else a | b)
 
 
-class _Opens(eqx.Module):
-    """Broken segments of one kind of line."""
+class AbstractOpenLine(AbstractLineDefect):
+    """Broken segments of one kind of line, at given places or each with a rate."""
 
+    word: ClassVar[bool]  # whether of word lines
     places: tuple[tuple[int, int], ...] = eqx.field(static=True)
     rate: Float[Array, ""] | None
     max_open: int | None = eqx.field(static=True)
 
-    def __init__(self, name: str, places: Any, rate: Any, max_open: int | None):
+    def __init__(self, places: Any = None, rate: Any = None, max_open: int | None = None):
+        name = type(self).__name__
         if (places is None) == (rate is None):
             raise ValueError(f"{name}: got {places!r} and {rate!r}, needs places or a rate")
         pairs = () if places is None else tuple((int(i), int(j)) for i, j in places)
@@ -94,7 +96,15 @@ class _Opens(eqx.Module):
             raise ValueError(f"{name}.rate: got {float(self.rate)}, needs 0 to 1")
         self.max_open = max_open
 
-    def mask(self, name: str, rows: int, cols: int, key: PRNGKeyArray | None) -> Array:
+    def draw(self, rows: int, cols: int, key: PRNGKeyArray | None = None) -> LineFaults:
+        """Broken segments of its lines."""
+        mask = self._mask(rows, cols, key)
+        if self.word:
+            return LineFaults(word_open=mask, max_open=self.max_open)
+        return LineFaults(bit_open=mask, max_open=self.max_open)
+
+    def _mask(self, rows: int, cols: int, key: PRNGKeyArray | None) -> Array:
+        name = type(self).__name__
         if self.rate is None:
             mask = np.zeros((rows, cols), bool)
             for i, j in self.places:
@@ -110,7 +120,7 @@ class _Opens(eqx.Module):
 
 
 @final
-class OpenWordLine(AbstractLineDefect):
+class OpenWordLine(AbstractOpenLine):
     """Word lines broken to the left of given cells, or of each with a rate.
 
     Args:
@@ -122,19 +132,11 @@ class OpenWordLine(AbstractLineDefect):
         ValueError: both or neither of places and rate, or a rate beyond 0 to 1.
     """
 
-    opens: _Opens
-
-    def __init__(self, places: Any = None, rate: Any = None, max_open: int | None = None):
-        self.opens = _Opens("OpenWordLine", places, rate, max_open)
-
-    def draw(self, rows: int, cols: int, key: PRNGKeyArray | None = None) -> LineFaults:
-        """Broken segments of word lines."""
-        mask = self.opens.mask("OpenWordLine", rows, cols, key)
-        return LineFaults(word_open=mask, max_open=self.opens.max_open)
+    word: ClassVar[bool] = True
 
 
 @final
-class OpenBitLine(AbstractLineDefect):
+class OpenBitLine(AbstractOpenLine):
     """Bit lines broken below given cells, or below each with a rate.
 
     Args:
@@ -146,15 +148,7 @@ class OpenBitLine(AbstractLineDefect):
         ValueError: both or neither of places and rate, or a rate beyond 0 to 1.
     """
 
-    opens: _Opens
-
-    def __init__(self, places: Any = None, rate: Any = None, max_open: int | None = None):
-        self.opens = _Opens("OpenBitLine", places, rate, max_open)
-
-    def draw(self, rows: int, cols: int, key: PRNGKeyArray | None = None) -> LineFaults:
-        """Broken segments of bit lines."""
-        mask = self.opens.mask("OpenBitLine", rows, cols, key)
-        return LineFaults(bit_open=mask, max_open=self.opens.max_open)
+    word: ClassVar[bool] = False
 
 
 @final

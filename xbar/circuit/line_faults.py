@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.checks import as_real, booleans, check_shape, is_concrete
+from xbar.checks import as_real, booleans, check_kind, check_shape, is_concrete
 
 LineKind = Literal["word", "bit"]
 Node = tuple[str, Any, Any]
@@ -122,10 +122,7 @@ class LineFaults(eqx.Module):
         self.bit_open = booleans("LineFaults.bit_open", bit_open, 2)
         bridges = (bridges,) if isinstance(bridges, Bridge) else tuple(bridges)
         for bridge in bridges:
-            if not isinstance(bridge, Bridge):
-                raise TypeError(
-                    f"LineFaults.bridges: got {type(bridge).__name__}, needs xbar.Bridge"
-                )
+            check_kind("LineFaults.bridges", bridge, Bridge, "xbar.Bridge")
         self.bridges = bridges
         if max_open is not None and not (isinstance(max_open, int) and max_open >= 0):
             raise ValueError(f"LineFaults.max_open: got {max_open!r}, needs an integer >= 0")

@@ -10,9 +10,8 @@ import typer
 
 from xbar.cli.demo import demo
 from xbar.cli.paper import paper
-from xbar.cli.presets import presets
 from xbar.cli.sensitivity import sensitivity
-from xbar.cli.show import show
+from xbar.cli.show import presets, show
 from xbar.cli.spice import spice
 from xbar.cli.study import study
 

@@ -1,11 +1,9 @@
 """`xbar demo`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer
-
-from xbar.cli.options import Cache, Changes, Out, Overwrite, Seed, path, start
+from xbar.cli.options import Cache, Changes, Out, Overwrite, Seed, Text, file, setting, start
 
 # Options that are settings of the demo's study under a shorter name.
 KEYS = {
@@ -30,56 +28,39 @@ KEYS = {
 }
 
 
-def _setting(text: str, **limits: Any) -> Any:
-    return typer.Option(help=text, show_default=False, metavar="VALUE", **limits)
-
-
-def _file(text: str) -> Any:
-    return typer.Option(help=text, show_default=False, metavar="FILE", parser=path)
-
-
-Text = str | None
-
-
 def demo(
     out: Out,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     network: Annotated[
         Path | None,
-        _file("Your trained network: .npz or .h5 with weights_0, biases_0, weights_1, ..."),
+        file("Your trained network: .npz or .h5 with weights_0, biases_0, weights_1, ..."),
     ] = None,
     data: Annotated[
-        Path | None, _file("Your data: .npz or .h5 with x (n, features) and y (n,) classes.")
+        Path | None, file("Your data: .npz or .h5 with x (n, features) and y (n,) classes.")
     ] = None,
-    activation: Annotated[Text, _setting("relu (default), tanh or sigmoid.")] = None,
-    seeds: Annotated[Text, _setting("Repetitions (default 8).")] = None,
-    layer: Annotated[Text, _setting("Layer to break, 0 the first (default the last).")] = None,
-    shape: Annotated[Text, _setting("circle (default), ring, row, column, ...")] = None,
-    coverage: Annotated[Text, _setting("Share of the array that it covers (default 0.35).")] = None,
-    fault: Annotated[Text, _setting("pair (default), plus, minus, unequal, ...")] = None,
-    stuck: Annotated[Text, _setting("on (default), off, random, uniform or ohm.")] = None,
-    window: Annotated[Text, _setting("Devices: mnsim (default), ..., or 10k:1M [ohm].")] = None,
-    stuck_window: Annotated[Text, _setting("Window of stuck cells (default the devices').")] = None,
-    mapping: Annotated[Text, _setting("unipolar (default) or balanced.")] = None,
-    wire_ohm: Annotated[Text, _setting("Resistance per wire segment [ohm] (default 1).")] = None,
-    gain: Annotated[Text, _setting("Amplifiers' open-loop gain (default infinite).")] = None,
-    rail: Annotated[Text, _setting("Amplifiers clip at +- this [V] (default never).")] = None,
+    activation: Annotated[Text, setting("relu (default), tanh or sigmoid.")] = None,
+    seeds: Annotated[Text, setting("Repetitions (default 8).")] = None,
+    layer: Annotated[Text, setting("Layer to break, 0 the first (default the last).")] = None,
+    shape: Annotated[Text, setting("circle (default), ring, row, column, ...")] = None,
+    coverage: Annotated[Text, setting("Share of the array that it covers (default 0.35).")] = None,
+    fault: Annotated[Text, setting("pair (default), plus, minus, unequal, ...")] = None,
+    stuck: Annotated[Text, setting("on (default), off, random, uniform or ohm.")] = None,
+    window: Annotated[Text, setting("Devices: mnsim (default), ..., or 10k:1M [ohm].")] = None,
+    stuck_window: Annotated[Text, setting("Window of stuck cells (default the devices').")] = None,
+    mapping: Annotated[Text, setting("unipolar (default) or balanced.")] = None,
+    wire_ohm: Annotated[Text, setting("Resistance per wire segment [ohm] (default 1).")] = None,
+    gain: Annotated[Text, setting("Amplifiers' open-loop gain (default infinite).")] = None,
+    rail: Annotated[Text, setting("Amplifiers clip at +- this [V] (default never).")] = None,
     chip: Annotated[
         Path | None,
-        typer.Option(
-            "--map",
-            help="A measured chip in the layer, instead of a shape: .csv, .npy, .npz or .h5.",
-            show_default=False,
-            metavar="FILE",
-            parser=path,
-        ),
+        file("A measured chip in the layer, instead of a shape: .csv, .npy, .npz or .h5.", "--map"),
     ] = None,
-    map_unit: Annotated[Text, _setting("Of the map, where it does not say: ohm, uS, ...")] = None,
-    device: Annotated[Text, _setting("exact (default), a preset, or programming=0.05, ...")] = None,
-    seconds: Annotated[Text, _setting("Since the chips were programmed [s] (default 1).")] = None,
-    dac_bits: Annotated[Text, _setting("Bits of converters at the rows (default none).")] = None,
-    adc_bits: Annotated[Text, _setting("Bits of converters at the columns (default none).")] = None,
+    map_unit: Annotated[Text, setting("Of the map, where it does not say: ohm, uS, ...")] = None,
+    device: Annotated[Text, setting("exact (default), a preset, or programming=0.05, ...")] = None,
+    seconds: Annotated[Text, setting("Since the chips were programmed [s] (default 1).")] = None,
+    dac_bits: Annotated[Text, setting("Bits of converters at the rows (default none).")] = None,
+    adc_bits: Annotated[Text, setting("Bits of converters at the columns (default none).")] = None,
     changes: Changes = None,
     cache: Cache = True,
 ) -> None:
@@ -106,6 +87,6 @@ def demo(
     if chip is not None:
         given = {"defects.shape": "", "defects.coverage": "", **given}
     files = {"network.file": network, "data.file": data, "defects.map": chip}
-    given |= {key: quoted(str(file)) for key, file in files.items() if file is not None}
+    given |= {key: quoted(str(found)) for key, found in files.items() if found is not None}
     study = demo_study([*(f"{key}={value}" for key, value in given.items()), *(changes or ())])
     run_demo(study, out, start(cache), overwrite=overwrite)

@@ -34,6 +34,20 @@ def whole(least: int = 0, most: int = 2**63) -> Callable[[Any], int]:
     return parsed
 
 
+def setting(text: str) -> Any:
+    """An option that is a setting of its name; the settings say what is wrong with it."""
+    return typer.Option(help=text, show_default=False, metavar="VALUE")
+
+
+def file(text: str, *names: str, metavar: str = "FILE") -> Any:
+    """An option that is a file or folder."""
+    return typer.Option(*names, help=text, show_default=False, metavar=metavar, parser=path)
+
+
+Text = str | None  # as `setting` takes it
+Finished = Annotated[
+    Path, typer.Argument(help="Folder of a finished run.", show_default=False, parser=path)
+]
 Out = Annotated[
     Path,
     typer.Option(

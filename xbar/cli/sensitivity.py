@@ -1,39 +1,22 @@
 """`xbar sensitivity`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from xbar.cli.options import Cache, Out, Overwrite, Seed, path, start
+from xbar.cli.options import Cache, Out, Overwrite, Seed, Text, file, setting, start
 
 From = Annotated[
     Path | None,
-    typer.Option(
-        "--from",
-        parser=path,
-        metavar="FOLDER",
-        help="Folder of a finished run; without it, the demo's network.",
-        show_default=False,
-    ),
+    file("Folder of a finished run; without it, the demo's network.", "--from", metavar="FOLDER"),
 ]
 Network = Annotated[
     Path | None,
-    typer.Option(
-        parser=path,
-        metavar="FILE",
-        help="Your trained network instead: .npz or .h5 with weights_0, biases_0, ...",
-        show_default=False,
-    ),
+    file("Your trained network instead: .npz or .h5 with weights_0, biases_0, ..."),
 ]
 Data = Annotated[
-    Path | None,
-    typer.Option(
-        parser=path,
-        metavar="FILE",
-        help="Your data: .npz or .h5 with x (n, features) and y (n,) classes.",
-        show_default=False,
-    ),
+    Path | None, file("Your data: .npz or .h5 with x (n, features) and y (n,) classes.")
 ]
 Defective = Annotated[
     bool, typer.Option("--defective", help="That circuit with its defect, instead of without.")
@@ -51,40 +34,33 @@ KEYS = (
     "ngspice_s",
 )
 CIRCUIT = ("window", "wire_ohm", "tile")
-Text = str | None
-
-
-def _setting(text: str) -> Any:
-    return typer.Option(help=text, show_default=False, metavar="VALUE")
 
 
 def sensitivity(
     out: Out,
     source: From = None,
-    circuit: Annotated[Text, _setting("Which of that run's circuits (default 0).")] = None,
+    circuit: Annotated[Text, setting("Which of that run's circuits (default 0).")] = None,
     defective: Defective = False,
     network: Network = None,
     data: Data = None,
-    window: Annotated[Text, _setting("Its devices: mnsim (default), ..., or 10k:1M.")] = None,
-    wire_ohm: Annotated[
-        Text, _setting("Its resistance per wire segment [ohm] (default 1).")
-    ] = None,
+    window: Annotated[Text, setting("Its devices: mnsim (default), ..., or 10k:1M.")] = None,
+    wire_ohm: Annotated[Text, setting("Its resistance per wire segment [ohm] (default 1).")] = None,
     tile: Annotated[
-        Text, _setting("Its arrays' rows and columns of cells, as [65,128] (default one a layer).")
+        Text, setting("Its arrays' rows and columns of cells, as [65,128] (default one a layer).")
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
-    shape: Annotated[Text, _setting("Placed defect: circle (default), ring, scratch, ...")] = None,
-    coverage: Annotated[Text, _setting("Share of the array (default the shape's own).")] = None,
-    stuck: Annotated[Text, _setting("Where its pairs stick: on (default) or off.")] = None,
-    cells: Annotated[Text, _setting("Most cells stuck together, worst first (default 16).")] = None,
-    samples: Annotated[Text, _setting("Circuits solved at each fault rate (default 100).")] = None,
-    places: Annotated[Text, _setting("Random places in each layer (default 100).")] = None,
+    shape: Annotated[Text, setting("Placed defect: circle (default), ring, scratch, ...")] = None,
+    coverage: Annotated[Text, setting("Share of the array (default the shape's own).")] = None,
+    stuck: Annotated[Text, setting("Where its pairs stick: on (default) or off.")] = None,
+    cells: Annotated[Text, setting("Most cells stuck together, worst first (default 16).")] = None,
+    samples: Annotated[Text, setting("Circuits solved at each fault rate (default 100).")] = None,
+    places: Annotated[Text, setting("Random places in each layer (default 100).")] = None,
     starts: Annotated[
-        Text, _setting("Starts of the search for the worst place (default 16).")
+        Text, setting("Starts of the search for the worst place (default 16).")
     ] = None,
     ngspice_s: Annotated[
-        Text, _setting("Limit for ngspice on an array (default 60 s; 0: none).")
+        Text, setting("Limit for ngspice on an array (default 60 s; 0: none).")
     ] = None,
     changes: Annotated[
         list[str] | None,
@@ -114,7 +90,7 @@ def sensitivity(
 
     own = [f"circuit.{name}={options[name]}" for name in CIRCUIT if options[name] is not None]
     files = {"network": network, "data": data}
-    own += [f"{n}.file={quoted(str(file))}" for n, file in files.items() if file is not None]
+    own += [f"{n}.file={quoted(str(f))}" for n, f in files.items() if f is not None]
     if problem := _of_two_circuits(source, own, circuit, defective):
         raise UsageError(problem)
     tree = changed({"seed": seed, "defective": defective}, [*given, *(changes or ())])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from xbar.cli.options import Cache, path, start, whole
+from xbar.cli.options import Cache, Finished, path, start, whole
 
 if TYPE_CHECKING:
     from xbar.circuit import Crossbar, Solution
@@ -19,9 +19,7 @@ spice = typer.Typer(
     help="Netlists of a run's circuits, and their comparison with ngspice.",
 )
 
-Source = Annotated[
-    Path, typer.Argument(help="Folder of a finished run.", show_default=False, parser=path)
-]
+
 LayerOption = Annotated[
     int | None,
     typer.Option(
@@ -76,7 +74,7 @@ class CircuitPart(NamedTuple):
 
 @spice.command("export", short_help="Write a stored circuit as a SPICE netlist.")
 def export(
-    source: Source,
+    source: Finished,
     layer: LayerOption = None,
     circuit: Circuit = 0,
     image: Annotated[
@@ -115,7 +113,7 @@ def export(
 
 @spice.command("verify", short_help="Compare xbar with ngspice on a stored circuit.")
 def verify(
-    source: Source,
+    source: Finished,
     layer: LayerOption = None,
     circuit: Circuit = 0,
     images: Annotated[

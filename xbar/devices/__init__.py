@@ -45,9 +45,9 @@ from xbar.devices.masks import Complement as Complement
 from xbar.devices.masks import Everywhere as Everywhere
 from xbar.devices.masks import Intersection as Intersection
 from xbar.devices.masks import Union as Union
-from xbar.devices.placement import Placement as Placement
 from xbar.devices.placements import PLACEMENTS as PLACEMENTS
 from xbar.devices.placements import SHAPES as SHAPES
+from xbar.devices.placements import Placement as Placement
 from xbar.devices.placements import placed_mask as placed_mask
 from xbar.devices.placements import random_mask as random_mask
 from xbar.devices.presets import PRESETS as PRESETS

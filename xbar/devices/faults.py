@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from xbar.checks import checked, finite_from_0, warn_of_ohms
+from xbar.checks import check_fits, checked, finite_from_0, warn_of_ohms
 from xbar.devices.effects.base import AbstractEffect, needs_window
 from xbar.devices.mapping import Pairs, Window
 from xbar.devices.masks import AbstractMask
@@ -159,9 +159,7 @@ class StuckValue(eqx.Module):
         """Conductances that broadcast to the shape [S]."""
         if self.g is not None:
             g = self.g.astype(dtype)
-            ends = zip(reversed(g.shape), reversed(shape), strict=False)
-            if g.ndim > len(shape) or any(n not in (1, m) for n, m in ends):
-                raise ValueError(f"stuck value: got shape {g.shape}, needs one that fits {shape}")
+            check_fits("stuck value", g.shape, shape)
             return g
         window = needs_window(f"stuck values {self.mode!r}", window)
         g_min, g_max = window.g_min.astype(dtype), window.g_max.astype(dtype)

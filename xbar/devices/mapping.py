@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from xbar.checks import (
+    check_word,
     checked,
     finite_above_0,
     finite_from_0,
@@ -125,8 +126,7 @@ class Window(eqx.Module):
         Raises:
             ValueError: no preset has that name.
         """
-        if name not in WINDOWS:
-            raise ValueError(f"preset: got {name!r}, needs one of {sorted(WINDOWS)}")
+        check_word("preset", name, sorted(WINDOWS))
         return Window.from_resistances(*WINDOWS[name])
 
 
@@ -264,10 +264,8 @@ def map_weights(
 
 def check_mapping(scheme: str, scale: str, clip: float | None) -> None:
     """Raise for a way to map weights that `map_weights` does not know."""
-    if scheme not in get_args(Scheme):
-        raise ValueError(f"mapping: got {scheme!r}, needs one of {list(get_args(Scheme))}")
-    if scale not in get_args(Scale):
-        raise ValueError(f"scale: got {scale!r}, needs one of {list(get_args(Scale))}")
+    check_word("mapping", scheme, list(get_args(Scheme)))
+    check_word("scale", scale, list(get_args(Scale)))
     if clip is not None and not 0 < clip <= 1:
         raise ValueError(f"clip: got {clip}, needs a share above 0 and at most 1, or None")
 
@@ -291,16 +289,3 @@ def share_of_window(w: Any, s: Any, window: Window) -> float:
 def _inverse(r: Array) -> Any:
     """1 / r of a known resistance, 0 for an infinite one; what is weakly typed stays so."""
     return 1 / (float(r) if r.weak_type else np.asarray(r))
-
-
-def weights_of(pairs: Pairs, s: Float[Array, "..."]) -> Float[Array, "rows cols"]:
-    """The weights that pairs stand for, w = (g_plus - g_minus) / s.
-
-    Args:
-        pairs: the pairs, (rows, cols).
-        s: scale from `map_weights`, () or (cols,) [S per unit of weight].
-
-    Returns:
-        Weights, (rows, cols).
-    """
-    return (pairs.g_plus - pairs.g_minus) / s

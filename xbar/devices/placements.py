@@ -3,19 +3,58 @@
 A new shape is one file, with its mask and a `Placement`, and one entry in `PLACEMENTS`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked
+from xbar.checks import check_word, checked, within_unit
 from xbar.devices.masks import AbstractMask
-from xbar.devices.placement import CIRCLE_COVERAGE, Placement, inside
 from xbar.devices.shapes import Checkerboard, Circle, Columns, Ring, Rows, Scratch
+
+CIRCLE_COVERAGE = float(np.pi * 0.2**2)  # the radius of 0.2 that the study states, 12.6 %
+
+
+class Placement(NamedTuple):
+    """A shape with its places: where it can lie and what its coverage may be.
+
+    Args:
+        place: (position, coverage) -> mask. Positions fill the unit cube (dims,), and every one is
+            a place at which the shape lies whole inside the array: y before x, an angle last.
+        wraps: for each coordinate of a position, whether 1 is the same place as 0, (dims,).
+        coverage: the study's own, and the default.
+        least: smallest coverage that fits the unit square.
+        most: largest coverage that fits.
+    """
+
+    place: Callable[[Float[Array, " dims"], Float[Array, ""]], AbstractMask]
+    wraps: tuple[bool, ...]
+    coverage: float
+    least: float
+    most: float
+
+    @property
+    def dims(self) -> int:
+        """Coordinates of a position."""
+        return len(self.wraps)
+
+
+def inside(position: Array, margin: Array) -> Array:
+    """Centres at least a margin away from the array's edges.
+
+    Args:
+        position: in the unit cube, (dims,).
+        margin: () or (dims,) [array side].
+
+    Returns:
+        Centres, (dims,) [array side].
+    """
+    return margin + (1 - 2 * margin) * position
+
 
 # Inner over outer radius. Nothing published fixes it; with 0.6 the ring that covers what the
 # study's circle does has the round radii 0.15 and 0.25.
@@ -86,7 +125,7 @@ def placed_mask(name: str, position: Float[Array, " dims"], coverage: Any = None
         ValueError: as `random_mask`, or the position has another shape or lies outside the cube.
     """
     shape, covered = _shape(name, coverage)
-    at = checked("position", position, "values in 0..1", lambda p: (p >= 0) & (p <= 1), 1)
+    at = checked("position", position, "values in 0..1", within_unit, 1)
     if at.shape != (shape.dims,):
         raise ValueError(f"position: got shape {at.shape}, needs ({shape.dims},) for {name}")
     return shape.place(at, covered)
@@ -94,8 +133,7 @@ def placed_mask(name: str, position: Float[Array, " dims"], coverage: Any = None
 
 def _shape(name: str, coverage: Any) -> tuple[Placement, Float[Array, ""]]:
     """The shape of that name and its coverage, within what fits."""
-    if name not in PLACEMENTS:
-        raise ValueError(f"shape: got {name!r}, needs one of {list(PLACEMENTS)}")
+    check_word("shape", name, list(PLACEMENTS))
     shape = PLACEMENTS[name]
     needs = f"a value in {shape.least:.3g}..{shape.most:.3g} for {name}"
     array = checked(

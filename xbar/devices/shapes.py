@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from xbar.checks import checked, finite_above_0, finite_from_0, flag, is_concrete
+from xbar.checks import checked, finite_above_0, finite_from_0, flag, is_concrete, within_unit
 from xbar.devices.masks import AbstractMask, Level, XCentres, YCentres, off_zero
 
 # Edges are moved by this much of the side, so that rounding (1e-7 in float32) cannot decide whether
@@ -300,7 +300,7 @@ class Scattered(AbstractMask):
     key: PRNGKeyArray
 
     def __init__(self, rate: Any, key: PRNGKeyArray):
-        self.rate = checked("Scattered.rate", rate, "a value in 0..1", _in_unit, 0)
+        self.rate = checked("Scattered.rate", rate, "a value in 0..1", within_unit, 0)
         self.key = key
 
     def level(self, y: YCentres, x: XCentres) -> Level:
@@ -320,7 +320,3 @@ def _centre(name: str, centre: Any) -> Float[Array, "2"]:
     if array.shape != (2,):
         raise ValueError(f"{name}: got shape {array.shape}, needs two numbers, (y, x)")
     return array
-
-
-def _in_unit(x: Any) -> Any:
-    return (x >= 0) & (x <= 1)

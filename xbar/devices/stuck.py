@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked, flag, is_concrete
+from xbar.checks import check_kind, check_word, checked, flag, is_concrete, within_unit
 from xbar.devices.effects.base import needs_window
 from xbar.devices.faults import AbstractFault, StuckDraw, StuckValue, hit_pairs
 from xbar.devices.mapping import Window
@@ -151,12 +151,8 @@ class StuckUnequal(AbstractFault):
     per: str = eqx.field(static=True)
 
     def __init__(self, drawn: str = "random", per: str = "cell"):
-        if drawn not in get_args(StuckDraw):
-            raise ValueError(
-                f"StuckUnequal.drawn: got {drawn!r}, needs one of {list(get_args(StuckDraw))}"
-            )
-        if per not in get_args(Per):
-            raise ValueError(f"StuckUnequal.per: got {per!r}, needs one of {list(get_args(Per))}")
+        check_word("StuckUnequal.drawn", drawn, list(get_args(StuckDraw)))
+        check_word("StuckUnequal.per", per, list(get_args(Per)))
         self.value = StuckValue(drawn, "StuckUnequal.drawn")
         self.per = per
 
@@ -197,11 +193,8 @@ class StuckCells(AbstractFault):
     rate_off: Float[Array, ""]
 
     def __init__(self, rate_on: Any, rate_off: Any):
-        def fits(rate: Any) -> Any:
-            return (rate >= 0) & (rate <= 1)
-
-        self.rate_on = checked("StuckCells.rate_on", rate_on, "a value in 0..1", fits, 0)
-        self.rate_off = checked("StuckCells.rate_off", rate_off, "a value in 0..1", fits, 0)
+        self.rate_on = checked("StuckCells.rate_on", rate_on, "a value in 0..1", within_unit, 0)
+        self.rate_off = checked("StuckCells.rate_off", rate_off, "a value in 0..1", within_unit, 0)
         if is_concrete(rate_on, rate_off) and float(rate_on) + float(rate_off) > 1:
             raise ValueError(
                 f"StuckCells.rate_off: got {rate_off}, needs at most 1 with rate_on, {rate_on}"
@@ -221,8 +214,7 @@ class StuckCells(AbstractFault):
         Raises:
             ValueError: another word.
         """
-        if polarity not in PUBLISHED_RATES:
-            raise ValueError(f"polarity: got {polarity!r}, needs one of {sorted(PUBLISHED_RATES)}")
+        check_word("polarity", polarity, sorted(PUBLISHED_RATES))
         return StuckCells(**PUBLISHED_RATES[polarity])
 
     def stuck(
@@ -266,8 +258,7 @@ class Defect(AbstractFault):
         *,
         include_bias_row: bool = True,
     ):
-        if not isinstance(fault, AbstractFault):
-            raise TypeError(f"Defect.fault: got {type(fault).__name__}, needs a fault")
+        check_kind("Defect.fault", fault, AbstractFault, "a fault")
         self.mask, self.fault, self.window = mask, fault, window
         self.include_bias_row = flag("Defect.include_bias_row", include_bias_row)
 

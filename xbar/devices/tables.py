@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from xbar.checks import check_word
 from xbar.devices.device import About, Device
 from xbar.devices.effects import ProgrammingError
 from xbar.devices.fits import TableFit
 from xbar.devices.mapping import Window
 
-UNITS = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "nS": 1e-9}
+CONDUCTANCE_UNITS = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "nS": 1e-9}
 """Units that a table of conductances may be in, in siemens."""
 
 
@@ -24,7 +25,7 @@ def from_table(table: Any, unit: str, name: str = "table") -> Device:
     Args:
         table: a CSV file's path, or an array (n, 3): target, mean and sigma of the programmed
             conductances, by rising target. A file may have one line of words on top.
-        unit: of all three columns, one of `UNITS`; never guessed.
+        unit: of all three columns, one of `CONDUCTANCE_UNITS`; never guessed.
         name: of the device.
 
     Returns:
@@ -35,8 +36,7 @@ def from_table(table: Any, unit: str, name: str = "table") -> Device:
             or numbers that are negative or not finite.
         FileNotFoundError: there is no such file.
     """
-    if unit not in UNITS:
-        raise ValueError(f"unit: got {unit!r}, needs one of {list(UNITS)}")
+    check_word("unit", unit, list(CONDUCTANCE_UNITS))
     path = os.fspath(table) if isinstance(table, str | os.PathLike) else None
     rows = np.asarray(table, float) if path is None else _from_file(path)
     if rows.ndim != 2 or rows.shape[1] != 3 or len(rows) < 2:
@@ -47,7 +47,7 @@ def from_table(table: Any, unit: str, name: str = "table") -> Device:
         raise ValueError("table: got a number that is negative or not finite, needs none")
     if not np.all(np.diff(rows[:, 0]) > 0):
         raise ValueError("table: got targets that do not rise from row to row, needs them rising")
-    target, mean, sigma = (rows * UNITS[unit]).T
+    target, mean, sigma = (rows * CONDUCTANCE_UNITS[unit]).T
     effect = ProgrammingError(TableFit(target, sigma), mean_g=TableFit(target, mean))
     low, high = float(target[0]), float(target[-1])
     source = "a table of your own" if path is None else path

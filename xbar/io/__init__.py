@@ -3,7 +3,7 @@
 from xbar.io.dataset import Dataset as Dataset
 from xbar.io.datasets import DATASETS as DATASETS
 from xbar.io.datasets import load_dataset as load_dataset
-from xbar.io.digits import load_digits as load_digits
+from xbar.io.datasets import load_digits as load_digits
 from xbar.io.files import StoreError as StoreError
 from xbar.io.maps import load_map as load_map
 from xbar.io.parts import Split as Split

@@ -24,6 +24,7 @@ import numpy as np
 
 from xbar.checks import flag
 from xbar.devices.maps import MOST, ChipMap
+from xbar.devices.tables import CONDUCTANCE_UNITS
 from xbar.io.files import StoreError, check_size, native, read_arrays, readable, units_of
 
 MAP = "map"  # what studies call the shape and the fault of a measured chip
@@ -31,10 +32,7 @@ UNITS = {
     "ohm": 1.0,
     "kohm": 1e3,
     "Mohm": 1e6,
-    "S": 1.0,
-    "mS": 1e-3,
-    "uS": 1e-6,
-    "nS": 1e-9,
+    **CONDUCTANCE_UNITS,
     "stuck": 1.0,
 }
 _STATES = {"on": 1, "stuck-on": 1, "off": -1, "stuck-off": -1}

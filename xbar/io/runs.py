@@ -19,10 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from xbar.cells.families import OHMIC, bent, family
+from xbar.checks import check_word
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
 from xbar.io.files import check_dataset
 from xbar.io.maps import MAP
+from xbar.io.parts import PARTS
 from xbar.io.store import (
     FORMAT_VERSION,
     StoreError,
@@ -34,11 +36,11 @@ from xbar.io.store import (
 from xbar.io.tree import check_shapes, decode
 from xbar.learn.corrector import Corrector
 from xbar.learn.mlp import MLP
-from xbar.learn.scores import SCORES
+from xbar.learn.scores import SCORES, score_among
 from xbar.nn import Network
 from xbar.nn.broken_lines import LINE_FAULTS, bridge_ohm, line_faults_at
+from xbar.nn.corrected import with_law
 from xbar.nn.stuck import stuck_by
-from xbar.nn.with_law import with_law
 
 NETWORKS = ("healthy", "defective")
 
@@ -152,7 +154,7 @@ class Run:
     def score(self) -> str:
         """What scores its circuits, a key of `xbar.learn.scores.SCORES`: a group of results.h5."""
         with opened_results(self._file) as (file, _):
-            return next((name for name in SCORES if name in file), "accuracy")
+            return score_among(file)
 
     @property
     def labels(self) -> np.ndarray:
@@ -164,7 +166,7 @@ class Run:
     @property
     def parts(self) -> dict[str, np.ndarray]:
         """Indices of the images of "base", "corrector" and "test", (circuits, n_part) each."""
-        return {name: self._of_seeds(f"data/{name}") for name in ("base", "corrector", "test")}
+        return {name: self._of_seeds(f"data/{name}") for name in PARTS}
 
     def rows(self, **where: Any) -> np.ndarray:
         """Numbers of the circuits at some values of the axes, such as `shape="ring", layer=3`.
@@ -174,8 +176,7 @@ class Run:
         """
         chosen = np.ones(self.circuits, bool)
         for name, value in where.items():
-            if name not in self.table:
-                raise ValueError(f"rows: got {name!r}, needs one of {list(self.table)}")
+            check_word("rows", name, list(self.table))
             chosen &= self.table[name] == value
         return np.flatnonzero(chosen)
 
@@ -218,8 +219,7 @@ class Run:
             ValueError: another name, or no such circuit.
             StoreError: the file lacks it (defective ones are there if the study stored `arrays`).
         """
-        if name not in NETWORKS:
-            raise ValueError(f"network: got {name!r}, needs one of {list(NETWORKS)}")
+        check_word("network", name, list(NETWORKS))
         healthy = self.one("healthy", Network, self._row(circuit, "healthy"))
         cells = self._cells(circuit)
         if name == "healthy":

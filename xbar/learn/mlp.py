@@ -19,7 +19,7 @@ from jax import dtypes
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree, UInt32
 
 from xbar.activations import ACTIVATIONS
-from xbar.checks import checked, finite_from_0, is_concrete
+from xbar.checks import check_word, checked, finite_from_0, is_concrete
 from xbar.fields import described
 
 # Standard deviation of a new weight times sqrt(inputs): He et al. 2015 for ReLU, LeCun for tanh;
@@ -66,7 +66,7 @@ class MLP(eqx.Module):
     activation: str = eqx.field(static=True, default="relu")
 
     def __check_init__(self) -> None:
-        _check_activation(self.activation)
+        check_word("activation", self.activation, list(_PHI))
         if not self.weights or len(self.weights) != len(self.biases):
             raise ValueError(
                 f"MLP.biases: got {len(self.biases)} for {len(self.weights)} layers of weights, "
@@ -106,7 +106,7 @@ class MLP(eqx.Module):
         Raises:
             ValueError: fewer than two sizes, a size below 1, or an unknown activation.
         """
-        _check_activation(activation)
+        check_word("activation", activation, list(_PHI))
         if len(sizes) < 2 or any(size != int(size) or size < 1 for size in sizes):
             raise ValueError(
                 f"MLP.init sizes: got {tuple(sizes)}, needs two or more layers of at least 1 unit"
@@ -349,11 +349,6 @@ def _starts(n: int, steps: int, size: int) -> Int[Array, " steps"]:
     """First row of each step's minibatch: evenly spread, so that a pass misses no sample."""
     one_pass = np.linspace(0, n - size, -(-n // size)).round().astype(np.int32)
     return jnp.asarray(np.resize(one_pass, steps))
-
-
-def _check_activation(activation: str) -> None:
-    if activation not in _PHI:
-        raise ValueError(f"activation: got {activation!r}, needs one of {list(_PHI)}")
 
 
 def check_fit(

@@ -4,7 +4,7 @@ A loss and a score are functions of outputs (..., n, outputs) and of labels (...
 like the outputs, and give (...,).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -13,10 +13,10 @@ from jaxtyping import Array, Float
 from xbar.learn.mlp import accuracy, cross_entropy
 
 Outputs = Float[Array, "*batch n outputs"]
-Judged = Float[Array, "*batch"]
+Scores = Float[Array, "*batch"]
 
 
-def squared(outputs: Outputs, targets: Outputs) -> Judged:
+def squared(outputs: Outputs, targets: Outputs) -> Scores:
     """Mean over samples and outputs of ``(output - target)^2``.
 
     Args:
@@ -32,7 +32,7 @@ def squared(outputs: Outputs, targets: Outputs) -> Judged:
     return jnp.mean(_missed(outputs, targets) ** 2, (-2, -1))
 
 
-def absolute(outputs: Outputs, targets: Outputs) -> Judged:
+def absolute(outputs: Outputs, targets: Outputs) -> Scores:
     """Mean over samples and outputs of ``|output - target|``.
 
     Args:
@@ -48,7 +48,7 @@ def absolute(outputs: Outputs, targets: Outputs) -> Judged:
     return jnp.mean(jnp.abs(_missed(outputs, targets)), (-2, -1))
 
 
-def rmse(outputs: Outputs, targets: Outputs) -> Judged:
+def rmse(outputs: Outputs, targets: Outputs) -> Scores:
     """Root of the mean over samples and outputs of ``(output - target)^2``.
 
     Args:
@@ -95,3 +95,8 @@ SCORES: dict[str, Score] = {
     "rmse": Score(rmse, "squared", False),
     "mae": Score(absolute, "absolute", False),
 }
+
+
+def score_among(names: Container[str]) -> str:
+    """The score that a results file has, by the names of its groups."""
+    return next((name for name in SCORES if name in names), "accuracy")

@@ -17,14 +17,14 @@ from xbar.checks import flag
 LEARNING_RATE = 1e-3
 
 Model = TypeVar("Model")
-Loss = Callable[[Any, Array, Array, PRNGKeyArray], Array]
+BatchLoss = Callable[[Any, Array, Array, PRNGKeyArray], Array]
 
 
 def train(
     model: Model,
     x: Any,
     y: Any,
-    loss: Loss,
+    loss: BatchLoss,
     *,
     key: PRNGKeyArray,
     steps: int,
@@ -79,7 +79,7 @@ def _train(
     model: Any,
     x: Array,
     y: Array,
-    loss: Loss,
+    loss: BatchLoss,
     key: PRNGKeyArray,
     steps: int,
     size: int,

@@ -20,7 +20,13 @@ import numpy as np
 from xbar.checks import resistance
 from xbar.circuit import Bridge, LineFaults
 
-LINE_FAULTS = ("open-word-lines", "open-bit-lines", "bridged-word-lines", "bridged-bit-lines")
+LINE_FAULTS = {
+    "open-word-lines": "word lines broken where the shape begins, seen from their drivers",
+    "open-bit-lines": "bit lines broken where the shape begins, seen from their amplifiers",
+    "bridged-word-lines": "each word line joined to the next where the shape begins",
+    "bridged-bit-lines": "the two bit lines of each pair joined where the shape begins",
+}
+"""Faults of lines by name, in words."""
 
 
 class Most(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from xbar.activations import ACTIVATIONS, Phi, check_activation, function_of, name_of
-from xbar.checks import checked, finite_above_0, is_concrete, namespace, on_device
+from xbar.checks import check_kind, checked, finite_above_0, is_concrete, namespace, on_device
 from xbar.circuit import Wires
 from xbar.devices.mapping import Window, share_of_window
 from xbar.nn.array import with_last
@@ -250,8 +250,7 @@ def warn_of_outliers(rows: Sequence[Any], layers: Sequence[Layer]) -> None:
 
 def unpack_mlp(mlp: Any) -> tuple[list[Array], list[Array], Phi]:
     """Weights (inputs, outputs), biases and activation of an MLP; see `Network.from_mlp`."""
-    if not isinstance(mlp, eqx.nn.MLP):
-        raise TypeError(f"mlp: got {type(mlp).__name__}, needs an equinox.nn.MLP")
+    check_kind("mlp", mlp, eqx.nn.MLP, "an equinox.nn.MLP")
     if name_of(mlp.final_activation, {"identity": lambda x: x}) is None:
         raise ValueError(
             "mlp.final_activation: got one that changes its input, needs the identity (there is "

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from xbar.checks import checked
+from xbar.checks import check_kind, checked
 from xbar.nn.build import FITTED, converted, full_of, with_fitted_gain
 from xbar.nn.conv import Conv
 from xbar.nn.hardware import Hardware
@@ -68,8 +68,7 @@ def convert(
             not reach a layer.
     """
     hardware = Hardware() if hardware is None else hardware
-    if not isinstance(hardware, Hardware):
-        raise TypeError(f"hardware: got {type(hardware).__name__}, needs xbar.Hardware")
+    check_kind("hardware", hardware, Hardware, "xbar.Hardware")
     shared = lambda x: isinstance(x, eqx.nn.Shared)  # noqa: E731
     if any(map(shared, jax.tree.leaves(model, is_leaf=shared))):
         raise ValueError("model: got eqx.nn.Shared, needs layers with weights of their own")

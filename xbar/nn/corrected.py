@@ -1,19 +1,25 @@
-"""Networks whose cells are not linear on many inputs: each array by a corrected transfer matrix."""
+"""Networks whose cells are not linear: put on a law or taken off it, and read for many inputs.
 
-from collections.abc import Sequence
+A network's conductances and gains say all but the law, so that networks of several laws are stored
+alike and get theirs back from a study's table. Many inputs are read by a corrected transfer matrix
+of each array.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float
 
 from xbar.batch import batch_map
 from xbar.circuit import Crossbar
 from xbar.corrected import CHECKED, CorrectedCurrents, corrected_currents
-from xbar.nn.array import Answers, Currents, Volts, with_last
+from xbar.nn.array import Answers, Currents, Secant, Volts, with_last
 from xbar.nn.array import Array as PairArray
 from xbar.nn.layer import Layer, LayerVoltages
 from xbar.nn.network import Network, forward
+from xbar.nn.stuck import Mixed
 from xbar.nn.tiles import Tiles
 from xbar.solvers import AbstractSolver
 
@@ -132,3 +138,28 @@ class _Correcting(NamedTuple):
             found = corrected_currents(self.circuit.crossbar(), v.T, self.solver, **options)
         self.found.append(jnp.max(found.error))
         return self.circuit.gathered(found)
+
+
+def with_law(
+    net: Network,
+    cells: Callable[[Any], Any] | None,
+    stuck: Mapping[int, Bool[Array, "rows columns"]] | None = None,
+) -> Network:
+    """The network with cells of a law that carry, at the bias voltage, what they carried before.
+
+    Args:
+        net: the network, in arrays as large as its layers, its bias rows at the read voltage.
+        cells: from conductances to a law, as in `Hardware`; None for resistors.
+        stuck: by layer, cells (inputs + 1, 2 * outputs) that are resistors all the same.
+
+    Returns:
+        A new network, its gains as they were.
+    """
+    laws = [None if cells is None else Secant(cells, layer.v_bias) for layer in net.layers]
+    hit = {} if stuck is None else stuck
+    mixed = [
+        law if law is None or number not in hit else Mixed(law, hit[number])
+        for number, law in enumerate(laws)
+    ]
+    where = lambda net: [layer.cells for layer in net.layers]  # noqa: E731
+    return eqx.tree_at(where, net, mixed, is_leaf=lambda x: x is None)

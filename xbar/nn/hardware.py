@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from xbar.cells.families import as_module
-from xbar.checks import checked, finite_above_0, is_concrete
+from xbar.checks import check_kind, check_word, checked, finite_above_0, is_concrete
 from xbar.circuit import Wires
 from xbar.devices.device import Device
 from xbar.devices.mapping import Window, check_mapping
@@ -100,9 +100,7 @@ class Hardware(eqx.Module):
         slices: tuple[int, int] | None = None,
     ):
         check_mapping(mapping, scale, clip)
-        if partial_sums not in get_args(PartialSums):
-            words = list(get_args(PartialSums))
-            raise ValueError(f"partial_sums: got {partial_sums!r}, needs one of {words}")
+        check_word("partial_sums", partial_sums, list(get_args(PartialSums)))
         self.device = None if device is None else of_kind("device", device, Device)
         known = None if device is None else device.window
         self.window = of_kind("window", known if window is None else window, Window, Window.preset)
@@ -193,8 +191,7 @@ def of_kind(name: str, value: Any, kind: type, default: Callable[[], Any] | None
         TypeError: it is not.
     """
     value = default() if value is None and default is not None else value
-    if not isinstance(value, kind):
-        raise TypeError(f"{name}: got {type(value).__name__}, needs a {kind.__name__}")
+    check_kind(name, value, kind, f"a {kind.__name__}")
     return value
 
 

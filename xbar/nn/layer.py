@@ -1,4 +1,4 @@
-"""One layer: an array, its readout and its activation.
+"""One layer: an array, its readout and its activation; how weights become one, and its words.
 
 Layer l is one array of differential pairs, its last row the bias:
 
@@ -22,14 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.activations import ACTIVATIONS, function_of
+from xbar.activations import ACTIVATIONS, Phi, function_of
+from xbar.checks import cast, namespace
 from xbar.circuit import Crossbar, LineFaults, Wires
 from xbar.devices.device import Device
-from xbar.devices.mapping import Pairs, Window
-from xbar.fields import described
+from xbar.devices.mapping import Pairs, Window, map_weights
+from xbar.fields import described, extent
 from xbar.nn.array import Answers, with_last
 from xbar.nn.array import Array as PairArray
 from xbar.nn.converters import DAC
+from xbar.nn.hardware import Hardware
 from xbar.nn.readout import Readout
 from xbar.nn.tiles import Tiles
 from xbar.nn.tiling import Tiling
@@ -237,3 +239,81 @@ def layer_index(layer: int, count: int) -> int:
     if not -count <= layer < count:
         raise ValueError(f"layer: got {layer}, needs 0..{count - 1}")
     return int(layer) % count
+
+
+def mapped(columns: Any, k_in: Any, k_out: Any, hardware: Hardware, phi: Phi | None) -> Layer:
+    """Weights -> a layer: conductances, and gains of the ideal circuit.
+
+    Args:
+        columns: weights of the array's pairs with their bias row, from `hardware.columns`.
+        k_in: volts per unit at its input, () [V].
+        k_out: volts per unit at its output, () [V].
+        hardware: of the layer.
+        phi: its activation; None for none.
+    """
+    clip = hardware.clip if hardware.slices is None else None  # slices are of clipped weights
+    pairs, s = map_weights(
+        columns, hardware.window, hardware.mapping, scale=hardware.scale, clip=clip
+    )
+    xp = namespace(s, k_in, k_out)
+    readout = hardware.readout(k_out / (xp.asarray(s) * k_in))
+    lines, k, v_bias = cast((hardware.wires, k_out, hardware.v_bias), columns.dtype)
+    window, device = hardware.window, hardware.device
+    own = None if device is None else device.within(window)
+    tiling = None if hardware.tile is None else Tiling(*hardware.tile, hardware.partial_sums)
+    numbers = pairs, window, lines, readout, s, k, v_bias, phi
+    layer = Layer(*numbers, hardware.dac, hardware.law(), device=own, tiling=tiling)
+    eqx.filter_eval_shape(_built, layer)  # raises now where the wires' shapes do not fit
+    return layer
+
+
+def _built(layer: Layer) -> None:
+    circuit = layer.circuit()
+    (circuit[0, 0] if isinstance(circuit, Tiles) else circuit).crossbar()
+
+
+def summary(layers: Sequence[Layer], k_in: Any) -> str:
+    """What `print(net)` shows of a network: sizes, and each layer's numbers."""
+    sizes = [layers[0].pairs.shape[0] - 1, *(layer.outputs for layer in layers)]
+    head = f"Network {'-'.join(map(str, sizes))}, {k_in.dtype}, input {k_in:.4g} V per unit"
+    return "\n".join([head, *(_layer(n, layer) for n, layer in enumerate(layers))])
+
+
+def _layer(number: int, layer: Layer) -> str:
+    rows, outputs = layer.pairs.shape
+    low, high = float(layer.window.g_min), float(layer.window.g_max)
+    wires = ", ".join(f"{name} {extent(r)}" for name, r in layer.wires.leaves.items())
+    lines = [
+        f"  layer {number}: {rows} x {2 * outputs} cells, {1e6 * low:.4g} to {1e6 * high:.4g} uS "
+        f"({_ohm(high)} to {_ohm(low)} ohm), bias row at {float(layer.v_bias):.4g} V",
+        f"    wires [ohm]: {wires}",
+        f"    readout: {', '.join(_step(step) for step in layer.readout.steps)}",
+        f"    output: {_phi(layer.activation)}, {float(layer.k):.4g} V per unit",
+    ]
+    if layer.tiling is not None:
+        high, wide = layer.tiling.grid(layer.pairs.shape)
+        size = f"{layer.tiling.rows} x {layer.tiling.cols} cells"
+        lines.insert(1, f"    {high} x {wide} tiles of {size}, {layer.tiling.partial_sums} sums")
+    if layer.dac is not None:
+        lines.insert(1, f"    rows: {_step(layer.dac)}")
+    return "\n".join(lines)
+
+
+def _step(step: Any) -> str:
+    """A step by its name and its numbers."""
+    numbers = [
+        name if value is True else f"{name} {value if isinstance(value, int) else extent(value)}"
+        for name, value in vars(step).items()
+        if hasattr(value, "dtype") or (isinstance(value, int) and value is not False)
+    ]
+    return f"{type(step).__name__}({', '.join(numbers)})"
+
+
+def _phi(activation: Any) -> str:
+    if activation is None:
+        return "no activation"
+    return activation if isinstance(activation, str) else getattr(activation, "__name__", "own")
+
+
+def _ohm(g: float) -> str:
+    return f"{1 / g:.4g}" if g > 0 else "inf"

@@ -36,20 +36,18 @@ from xbar.nn.build import (
     with_bias_row,
     with_fitted_gain,
 )
-from xbar.nn.faults import faulty
 from xbar.nn.hardware import Hardware
-from xbar.nn.layer import Layer, LayerVoltages, check_one_cycle, layer_index
-from xbar.nn.mapped import mapped
-from xbar.nn.summary import summary
+from xbar.nn.layer import Layer, LayerVoltages, check_one_cycle, layer_index, mapped, summary
+from xbar.nn.stuck import faulty
 from xbar.nn.tiles import transfers_of
 from xbar.programs import program
 from xbar.solvers import AbstractSolver
 
-Batch = Float[Array, "*n outputs"]
+Samples = Float[Array, "*n outputs"]
 
 
 def forward(
-    layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch, key: PRNGKeyArray | None = None
+    layers: Sequence[Layer], arrays: Sequence[Answers], v: Samples, key: PRNGKeyArray | None = None
 ) -> tuple[LayerVoltages, ...]:
     """The forward pass, the only one: every layer's voltages.
 
@@ -71,7 +69,7 @@ def forward(
 
 
 def behind(
-    layers: Sequence[Layer], arrays: Sequence[Answers], v: Batch, key: PRNGKeyArray | None = None
+    layers: Sequence[Layer], arrays: Sequence[Answers], v: Samples, key: PRNGKeyArray | None = None
 ) -> Array:
     """Output voltages of consecutive layers as `forward` has them; of no layers, what came in."""
     return forward(layers, arrays, v, key)[-1].v_out if layers else v
@@ -206,7 +204,7 @@ class Network(eqx.Module):
         solver: AbstractSolver | None = None,
         throw: bool = True,
         key: PRNGKeyArray | None = None,
-    ) -> Batch:
+    ) -> Samples:
         """Output voltages.
 
         Args:
@@ -235,7 +233,7 @@ class Network(eqx.Module):
 
     def apply(
         self, transfers: Sequence[Array], x: Any, *, key: PRNGKeyArray | None = None
-    ) -> Batch:
+    ) -> Samples:
         """Output voltages of inputs x as in `net(x)`, given the arrays' transfer matrices."""
         return self.voltages(transfers, x, key=key)[-1].v_out
 
@@ -247,7 +245,7 @@ class Network(eqx.Module):
             raise ValueError(f"transfers: got {len(transfers)}, needs {len(self.layers)}")
         return _voltages(self, tuple(transfers), self._inputs(x), key)
 
-    def onwards(self, transfers: Sequence[Array], layer: int, v_tia: Batch) -> Batch:
+    def onwards(self, transfers: Sequence[Array], layer: int, v_tia: Samples) -> Samples:
         """Output voltages, given the amplifier voltages of one layer and the later layers' arrays.
 
         Args:
@@ -285,7 +283,7 @@ class Network(eqx.Module):
 
     def layer_voltages(
         self, x: Any, *, solver: AbstractSolver | None = None, throw: bool = True
-    ) -> tuple[Batch, ...]:
+    ) -> tuple[Samples, ...]:
         """Output voltages of every layer, one (n, outputs) [V] each; arguments as for `net(x)`."""
         return tuple(v.v_out for v in self.voltages(self.transfers(solver=solver, throw=throw), x))
 
@@ -332,7 +330,7 @@ class Network(eqx.Module):
         # The network's dtype is the weights': float64 data do not promote a float32 network.
         return self.k_in * x.astype(self.k_in.dtype)
 
-    def _inputs(self, x: Any) -> Batch:
+    def _inputs(self, x: Any) -> Samples:
         inputs = self.layers[0].pairs.shape[0] - 1
         x_ = checked("x", x, "finite numbers", np.isfinite)
         if x_.ndim not in (1, 2) or x_.shape[-1] != inputs:

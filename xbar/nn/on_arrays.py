@@ -20,8 +20,7 @@ from xbar.devices.mapping import Pairs
 from xbar.nn.array import Answers
 from xbar.nn.build import with_bias_row
 from xbar.nn.hardware import Hardware
-from xbar.nn.layer import Layer
-from xbar.nn.mapped import mapped
+from xbar.nn.layer import Layer, mapped
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

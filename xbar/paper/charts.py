@@ -4,7 +4,7 @@ All take what `tables.summary` gives, columns mean and half in per cent or point
 the index's levels: what stands along an axis, what has a colour of its own, what a panel.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from textwrap import fill
 from typing import Any
 
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from xbar.plots.style import COLOURS, PALETTE, new_figure, plain
+from xbar.plots.style import COLOURS, PALETTE, legend_below, new_figure, plain
 
 SMALL, TEXT = 8, 9  # sizes of type
 LAYERS = ("#2e86ab", "#d98e04", "#8a7fb5", "#c0392b", "#2a9d4a", "#17a2b8")
@@ -77,7 +77,7 @@ def curves(
     for axes in grid[-1]:
         axes.set_xlabel(labels[0], fontsize=TEXT)
     figure.supylabel(labels[1], fontsize=TEXT)
-    _legend(figure, grid.flat[0], columns)
+    legend_below(figure, grid.flat[0], columns, SMALL)
     return figure
 
 
@@ -124,7 +124,7 @@ def intervals(
     middle = 0.5 if len(panels) % 2 else 1.1
     grid[(len(panels) - 1) // 2].set_xlabel(label, fontsize=TEXT, x=middle)
     if len(names) > 1:
-        _legend(figure, grid[0], columns)
+        legend_below(figure, grid[0], columns, SMALL)
     return figure
 
 
@@ -231,10 +231,3 @@ def _tidy(axes: Axes, along: Any) -> None:
     axes.grid(axis=along, alpha=0.25)
     axes.tick_params(labelsize=SMALL)
     plain(axes)
-
-
-def _legend(figure: Figure, axes: Axes, columns: int) -> None:
-    handles: Sequence[Any]
-    handles, labels = axes.get_legend_handles_labels()
-    place = {"loc": "outside lower center", "ncols": columns}
-    figure.legend(handles, labels, **place, frameon=False, fontsize=SMALL)

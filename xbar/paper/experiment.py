@@ -1,7 +1,10 @@
-"""What an experiment is: what computes its tables, and what these say. Its words are in `texts`."""
+"""What an experiment is: what computes its tables, what these say, and in which words."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
+from string import Formatter
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -38,3 +41,25 @@ class Experiment(NamedTuple):
     name: str
     compute: Callable[[Workspace], Tables]
     find: Callable[[Tables], Findings]
+
+
+TEXTS: dict[str, Any] = tomllib.loads(
+    files("xbar.paper").joinpath("templates/texts.toml").read_text(encoding="utf-8")
+)
+"""The words of the report by experiment; and the abstract and the conclusion."""
+
+
+def title(experiment: str) -> str:
+    """Heading of an experiment."""
+    return TEXTS.get(experiment, {}).get("title", experiment)
+
+
+def filled(text: str, facts: Mapping[str, str]) -> str:
+    """A text with the facts in it; "" where one of them is missing."""
+    names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    return text.format(**facts) if names <= facts.keys() else ""
+
+
+def sentences(texts: Iterable[str], facts: Mapping[str, str]) -> list[str]:
+    """Those sentences all of whose facts are known."""
+    return [found for text in texts if (found := filled(text, facts))]

@@ -1,4 +1,4 @@
-"""Circuits whose networks or arrays a remedy has changed."""
+"""Circuits whose networks or arrays a remedy has changed, and networks retrained for it."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float, Int
 
 from xbar.devices import random_mask
-from xbar.learn.mlp import MLP
+from xbar.learn.mlp import MLP, fit_many
 from xbar.nn import Network
 from xbar.paper.circuits import SHAPE, STUCK_ON, Circuits, transfer_matrices, with_stuck_pairs
 from xbar.paper.workspace import Workspace
+from xbar.run.study.software import scale_inputs
 
 
 def remapped(
@@ -94,3 +94,35 @@ def match(v: Any, of: Any, like: Any) -> Float[Array, "..."]:
     dead = spread <= 1e-9 * jnp.max(jnp.abs(of))  # solver noise must not become a signal
     scale = jnp.where(dead, 1, jnp.std(like, 0) / jnp.where(dead, 1, spread))
     return (v - jnp.mean(of, 0)) * scale + jnp.mean(like, 0)
+
+
+def without(model: MLP, layer: int, hit: Bool[Array, "*n inputs_1 outputs"]) -> MLP:
+    """The network with the weights and biases of stuck pairs at 0, one or stacked."""
+    weights, biases = list(model.weights), list(model.biases)
+    weights[layer] = jnp.where(hit[..., :-1, :], 0, weights[layer])
+    biases[layer] = jnp.where(hit[..., -1, :], 0, biases[layer])
+    return MLP(tuple(weights), tuple(biases), model.activation)
+
+
+def retrain(
+    models: MLP,
+    layer: int,
+    hit: Bool[Array, "models inputs_1 outputs"],
+    x: Float[Array, "models n features"],
+    labels: Int[Array, "models n"],
+    keys: Array,
+    steps: int,
+) -> MLP:
+    """Stacked networks trained on with the fault map known: the rest learns around stuck pairs.
+
+    The gradient is that of the ideal circuit, where a pair stuck at equal values is a weight of 0;
+    the result is then mapped to arrays with wires and solved exactly. The weights of stuck pairs
+    are 0, to the last bit.
+    """
+    # Inputs of RMS 1, which the learning rate is for; the first weights take the scale back.
+    rms = jnp.sqrt(jnp.mean(x**2))
+    start = scale_inputs(without(models, layer, hit), rms)
+    free = jax.tree.map(jnp.ones_like, eqx.filter(start, eqx.is_inexact_array))
+    free = without(free, layer, hit)
+    fitted = fit_many(start, x / rms, labels, keys=keys, steps=steps, trainable=free)
+    return scale_inputs(fitted, 1 / rms)

@@ -10,13 +10,12 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
+from xbar.compile_cache import compiled_once
 from xbar.io.dataset import Dataset
-from xbar.paper.compiled import compiled_once
-from xbar.paper.experiment import Experiment
+from xbar.paper.experiment import Experiment, title
 from xbar.paper.experiments import EXPERIMENTS
 from xbar.paper.settings import Settings
-from xbar.paper.store import has_tables, read_tables, write_csv, write_tables
-from xbar.paper.texts import title
+from xbar.paper.tables import has_tables, read_tables, write_csv, write_tables
 from xbar.paper.workspace import Workspace, identity
 from xbar.run.folders.runner import Runner
 

@@ -27,8 +27,8 @@ from xbar.learn.mlp import fit
 from xbar.nn import Hardware, Layer
 from xbar.nn.build import with_bias_row
 from xbar.nn.conv import Conv
+from xbar.nn.layer import mapped
 from xbar.nn.linear import Linear
-from xbar.nn.mapped import mapped
 from xbar.nn.on_arrays import AbstractOnArrays, Fixed
 from xbar.nn.tiles import Tiling
 from xbar.paper.circuits import STUCK_ON
@@ -350,7 +350,7 @@ class OnTiles:
         return self.work.map(_reads(self.name, first), (seeds, matrices), shared=shared)
 
 
-class Defect(NamedTuple):
+class TiledDefect(NamedTuple):
     """What is stuck: a shape over a share of the whole layer, or of one of its tiles."""
 
     extent: str
@@ -359,7 +359,7 @@ class Defect(NamedTuple):
 
 
 def stuck_pairs(
-    work: Workspace, layer: int, pairs: tuple[int, int], defects: Sequence[Defect], seeds: int
+    work: Workspace, layer: int, pairs: tuple[int, int], defects: Sequence[TiledDefect], seeds: int
 ) -> np.ndarray:
     """Which pairs of a layer each defect hits, at random places, (defects, seeds, rows, outputs).
 

@@ -1,10 +1,16 @@
-"""Accuracies with their intervals, and confusion matrices."""
+"""What a circuit reads: accuracies with intervals, confusion matrices, clouds of output voltages.
+
+The clouds are a person's view of what a corrector sees.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
 
 from xbar.plots.style import ACCURACY, COLOURS, OTHER, Quantity, new_figure, plain
 
@@ -78,3 +84,75 @@ def confusion(labels: Any, predicted: Any, classes: int) -> np.ndarray:
     counts = np.zeros((classes, classes))
     np.add.at(counts, (labels, predicted), 1)
     return counts / np.maximum(counts.sum(1, keepdims=True), 1)
+
+
+def outputs_figure(labels: Any, voltages: Mapping[str, Any], fitted_on: str = "healthy") -> Figure:
+    """Output voltages of each circuit in one plane, the one that parts the fitted circuit best.
+
+    Args:
+        labels: class of each image, (n,).
+        voltages: output voltages by the circuit's name, (n, classes) [V] each.
+        fitted_on: the circuit whose voltages choose the plane.
+
+    Returns:
+        The figure; ellipses hold about two thirds of a class, numerals stand at its mean.
+    """
+    y = np.asarray(labels)
+    project, unit = plane(np.asarray(voltages[fitted_on]), y)
+    figure = new_figure(0.3 + 2.35 * len(voltages))
+    panels = figure.subplots(len(voltages), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
+    points = {name: project(np.asarray(volts)) for name, volts in voltages.items()}
+    for axes, (name, projected) in zip(panels, points.items(), strict=True):
+        _clouds(axes, projected, y)
+        axes.set_title(name, fontsize=10, loc="left", color=COLOURS.get(name, "black"))
+        axes.set_ylabel(f"2nd axis [{unit}]", fontsize=8)
+        axes.tick_params(labelsize=7)
+    _limit(panels[0], np.concatenate(list(points.values())))
+    panels[-1].set_xlabel(f"1st axis, of the {fitted_on} circuit [{unit}]", fontsize=8)
+    return figure
+
+
+def plane(volts: np.ndarray, labels: np.ndarray) -> tuple[Any, str]:
+    """Function to the plane that parts the classes best (LDA) or varies most (PCA), and its unit.
+
+    Two classes have a discriminant line only, so they, dead outputs, and fewer images than LDA
+    needs get PCA; a single image is shown by its first two voltages.
+    """
+    from sklearn.decomposition import PCA  # not at import time: it takes most of a second
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    if len(volts) < 2:
+        return (lambda v: v[:, :2]), "V"
+    dead = np.ptp(volts, axis=0) == 0
+    if 2 < len(np.unique(labels)) < len(labels) and not dead.any():
+        fitted = LinearDiscriminantAnalysis(n_components=2).fit(volts, labels)
+        return fitted.transform, "spreads within a class"
+    return PCA(2).fit(volts).transform, "V"
+
+
+def _clouds(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
+    classes = np.unique(labels)
+    for place, name in enumerate(classes):
+        colour = colormaps["tab10"](place % 10)
+        cloud = points[labels == name]
+        axes.plot(*cloud.T, "o", color=colour, markersize=2, alpha=0.45)
+        if len(cloud) > 2:
+            spread, turn = np.linalg.eigh(np.cov(cloud.T))
+            width, height = 3 * np.sqrt(np.maximum(spread, 0))  # 1.5 sigma: 68 % of a normal cloud
+            angle = np.degrees(np.arctan2(turn[1, 0], turn[0, 0]))
+            ellipse = Ellipse(
+                tuple(cloud.mean(0)), width, height, angle=angle, fill=False, color=colour
+            )
+            axes.add_patch(ellipse)
+        text = axes.annotate(
+            str(name), cloud.mean(0), ha="center", va="center", fontweight="bold", fontsize=11
+        )
+        text.set_bbox({"boxstyle": "circle,pad=0.12", "fc": "white", "ec": colour, "alpha": 0.85})
+
+
+def _limit(axes: Axes, points: np.ndarray) -> None:
+    """Show what lies together: a few far points must not shrink the clouds."""
+    for limits, values in ((axes.set_xlim, points[:, 0]), (axes.set_ylim, points[:, 1])):
+        low, high = np.percentile(values, [0.5, 99.5])
+        margin = 0.08 * (high - low) or 1.0
+        limits(low - margin, high + margin)

@@ -1,15 +1,15 @@
-"""Maps of arrays: conductances with the defect, cell voltages, and power."""
+"""Maps of arrays: conductances with the defect, cell voltages, power, and what single faults do."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from xbar.plots.style import COLOURS, STUCK, new_figure, plain
+from xbar.plots.style import COLOURS, KINDS, STUCK, decade_ticks, legend_below, new_figure, plain
 
 
 def arrays_figure(g: Sequence[Any], hit: Any, layer: int) -> Figure:
@@ -56,9 +56,9 @@ def _panels(shapes: Sequence[tuple[int, ...]]) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(len(shapes), 1, height_ratios=heights, squeeze=False)[:, 0])
 
 
-def _label(axes: Axes) -> None:
-    axes.set_ylabel("row", fontsize=8)
-    axes.set_xlabel("column (+, -, +, -, ...)", fontsize=8, labelpad=1)
+def _label(axes: Axes, row: str = "row", column: str = "column") -> None:
+    axes.set_ylabel(row, fontsize=8)
+    axes.set_xlabel(f"{column} (+, -, +, -, ...)", fontsize=8, labelpad=1)
     axes.tick_params(labelsize=7)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
@@ -128,4 +128,82 @@ def power_figure(power: Mapping[str, Any]) -> Figure:
     axes.set_ylabel("power into the array [µW]")
     axes.legend(frameon=False, fontsize=9, ncols=len(power), loc="upper right")
     plain(axes)
+    return figure
+
+
+FAINTEST = 1e-3  # of the largest value: what is smaller is drawn as if it were linear
+PAIRS_DRAWN = 25  # most pairs of an array between which lines still help
+
+
+def fault_maps_figure(
+    maps: Sequence[Any], label: str, *, mark: bool = True, names: Sequence[str] | None = None
+) -> Figure:
+    """Something that each cell of each array has, on one scale; red is harm, blue the reverse.
+
+    Args:
+        maps: of each layer, columns (+, -, +, -), (rows, columns); NaN is grey.
+        label: what it is, with its unit.
+        mark: ring the cell with the largest value of each array.
+        names: of the arrays; None for layers by their number.
+
+    Returns:
+        The figure; faint lines part the pairs of small arrays.
+    """
+    arrays = [np.asarray(array, float) for array in maps]
+    largest = max((np.nanmax(np.abs(a)) for a in arrays if np.isfinite(a).any()), default=0) or 1.0
+    norm = SymLogNorm(FAINTEST * largest, vmin=-largest, vmax=largest)
+    heights = [float(np.clip(len(a) / 65 * 2.7, 1.0, 2.7)) for a in arrays]
+    figure = new_figure(sum(heights) + 0.75 * len(arrays) + 0.8)
+    panels = list(figure.subplots(len(arrays), 1, height_ratios=heights, squeeze=False)[:, 0])
+    image = None
+    for number, (axes, array) in enumerate(zip(panels, arrays, strict=True)):
+        axes.set_facecolor("0.8")
+        image = axes.imshow(array, cmap="RdBu_r", norm=norm, aspect="auto", interpolation="none")
+        name = f"layer {number}" if names is None else names[number]
+        rows, columns = array.shape
+        title = f"{name}: {rows} word lines, {columns} bit lines"
+        if mark and np.isfinite(array).any():
+            row, column = np.unravel_index(np.nanargmax(array), array.shape)
+            title += f"; largest at word line {row}, bit line {column}"
+            axes.plot(column, row, "o", mec="black", mfc="none", ms=9, mew=1.3, clip_on=False)
+        axes.set_title(title, fontsize=8.5, loc="left")
+        _label(axes, "word line", "bit line")
+        if columns // 2 <= PAIRS_DRAWN:
+            lines = np.arange(2, columns, 2) - 0.5
+            axes.vlines(lines, -0.5, rows - 0.5, color="0.6", linewidth=0.4)
+    assert image is not None
+    bar = figure.colorbar(image, ax=panels, location="bottom", aspect=40, pad=0.02)
+    bar.set_label(label, fontsize=9)
+    ticks = decade_ticks(largest, (0, 1, 2))
+    bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
+    bar.ax.tick_params(labelsize=7)
+    bar.ax.minorticks_off()
+    return figure
+
+
+def lines_figure(rows: Sequence[Any], columns: Sequence[Any], label: str) -> Figure:
+    """What a whole line of stuck cells does: word lines on the left, bit lines on the right.
+
+    Args:
+        rows: of each layer by the kind of fault, (word lines,) each.
+        columns: of each layer by the kind of fault, (bit lines,) each.
+        label: what it is, with its unit.
+
+    Returns:
+        The figure.
+    """
+    figure = new_figure(1.45 * len(rows) + 0.6)
+    panels = figure.subplots(len(rows), 2, squeeze=False)
+    for number, pair in enumerate(zip(rows, columns, strict=True)):
+        for axes, kinds, name in zip(panels[number], pair, ("word", "bit"), strict=True):
+            for kind, values in kinds.items():
+                size = 2 if len(values) > 50 else 3
+                axes.plot(values, "o-", ms=size, lw=0.6, color=KINDS[kind], label=kind)
+            axes.set_title(f"layer {number}: {name} lines", fontsize=8.5, loc="left")
+            axes.tick_params(labelsize=7)
+            axes.set_yscale("symlog", linthresh=0.01)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.spines[["top", "right"]].set_visible(False)
+    figure.supylabel(label, fontsize=9)
+    legend_below(figure, panels[0, 0], 2)
     return figure

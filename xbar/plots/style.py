@@ -18,6 +18,7 @@ COLOURS = {
     "defective": "#c0392b",
     "corrected": "#2a9d4a",
 }
+KINDS = {"stuck-on": COLOURS["defective"], "stuck-off": COLOURS["healthy"]}
 OTHER = "#8a7fb5"
 # For what has no colour of its own; none is close to one of those above.
 PALETTE = ("#d98e04", "#8a7fb5", "#2a9d4a", "#17a2b8", "#8c564b", "#c2559d", "#7f8c1f", "#3b3b98")
@@ -51,6 +52,13 @@ def new_figure(height: float) -> Figure:
 def plain(axes: Axes) -> None:
     """No box around the data."""
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int, size: float | int = 8) -> None:
+    """The legend of some axes, below the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    place = {"loc": "outside lower center", "ncols": columns}
+    figure.legend(handles, labels, **place, frameon=False, fontsize=size)
 
 
 def decade_ticks(largest: float, decades: Sequence[int]) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from xbar.plots.style import ACCURACY, COLOURS, PALETTE, Quantity, new_figure, plain
+from xbar.plots.style import ACCURACY, COLOURS, PALETTE, Quantity, legend_below, new_figure, plain
 
 DECADES = 1e3  # of an axis's values, from which on it is logarithmic, as times are
 Curve = tuple[Any, Any]  # means and half-widths, one for each value of the axis
@@ -60,13 +60,7 @@ def axis_figure(
     axes.set_ylim(0, None if quantity.top is None else 1.02 * quantity.top)
     axes.grid(axis="y", alpha=0.25)
     plain(axes)
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize=8,
-    )
+    legend_below(figure, axes, 3)
     return figure
 
 

@@ -21,4 +21,4 @@ from xbar.run.settings.study import NetworkSettings as NetworkSettings
 from xbar.run.settings.study import RunSettings as RunSettings
 from xbar.run.settings.study import StoreSettings as StoreSettings
 from xbar.run.settings.study import Study as Study
-from xbar.run.study.results import labelled as labelled
+from xbar.run.study.tables import labelled as labelled

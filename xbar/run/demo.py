@@ -14,16 +14,21 @@ from xbar.learn.mlp import MLP
 from xbar.run.engine import run_study
 from xbar.run.errors import StudyError
 from xbar.run.folders.runner import Runner
-from xbar.run.reports import references
-from xbar.run.reports.demo_figures import DemoResults, cell_maps, draw
-from xbar.run.reports.maps import as_json
-from xbar.run.reports.page import save_figures, write_report
+from xbar.run.reports.demo_figures import (
+    CORRECTED,
+    REFERENCES,
+    DemoResults,
+    beside_the_corrector,
+    cell_maps,
+    draw,
+)
+from xbar.run.reports.page import as_json, save_figures, write_report
 from xbar.run.reports.study import show_unconverged
 from xbar.run.settings.faults import describe
 from xbar.run.settings.files import read_study, write_study
 from xbar.run.settings.study import Study
-from xbar.run.study.computed import ComputedStudy
 from xbar.run.study.plan import Plan
+from xbar.run.study.publish import ComputedStudy
 from xbar.run.study.readers import corrector_parameters
 from xbar.run.study.scores import bounds, share
 from xbar.run.study.tables import unconverged
@@ -133,9 +138,9 @@ def _summary(done: ComputedStudy, results: DemoResults) -> dict[str, Any]:
     """The headline figures, as `summary.json` holds them, without the times."""
     means = {name: t_interval(values) for name, values in results.accuracy.items()}
     arrays, _ = read_results(done.run.path / "results.h5", ("accuracy", "converged"))
-    main = ("software", "healthy", "defective", references.CORRECTED)
+    main = ("software", "healthy", "defective", CORRECTED)
     study, sizes = done.plan.study, done.plan.sizes
-    parameters: dict[str, int | None] = dict.fromkeys(references.ABOUT)
+    parameters: dict[str, int | None] = dict.fromkeys(REFERENCES)
     parameters |= {c.label: corrector_parameters(c, sizes[-1]) for c in study.correctors}
     parameters["retrained network"] = sum((n + 1) * m for n, m in pairwise(sizes))
     return {
@@ -150,9 +155,9 @@ def _summary(done: ComputedStudy, results: DemoResults) -> dict[str, Any]:
         "data": done.inputs.dataset.name,
         "test_note": done.inputs.test_note,
         "inputs": done.inputs.kind,
-        "corrector_parameters": parameters[references.CORRECTED],
+        "corrector_parameters": parameters[CORRECTED],
         "test_images": results.labels.shape[-1],
-        "references": references.table(results.accuracy, parameters),
+        "references": beside_the_corrector(results.accuracy, parameters),
         "unconverged": unconverged(arrays),
     }
 

@@ -28,9 +28,8 @@ from xbar.run.settings.checks import shortened
 from xbar.run.settings.files import checked
 from xbar.run.settings.study import Study
 from xbar.run.study.chunks import ChunkComputer, Measure
-from xbar.run.study.computed import ComputedStudy, Finish
 from xbar.run.study.plan import Plan
-from xbar.run.study.publish import write_study_results
+from xbar.run.study.publish import ComputedStudy, Finish, write_study_results
 from xbar.run.study.software import StudyInputs, load
 
 STAGES = {

@@ -13,7 +13,7 @@ from xbar.devices.mapping import Pairs
 from xbar.learn.mlp import accuracy
 from xbar.nn import Network
 from xbar.sensitivity.baseline import FaultMap
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.inputs import Criterion, loss_of
 
 # Networks in one call of the compiled program: any number of them is then one compilation.
 BLOCK = 16
@@ -96,7 +96,7 @@ def solve_all(
     g: Float[Array, "networks cells"],
     x: Any,
     labels: Int[Array, " n"],
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
 ) -> FaultMap:
     """Solve a network anew for each of many sets of conductances: every array, exactly.
 
@@ -119,6 +119,6 @@ def solve_all(
     return batch_map(_score, g, network, jnp.asarray(x), labels, loss, block=BLOCK)
 
 
-def _score(g: Array, network: Network, x: Array, labels: Array, loss: Loss) -> FaultMap:
+def _score(g: Array, network: Network, x: Array, labels: Array, loss: Criterion) -> FaultMap:
     volts = with_conductances(network, g)(x)  # inside jit: NaN where an array has no solution
     return FaultMap(loss_of(loss, network)(volts, labels), accuracy(volts, labels))

@@ -16,8 +16,7 @@ from xbar.nn.layer import layer_index
 from xbar.nn.network import behind, forward
 from xbar.programs import program
 from xbar.sensitivity.arrays import Arrays, crossbars_of
-from xbar.sensitivity.inputs import cells_of, conductances, labelled
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.inputs import Criterion, cells_of, conductances, labelled, loss_of
 from xbar.sensitivity.response import Response, response
 
 
@@ -84,7 +83,7 @@ class Baseline(eqx.Module):
         stage = self.stages[layer]
         return Arrays.of(self.net.layers[layer], stage.response, stage.v_in, stage.v_lin)
 
-    def scores(self, loss: Loss = "cross_entropy") -> FaultMap:
+    def scores(self, loss: Criterion = "cross_entropy") -> FaultMap:
         """Loss and accuracy of the baseline itself, ()."""
         return scores_of(self, self.voltages, loss)
 
@@ -169,7 +168,9 @@ def onwards(
     return behind(later, arrays, first.read(v_lin)[1])
 
 
-def scores_of(base: Baseline, voltages: Float[Array, "*faults n classes"], loss: Loss) -> FaultMap:
+def scores_of(
+    base: Baseline, voltages: Float[Array, "*faults n classes"], loss: Criterion
+) -> FaultMap:
     """Loss and accuracy of output voltages."""
     judge, labels = loss_of(loss, base.net), base.labels
 

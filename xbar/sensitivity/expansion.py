@@ -1,4 +1,4 @@
-"""First and second derivatives along the change of each single cell.
+"""First and second derivatives along the change of each single cell, and how far to trust them.
 
 A change ``dg`` of cell c changes T by ``l u^T f``, and along that line
 
@@ -9,21 +9,22 @@ activations and later arrays. ReLU and the rails have no curvature: what a kink 
 """
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
+from scipy import stats
 
 from xbar.batch import batch_map
 from xbar.nn.layer import layer_index
 from xbar.programs import program
 from xbar.sensitivity.arrays import Arrays, Index
 from xbar.sensitivity.baseline import MEMORY, Baseline, members_at_once, onwards
-from xbar.sensitivity.inputs import cells_of
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.inputs import Criterion, cells_of, loss_of
 
 
 @final
@@ -59,7 +60,7 @@ class Expansion(eqx.Module):
 
 
 def expansion(
-    base: Baseline, layer: int, loss: Loss = "cross_entropy", *, memory: int = MEMORY
+    base: Baseline, layer: int, loss: Criterion = "cross_entropy", *, memory: int = MEMORY
 ) -> Expansion:
     """Slope and curvature of the loss along the change of each single cell of a layer.
 
@@ -100,7 +101,7 @@ def voltage_expansion(
 
 
 @program(static_argnames=("layer", "loss", "memory"))
-def _expansion(base: Baseline, layer: int, loss: Loss, memory: int) -> Expansion:
+def _expansion(base: Baseline, layer: int, loss: Criterion, memory: int) -> Expansion:
     arrays, judge = base.arrays(layer), loss_of(loss, base.net)
     one = _derivatives(base, layer, arrays, lambda v: judge(v, base.labels))
     # Three values travel together where `cell_faults` has one.
@@ -143,3 +144,47 @@ def _derivatives(
         return jax.jvp(slope, (jnp.zeros_like(k),), (jnp.ones_like(k),))
 
     return one
+
+
+class Agreement(NamedTuple):
+    """How well predictions match the exact changes.
+
+    Args:
+        rank: Spearman's rank correlation; NaN where either side is the same everywhere.
+        error: RMS of predicted - exact over RMS of exact; 1 is what predicting 0 would have.
+        sign: share of the changes that are predicted with the right sign.
+        cells: how many were compared.
+    """
+
+    rank: float
+    error: float
+    sign: float
+    cells: int
+
+
+def agreement(predicted: Any, exact: Any) -> Agreement:
+    """Compare predicted with exact changes of the loss.
+
+    Args:
+        predicted: of each cell, any shape [loss].
+        exact: of the same cells [loss]; what is NaN on either side is left out.
+
+    Returns:
+        The agreement.
+
+    Raises:
+        ValueError: different shapes, or nothing to compare.
+    """
+    a, b = np.asarray(predicted, float), np.asarray(exact, float)
+    if a.shape != b.shape:
+        raise ValueError(f"predicted: got shape {a.shape}, needs that of exact, {b.shape}")
+    fine = np.isfinite(a) & np.isfinite(b)
+    a, b = a[fine], b[fine]
+    if a.size == 0:
+        raise ValueError("predicted: got no finite entries, needs at least one")
+    varied = a.size > 1 and np.ptp(a) > 0 and np.ptp(b) > 0
+    rank = float(stats.spearmanr(a, b).statistic) if varied else float("nan")
+    size = np.sqrt(np.mean(b**2))
+    off = np.sqrt(np.mean((a - b) ** 2))
+    error = float(off / size) if size > 0 else float("nan")
+    return Agreement(rank, error, float(np.mean(np.sign(a) == np.sign(b))), a.size)

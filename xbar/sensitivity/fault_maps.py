@@ -1,5 +1,7 @@
 """Exact effect of every fault of a kind, one at a time, on a data set; nothing is solved anew.
 
+`ranked` lists the worst of all layers.
+
 A fault in cells S of one array changes its currents by ``l_S^T F (u_S v_in)`` (see
 `xbar.sensitivity.response`), and so the readout's voltages by
 
@@ -10,7 +12,8 @@ arrays, which stay as they are, do the rest. For a whole line of cells the chang
 themselves, ``p_S^T F u_S``, is less work.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +22,7 @@ from jax import Array
 from jaxtyping import Float
 
 from xbar.batch import batch_map
+from xbar.checks import check_kind
 from xbar.nn.layer import layer_index
 from xbar.programs import program
 from xbar.sensitivity.baseline import (
@@ -30,8 +34,7 @@ from xbar.sensitivity.baseline import (
     scores_of,
     stuck_values,
 )
-from xbar.sensitivity.inputs import cells_of, conductances
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.inputs import Criterion, cells_of, conductances, loss_of
 from xbar.sensitivity.response import Response
 from xbar.sensitivity.update import update_factor
 
@@ -40,7 +43,7 @@ def cell_faults(
     base: Baseline,
     layer: int,
     stuck: Any = "on",
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
     *,
     memory: int = MEMORY,
 ) -> FaultMap:
@@ -71,7 +74,7 @@ def pair_faults(
     base: Baseline,
     layer: int,
     stuck: Any = "on",
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
     *,
     memory: int = MEMORY,
 ) -> FaultMap:
@@ -83,7 +86,7 @@ def pair_faults(
 
 
 def row_faults(
-    base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
+    base: Baseline, layer: int, stuck: Any = "on", loss: Criterion = "cross_entropy"
 ) -> FaultMap:
     """Loss and accuracy (rows,) with all cells of each word line of a layer stuck, exactly.
 
@@ -95,7 +98,7 @@ def row_faults(
 
 
 def column_faults(
-    base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
+    base: Baseline, layer: int, stuck: Any = "on", loss: Criterion = "cross_entropy"
 ) -> FaultMap:
     """Loss and accuracy (cols,) with all cells of each bit line of a layer stuck, exactly.
 
@@ -134,10 +137,9 @@ def fault_voltages(
 
 
 def _map(
-    kind: str, base: Baseline, layer: int, stuck: Any, loss: Loss, memory: int = MEMORY
+    kind: str, base: Baseline, layer: int, stuck: Any, loss: Criterion, memory: int = MEMORY
 ) -> FaultMap:
-    if not isinstance(base, Baseline):
-        raise TypeError(f"base: got {type(base).__name__}, needs what baseline() returns")
+    check_kind("base", base, Baseline, "what baseline() returns")
     loss_of(loss, base.net)
     layer = layer_index(layer, len(base.stages))
     return _scores(base, stuck_values(base, layer, stuck), layer, kind, loss, memory)
@@ -145,7 +147,7 @@ def _map(
 
 @program(static_argnames=("layer", "kind", "loss", "memory"))
 def _scores(
-    base: Baseline, g_new: Array, layer: int, kind: str, loss: Loss, memory: int
+    base: Baseline, g_new: Array, layer: int, kind: str, loss: Criterion, memory: int
 ) -> FaultMap:
     arrays = base.arrays(layer)
     answers = arrays.answers
@@ -198,3 +200,76 @@ def _faults(answers: Response, kind: str) -> tuple[np.ndarray, Array]:
         k = answers.k_rows.reshape(-1, rows, cols // 2, 2, cols // 2, 2)
         return cells.reshape(rows, cols // 2, 2), jnp.einsum("niapaq->niapq", k)
     return (cells, answers.k_rows) if kind == "row" else (cells.T, answers.k_cols)
+
+
+class RankedFault(NamedTuple):
+    """One stuck cell, and what it leaves of the network.
+
+    ```python
+    worst = sens.ranked(base, n=3)[0]
+    print(worst.layer, worst.word_line, worst.bit_line, worst.stuck)
+    ```
+
+    Args:
+        layer: index of the layer.
+        word_line: the last one is the bias row.
+        bit_line: even ones hold plus cells, odd ones minus cells.
+        stuck: "on" or "off".
+        loss: of the data set with this fault alone.
+        accuracy: share of inputs that are then classified right.
+    """
+
+    layer: int
+    word_line: int
+    bit_line: int
+    stuck: str
+    loss: float
+    accuracy: float
+
+
+def ranked(
+    base: Baseline,
+    n: int = 20,
+    kinds: Sequence[str] = ("on", "off"),
+    loss: Criterion = "cross_entropy",
+) -> list[RankedFault]:
+    """The n single stuck cells that raise the loss most, worst first, each exactly.
+
+    ```python
+    for fault in sens.ranked(sens.baseline(net, x, labels), n=5):
+        print(fault)
+    ```
+
+    Args:
+        base: the baseline; a network with faults gives one more fault.
+        n: how many; fewer where there are fewer cells.
+        kinds: of "on" and "off".
+        loss: what counts as bad, as in `cell_faults`.
+
+    Returns:
+        A list, which `pandas.DataFrame` takes as it is. Faults whose effect is not known (NaN) are
+        left out.
+
+    Raises:
+        ValueError: n is below 1, or an unknown kind or loss.
+    """
+    if n < 1:
+        raise ValueError(f"n: got {n}, needs 1 or more")
+    found: list[RankedFault] = []
+    for layer in range(len(base.net.layers)):
+        for kind in kinds:
+            faults = cell_faults(base, layer, kind, loss)
+            found += _worst(layer, kind, np.asarray(faults.loss), np.asarray(faults.accuracy), n)
+    return sorted(found, key=lambda fault: -fault.loss)[:n]
+
+
+def _worst(
+    layer: int, kind: str, loss: np.ndarray, accuracy: np.ndarray, n: int
+) -> list[RankedFault]:
+    order = np.argsort(-loss, axis=None, kind="stable")  # NaN comes last
+    places = zip(*np.unravel_index(order[:n], loss.shape), strict=True)
+    return [
+        RankedFault(layer, int(i), int(j), kind, float(loss[i, j]), float(accuracy[i, j]))
+        for i, j in places
+        if np.isfinite(loss[i, j])
+    ]

@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from xbar.batch import batch_map
+from xbar.checks import check_word
 from xbar.devices.mapping import Pairs
 from xbar.nn.layer import layer_index
 from xbar.programs import program
@@ -28,8 +29,7 @@ from xbar.sensitivity.baseline import (
 )
 from xbar.sensitivity.cost import update_is_cheaper
 from xbar.sensitivity.coupling import MAX_BYTES, Coupling, coupling_in
-from xbar.sensitivity.inputs import cells_of, conductances
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.inputs import Criterion, cells_of, conductances, loss_of
 from xbar.sensitivity.response import Response
 from xbar.sensitivity.update import changed_transfer
 
@@ -41,7 +41,7 @@ def fault_sets(
     layer: int,
     cells: Any,
     g_new: Any,
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
     *,
     method: str = "auto",
     known: Coupling | None = None,
@@ -68,8 +68,7 @@ def fault_sets(
     """
     layer = layer_index(layer, len(base.stages))
     loss_of(loss, base.net)
-    if method not in METHODS:
-        raise ValueError(f"method: got {method!r}, needs one of {list(METHODS)}")
+    check_word("method", method, list(METHODS))
     g = base.net.layers[layer].pairs.interleave()
     at = cells_of(cells, g.shape)
     if at.ndim != 3:
@@ -138,7 +137,7 @@ def sets_of(g: Any, g_new: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pair_column_faults(
-    base: Baseline, layer: int, stuck: Any = "on", loss: Loss = "cross_entropy"
+    base: Baseline, layer: int, stuck: Any = "on", loss: Criterion = "cross_entropy"
 ) -> FaultMap:
     """Loss and accuracy with both bit lines of each pair of a layer stuck, exactly.
 
@@ -179,7 +178,7 @@ def _transfers(
 
 @program(static_argnames=("layer", "loss"))
 def _scores(
-    base: Baseline, known: Coupling | None, cells: Array, dg: Array, layer: int, loss: Loss
+    base: Baseline, known: Coupling | None, cells: Array, dg: Array, layer: int, loss: Criterion
 ) -> FaultMap:
     """By the update where the coupling is known, else with each array solved anew."""
     stage, part, arrays = base.stages[layer], base.net.layers[layer], base.arrays(layer)

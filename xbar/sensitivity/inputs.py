@@ -1,15 +1,27 @@
-"""Checks of what the functions of this package are given: one sentence each."""
+"""What the functions of this package are given: checks, one sentence each; and losses by name.
 
+A loss is what a fault or a gradient is judged by: a number for the output voltages of a data set.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
-from xbar.checks import cast, checked, finite_from_0, is_concrete, on_device, warn_of_ohms
-from xbar.learn.mlp import classes_of
+from xbar.checks import (
+    cast,
+    check_fits,
+    check_kind,
+    checked,
+    finite_from_0,
+    is_concrete,
+    on_device,
+    warn_of_ohms,
+)
+from xbar.learn.mlp import class_logits, classes_of, cross_entropy
 from xbar.nn import Network
 
 
@@ -21,8 +33,7 @@ def labelled(net: Network, x: Any, labels: Any) -> tuple[Float[Array, "n inputs"
         ValueError: shapes that do not fit each other or the network, or labels that are no
             integers from 0 to classes - 1.
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"net: got {type(net).__name__}, needs xbar.Network")
+    check_kind("net", net, Network, "xbar.Network")
     inputs = net.layers[0].pairs.shape[0] - 1
     outputs = net.layers[-1].outputs
     classes = classes_of(outputs)
@@ -72,9 +83,7 @@ def conductances(name: str, value: Any, shape: tuple[int, ...]) -> Float[Array, 
         ValueError: another shape, or a concrete value that is negative, infinite or NaN.
     """
     g = checked(name, value, "finite conductances >= 0 [S]", finite_from_0)
-    ends = zip(reversed(g.shape), reversed(shape), strict=False)
-    if g.ndim > len(shape) or any(n not in (1, m) for n, m in ends):
-        raise ValueError(f"{name}: got shape {g.shape}, needs one that fits {shape}")
+    check_fits(name, g.shape, shape)
     warn_of_ohms(name, value, "1 / resistance")
     return jnp.broadcast_to(g, shape)
 
@@ -82,3 +91,47 @@ def conductances(name: str, value: Any, shape: tuple[int, ...]) -> Float[Array, 
 def _integers(values: Any) -> Array:
     """As a JAX array, without compiling anything for known ones."""
     return values if isinstance(values, jax.Array) else on_device(values)
+
+
+Criterion = str | Callable[[Array, Array], Array]
+"""A key of `LOSSES`, or a function of voltages (n, classes) [V] and labels (n,), returning ()."""
+
+
+def margin(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, ""]:
+    """Mean over the inputs of (largest other logit - logit of the label); larger is worse.
+
+    Args:
+        logits: (n, classes), or (n, 1), which tells two classes apart.
+        labels: the class of each input, (n,).
+
+    Returns:
+        ().
+    """
+    logits = class_logits(logits)
+    own = labels[:, None] == jnp.arange(logits.shape[1])
+    others = jnp.max(jnp.where(own, -jnp.inf, logits), axis=1)
+    return jnp.mean(others - jnp.sum(jnp.where(own, logits, 0), axis=1))
+
+
+LOSSES: dict[str, Callable[[Array, Array], Array]] = {
+    "cross_entropy": cross_entropy,
+    "margin": margin,
+}
+"""Losses by name; they see logits, the output voltages divided by `Network.output_scale`."""
+
+
+def loss_of(loss: Criterion, net: Network) -> Callable[[Array, Array], Array]:
+    """The function of voltages and labels that a `loss` argument stands for.
+
+    Raises:
+        ValueError: no loss has that name.
+        TypeError: neither a name nor a function.
+    """
+    if isinstance(loss, str):
+        if loss not in LOSSES:
+            raise ValueError(f"loss: got {loss!r}, needs one of {sorted(LOSSES)} or a function")
+        named = LOSSES[loss]
+        return lambda voltages, labels: named(voltages / net.output_scale, labels)
+    if not callable(loss):
+        raise TypeError(f"loss: got {type(loss).__name__}, needs a name or a function")
+    return loss

@@ -26,7 +26,7 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from xbar.batch import batch_map
-from xbar.checks import as_real
+from xbar.checks import as_real, check_kind
 from xbar.circuit import Bridge, Crossbar, LineFaults
 from xbar.nn.layer import layer_index
 from xbar.programs import program
@@ -38,7 +38,7 @@ from xbar.sensitivity.baseline import (
     onwards,
     scores_of,
 )
-from xbar.sensitivity.losses import Loss, loss_of
+from xbar.sensitivity.inputs import Criterion, loss_of
 from xbar.sensitivity.response import Response, response
 from xbar.sensitivity.update import is_safe
 from xbar.solve import legal_problem, solve
@@ -90,8 +90,7 @@ def every_open_segment(
     Raises:
         TypeError, ValueError, RuntimeError: as `response`, or inputs that do not fit.
     """
-    if not isinstance(array, Crossbar):
-        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    check_kind("array", array, Crossbar, "xbar.Crossbar")
     v = as_real("v_in", v_in)
     if v.ndim not in (1, 2) or v.shape[0] != array.rows:
         raise ValueError(f"v_in: got shape {v.shape}, needs (rows,) or (rows, n) of {array.rows}")
@@ -152,7 +151,7 @@ def _drawn(known: Response, axis: int) -> Float[Array, "rows cols"]:
 
 
 def segment_faults(
-    base: Baseline, layer: int, loss: Loss = "cross_entropy", *, memory: int = MEMORY
+    base: Baseline, layer: int, loss: Criterion = "cross_entropy", *, memory: int = MEMORY
 ) -> SegmentFaults:
     """Loss and accuracy of a network with each single segment of a layer's lines broken, exactly.
 
@@ -176,14 +175,13 @@ def segment_faults(
         TypeError: `base` is no `Baseline`.
         ValueError: no such layer or loss.
     """
-    if not isinstance(base, Baseline):
-        raise TypeError(f"base: got {type(base).__name__}, needs what baseline() returns")
+    check_kind("base", base, Baseline, "what baseline() returns")
     loss_of(loss, base.net)
     return _segment_faults(base, layer_index(layer, len(base.stages)), loss, memory)
 
 
 @program(static_argnames=("layer", "loss", "memory"))
-def _segment_faults(base: Baseline, layer: int, loss: Loss, memory: int) -> SegmentFaults:
+def _segment_faults(base: Baseline, layer: int, loss: Criterion, memory: int) -> SegmentFaults:
     arrays, chunk = base.arrays(layer), members_at_once(base, layer, memory)
     lost = -jnp.ones((1, 1), arrays.answers.g.dtype)
 

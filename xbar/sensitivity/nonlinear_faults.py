@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from xbar.batch import batch_map
 from xbar.cells import Ohmic, Where
-from xbar.checks import as_real
+from xbar.checks import as_real, check_kind
 from xbar.circuit import Crossbar
 from xbar.programs import program
 from xbar.sensitivity.inputs import cells_of, conductances
@@ -90,8 +90,7 @@ def nonlinear_cell_faults(
         TypeError, ValueError, RuntimeError: as `xbar.solve`, for the array as it is; another
             shape, or a stuck value that is negative or not finite.
     """
-    if not isinstance(array, Crossbar):
-        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    check_kind("array", array, Crossbar, "xbar.Crossbar")
     v = as_real("v_in", v_in)
     if v.shape != (array.rows,):
         raise ValueError(f"v_in: got shape {v.shape}, needs ({array.rows},)")

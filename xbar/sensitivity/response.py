@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
 
-from xbar.checks import flag, is_concrete
+from xbar.checks import check_kind, flag, is_concrete
 from xbar.circuit import RESULTS, Crossbar
 from xbar.programs import program
 from xbar.sensitivity.sweep import sweep, walk
@@ -76,8 +76,7 @@ def response(array: Crossbar, *, throw: bool = True) -> Response:
             negative or not finite.
         RuntimeError: (with `throw`) the result missed 1e-10 (float32: 1e-5) of the largest current.
     """
-    if not isinstance(array, Crossbar):
-        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    check_kind("array", array, Crossbar, "xbar.Crossbar")
     if not array.cells.linear:
         raise ValueError(
             f"array: got {type(array.cells).__name__} cells, which have no one conductance; exact "

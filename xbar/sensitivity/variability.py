@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from xbar.batch import batch_map
-from xbar.checks import checked, finite_from_0
+from xbar.checks import check_kind, checked, finite_from_0
 from xbar.nn import Network, age, program, read
 from xbar.sensitivity.baseline import Baseline
 from xbar.sensitivity.expansion import expansion
-from xbar.sensitivity.losses import Loss
+from xbar.sensitivity.inputs import Criterion
 
 
 @final
@@ -44,7 +44,7 @@ class Variability(eqx.Module):
 def variability(
     base: Baseline,
     spread: Any = 0.05,
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
 ) -> tuple[Variability, ...]:
     """Maps of what each cell's spread costs, one `Variability` per layer.
 
@@ -71,8 +71,7 @@ def variability(
         TypeError: `base` is no `Baseline`.
         ValueError: another number of layers, another shape, negative numbers, or an unknown loss.
     """
-    if not isinstance(base, Baseline):
-        raise TypeError(f"base: got {type(base).__name__}, needs what baseline() returns")
+    check_kind("base", base, Baseline, "what baseline() returns")
     found = []
     for number, sigma in enumerate(_sigmas(base, spread)):
         second = expansion(base, number, loss)

@@ -23,7 +23,7 @@ from xbar.sensitivity.all_cells import (
 )
 from xbar.sensitivity.baseline import baseline
 from xbar.sensitivity.fault_maps import cell_faults
-from xbar.sensitivity.losses import Loss
+from xbar.sensitivity.inputs import Criterion
 
 Maps = dict[str, np.ndarray]  # loss of every single fault by its kind, all cells in a row
 
@@ -49,7 +49,7 @@ def single_losses(
     x: Any,
     labels: Int[Array, " n"],
     kinds: Sequence[str] = ("on", "off"),
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
 ) -> Maps:
     """Exact loss of every single fault, all cells in a row.
 
@@ -79,7 +79,7 @@ def greedy_cells(
     labels: Int[Array, " n"],
     count: int,
     kinds: Sequence[str] = ("on", "off"),
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
     among: Bool[np.ndarray, " cells"] | None = None,
     done: Callable[[int], None] = lambda _: None,
 ) -> Chosen:
@@ -132,7 +132,7 @@ def individually_worst(
     x: Any,
     labels: Int[Array, " n"],
     count: int,
-    loss: Loss = "cross_entropy",
+    loss: Criterion = "cross_entropy",
     among: Bool[np.ndarray, " cells"] | None = None,
 ) -> Chosen:
     """The cells that are worst alone, stuck together.
@@ -195,7 +195,7 @@ def _chosen(
     maps_of: Callable[[np.ndarray], Maps],
     x: Any,
     labels: Array,
-    loss: Loss,
+    loss: Criterion,
     done: Callable[[int], None],
 ) -> Chosen:
     """The worst cell of the maps of circuits (cells,) [S], again and again; all solved anew."""

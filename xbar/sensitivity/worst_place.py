@@ -3,24 +3,102 @@
 Three ways to it, all judged by the same exact mask: places at random, every place of a grid, and
 gradient ascent. The ascent climbs the loss of a soft-edged mask (`smooth_masks`), through the exact
 circuit, from the worst of many random places; the edge hardens on the way. Soft edges serve the
-ascent alone: what any function here reports is the loss with the exact mask.
+ascent alone: what any function here reports is the loss with the exact mask. `OneLayer` is the
+network as a function of the conductances that the defect changes; the rest is solved once.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from xbar.batch import batch_map
-from xbar.checks import checked
+from xbar.checks import check_word, checked, within_unit
 from xbar.devices import PLACEMENTS, AbstractFault, inject, placed_mask
 from xbar.devices.mapping import Pairs
-from xbar.sensitivity.one_layer import OneLayer
+from xbar.learn.mlp import accuracy
+from xbar.nn import Layer, Network, forward
+from xbar.nn.layer import layer_index
+from xbar.sensitivity.inputs import Criterion, loss_of
 from xbar.sensitivity.smooth_masks import blend, membership
+
+
+@final
+class OneLayer(eqx.Module):
+    """What becomes of a data set when the pairs of one layer change; make one with `of`.
+
+    Args:
+        network: whose layer changes.
+        index: of the layer, 0 the first.
+        v: voltages that drive the layer, without the bias row, (n, inputs) [V].
+        transfers: transfer matrices of the layers behind it [S].
+        labels: classes of the inputs, (n,).
+        loss: of the output voltages.
+    """
+
+    network: Network
+    index: int = eqx.field(static=True)
+    v: Float[Array, "n inputs"]
+    transfers: tuple[Array, ...]
+    labels: Int[Array, " n"]
+    loss: Criterion = eqx.field(static=True)
+
+    @staticmethod
+    def of(
+        network: Network,
+        layer: int,
+        x: Any,
+        labels: Int[Array, " n"],
+        loss: Criterion = "cross_entropy",
+    ) -> "OneLayer":
+        """Solve the other layers.
+
+        Args:
+            network: healthy, or with defects that stay.
+            layer: the layer whose pairs change; -1 is the last.
+            x: inputs of the network, (n, inputs).
+            labels: their classes, (n,).
+            loss: what counts as bad, a key of `LOSSES` or a function of voltages and labels.
+
+        Returns:
+            The layer within its network.
+
+        Raises:
+            ValueError: no such layer or loss, or as `Network.__call__`.
+        """
+        layer = layer_index(layer, len(network.layers))
+        loss_of(loss, network)  # raises now what is wrong
+        network = network.without_noise()
+        transfers = network.transfers()
+        v = network.voltages(transfers, x)[layer].v_in[..., :-1]
+        return OneLayer(network, layer, v, transfers[layer + 1 :], jnp.asarray(labels), loss)
+
+    @property
+    def layer(self) -> Layer:
+        """The layer, with its healthy pairs."""
+        return self.network.layers[self.index]
+
+    def voltages(self, pairs: Pairs) -> Float[Array, "n classes"]:
+        """Output voltages with other pairs in the layer, (n, classes) [V]: one exact solve.
+
+        NaN where the array could not be solved within the solver's tolerance.
+        """
+        layer = eqx.tree_at(lambda part: part.pairs, self.layer, pairs)
+        layers = [layer, *self.network.layers[self.index + 1 :]]
+        known = zip(layers, (layer.transfer(), *self.transfers), strict=True)
+        return forward(layers, [part.circuit().prepared(t) for part, t in known], self.v)[-1].v_out
+
+    def scores(self, pairs: Pairs) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Loss and accuracy of the data set with other pairs in the layer; NaN as `voltages`."""
+        volts = self.voltages(pairs)
+        found = loss_of(self.loss, self.network)(volts, self.labels)
+        return found, accuracy(volts, self.labels)
+
 
 Positions = Float[Array, "n dims"]
 
@@ -99,8 +177,7 @@ class Defect:
     key: PRNGKeyArray | None = None
 
     def __post_init__(self) -> None:
-        if self.shape not in PLACEMENTS:
-            raise ValueError(f"shape: got {self.shape!r}, needs one of {list(PLACEMENTS)}")
+        check_word("shape", self.shape, list(PLACEMENTS))
         placed_mask(self.shape, jnp.full(self.dims, 0.5), self.coverage)  # raises what is wrong
 
     @property
@@ -236,7 +313,7 @@ def place(target: OneLayer, defect: Defect, positions: Positions) -> Places:
         ValueError: positions of another shape, or outside 0..1.
     """
     dims = defect.dims
-    at = checked("positions", positions, "values in 0..1", lambda p: (p >= 0) & (p <= 1), 2)
+    at = checked("positions", positions, "values in 0..1", within_unit, 2)
     if at.shape[1] != dims:
         raise ValueError(f"positions: got shape {at.shape}, needs (n, {dims}) for {defect.shape}")
     return Places(at, *batch_map(_scores_at, at, target, *_parts(defect), block=BLOCK))

@@ -28,7 +28,7 @@ import numpy as np
 
 from xbar.cells import AbstractCell, Ohmic
 from xbar.cells.base import first_illegal
-from xbar.checks import is_concrete
+from xbar.checks import check_kind, is_concrete
 from xbar.circuit import Crossbar
 from xbar.spice.laws import MODEL, OPTIONS, Writer, current_of, in_float64, writer_of
 from xbar.spice.text import comment, identifier, number
@@ -79,7 +79,7 @@ class Nodes(NamedTuple):
     ammeters: list[str]  # source whose current is the output current, (cols,)
 
 
-def array_netlist(array: Crossbar, v_in: Any, *, title: str = "", faults: Any = None) -> str:
+def plain_netlist(array: Crossbar, v_in: Any, *, title: str = "", faults: Any = None) -> str:
     """One array, its drivers and an ammeter at each virtual ground, as a complete netlist.
 
     Args:
@@ -125,8 +125,8 @@ def subckt(array: Crossbar, name: str = "crossbar", *, title: str = "", faults: 
         Text for an `.include`d file.
 
     Raises:
-        TypeError: as `array_netlist`.
-        ValueError: as `array_netlist`, or the name is not an identifier.
+        TypeError: as `plain_netlist`.
+        ValueError: as `plain_netlist`, or the name is not an identifier.
     """
     name = identifier("name", name)
     drive, ends = ports(array)
@@ -246,8 +246,7 @@ def values_of(array: Crossbar) -> Values:
         TypeError: not a `Crossbar`, or traced.
         ValueError: negative, not finite, a batch, or too small for a resistor.
     """
-    if not isinstance(array, Crossbar):
-        raise TypeError(f"array: got {type(array).__name__}, needs xbar.Crossbar")
+    check_kind("array", array, Crossbar, "xbar.Crossbar")
     if not is_concrete(array):
         raise TypeError("array: got traced values, needs known ones; call this outside jit")
     if not array.is_plain:

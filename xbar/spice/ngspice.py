@@ -1,4 +1,4 @@
-"""Find ngspice, run a netlist in it, read what it found.
+"""Find ngspice, run a netlist in it, read what it found; each thing that can go wrong is an error.
 
 A netlist runs in a temporary folder, in batch mode, without the user's start-up file, without a
 shell, under a time limit. Several operating points come from one netlist by altering elements in
@@ -17,16 +17,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from xbar.spice.errors import (
-    NgspiceCrashed,
-    NgspiceMissing,
-    NgspiceNoConvergence,
-    NgspiceTimeout,
-    NgspiceTooOld,
-    NgspiceTruncated,
-)
-from xbar.spice.rawfile import Plot, read_plots
+import numpy as np
+
 from xbar.spice.text import identifier, number
+
+
+class SpiceError(RuntimeError):
+    """ngspice gave no usable result; the base of the errors below."""
+
+
+class NgspiceMissing(SpiceError):  # noqa: N818
+    """There is no ngspice where one was looked for."""
+
+
+class NgspiceTooOld(SpiceError):  # noqa: N818
+    """The ngspice found is older than what xbar is checked against, or does not say."""
+
+
+class NgspiceTimeout(SpiceError):  # noqa: N818
+    """ngspice did not finish in the time it was given, and was killed."""
+
+
+class NgspiceCrashed(SpiceError):  # noqa: N818
+    """ngspice ended with an error."""
+
+
+class NgspiceNoConvergence(SpiceError):  # noqa: N818
+    """ngspice found no operating point, or one that is not finite."""
+
+
+class NgspiceTruncated(SpiceError):  # noqa: N818
+    """The results are missing or end too early."""
+
 
 VARIABLE = "XBAR_NGSPICE"
 OLDEST = 39  # what Debian 12 has, and what the tests compare with
@@ -36,6 +58,13 @@ MATTERS = re.compile(rb"error|warning|abort|transient op|time.* = |ngspice-", re
 # of a transient, with a resistor of its own choice. None is the circuit's operating point.
 NOT_THE_CIRCUIT = ("singular matrix", "transient op started", "resistance to low", "aborted")
 NOT_ALTERED = ("no such device", "no default parameter")
+
+
+class Plot(NamedTuple):
+    """One operating point."""
+
+    name: str  # such as "Operating Point"
+    values: dict[str, float]  # "w_0_3" [V] for a node, "i:vin_0" [A] for a source's current
 
 
 class Ngspice(NamedTuple):
@@ -206,3 +235,62 @@ def _checked(plots: list[Plot], wanted: int, text: str) -> list[Plot]:
 def _seconds(text: str) -> dict[str, float]:
     found = re.findall(r"^([A-Z][A-Za-z ]*?) time(?: \(seconds\))? = ([\d.]+)", text, re.MULTILINE)
     return {name.lower(): float(value) for name, value in found}
+
+
+def read_plots(data: bytes) -> list[Plot]:
+    """The operating points in a raw file, in order, at full precision.
+
+    A file is one or more plots: a header of text lines, `Binary:`, then the numbers, float64 in the
+    machine's byte order, point by point. An operating point has one point of real numbers.
+
+    The readers on PyPI do not fit: spicelib and PySpice are GPL and cannot be a dependency of an
+    Apache package, ltspice reads LTspice's format.
+
+    Args:
+        data: the file's bytes.
+
+    Raises:
+        NgspiceTruncated: the file ends early, or is not of this format.
+    """
+    plots, at = [], 0
+    while at < len(data):
+        mark = data.find(b"Binary:\n", at)
+        if mark < 0:
+            raise NgspiceTruncated("ngspice's results end within a header")
+        header = data[at:mark].decode("ascii", "replace")
+        at = mark + len(b"Binary:\n")
+        names = _names(header)
+        block = data[at : at + 8 * len(names)]
+        if len(block) < 8 * len(names):
+            raise NgspiceTruncated(
+                f"ngspice's results end after {len(block) // 8} of {len(names)} numbers"
+            )
+        at += len(block)
+        numbers = np.frombuffer(block, np.float64).tolist()
+        plots.append(Plot(_field(header, "Plotname"), dict(zip(names, numbers, strict=True))))
+    return plots
+
+
+def _names(header: str) -> list[str]:
+    if _field(header, "Flags") != "real" or _field(header, "No. Points") != "1":
+        raise NgspiceTruncated("ngspice's results are not one real operating point per plot")
+    lines = header.partition("Variables:\n")[2].splitlines()
+    count = int(_field(header, "No. Variables"))
+    if len(lines) != count:
+        raise NgspiceTruncated(f"ngspice's results name {len(lines)} of {count} variables")
+    return [_plain(line.split()[1]) for line in lines]
+
+
+def _field(header: str, name: str) -> str:
+    found = re.search(rf"^{re.escape(name)}: *(.*?) *$", header, re.MULTILINE)
+    if found is None:
+        raise NgspiceTruncated(f"ngspice's results have no line {name!r}")
+    return found[1]
+
+
+def _plain(variable: str) -> str:
+    """`v(w_0_3)` -> `w_0_3`, `i(vin_0)` -> `i:vin_0`; other names as they are."""
+    found = re.fullmatch(r"([vi])\((.+)\)", variable)
+    if found is None:
+        return variable
+    return found[2] if found[1] == "v" else f"i:{found[2]}"

@@ -9,7 +9,7 @@ import numpy as np
 from xbar.circuit import RESULTS, Crossbar, Solution
 from xbar.nn import LayerVoltages, Network
 from xbar.spice.layers import Chain, chain_netlist, input_volts, sources
-from xbar.spice.netlist import Nodes, Values, array_netlist, nodes_of, ports, values_of
+from xbar.spice.netlist import Nodes, Values, nodes_of, plain_netlist, ports, values_of
 from xbar.spice.ngspice import Ngspice, Readings, run_netlist
 
 Program = Ngspice | str | os.PathLike[str] | None
@@ -43,7 +43,7 @@ def run_array(
 
     Raises:
         SpiceError: one of its kinds, by what went wrong.
-        TypeError, ValueError: as `array_netlist`.
+        TypeError, ValueError: as `plain_netlist`.
     """
     measured, power = measure_array(array, v_in, ngspice=ngspice, timeout_s=timeout_s)[:2]
     single = np.ndim(v_in) == 1
@@ -89,7 +89,7 @@ def measure_array(
 ) -> tuple[Measured, np.ndarray, str]:
     """What ngspice finds on an array: voltages and currents, power (n,) [W], its version."""
     v = _inputs(v_in)
-    text = array_netlist(array, v[:, 0])
+    text = plain_netlist(array, v[:, 0])
     steps = [{}] + [{f"vin_{i}": float(x) for i, x in enumerate(column)} for column in v.T[1:]]
     readings = run_netlist(text, steps, ngspice=ngspice, timeout_s=timeout_s)
     values = values_of(array)

@@ -1,18 +1,22 @@
-"""xbar against ngspice: what was compared, how far apart they are, and where."""
+"""xbar against ngspice: what was compared, how far apart they are, and where.
+
+`verify_array` takes whatever `xbar.solve` takes; a `Bias`, far ends, broken and bridged lines it
+passes to `verify_wired`.
+"""
 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from xbar.circuit import Crossbar, Solution
+from xbar.circuit import Bias, Crossbar, Solution
 from xbar.nn import Layer, LayerVoltages, Network
 from xbar.nn.array import Solving
 from xbar.solve import solve
 from xbar.solvers import AbstractSolver
 from xbar.spice.layers import Chain, input_volts
 from xbar.spice.netlist import values_of
-from xbar.spice.rounding import rounding
+from xbar.spice.rounding import rounding, rounding_of_any_ends
 from xbar.spice.run import (
     Measured,
     Program,
@@ -21,6 +25,7 @@ from xbar.spice.run import (
     measured_of,
     voltages_of,
 )
+from xbar.spice.wiring import is_plain, measure_wired
 
 # Relative to the largest voltage or current. Networks carry the errors of several arrays, and the
 # difference of two columns amplifies them.
@@ -94,26 +99,91 @@ def verify_array(
     """Solve one array with xbar and with ngspice, and compare.
 
     Args:
-        array: the circuit.
-        v_in: driver voltages (rows,) or (rows, n) [V].
+        array: the circuit; any legal one of linear cells.
+        v_in: driver voltages (rows,) or (rows, n) [V], or a `Bias`.
         solver: xbar's solver; None for the default.
         rtol: tolerance; None takes 1e-10 in float64 and 1e-5 in float32.
         ngspice: the program; None looks for it.
         timeout_s: time limit for ngspice [s].
 
     Returns:
-        Rows for node voltages, cell and output currents, and power.
+        Rows for node voltages, currents of cells and outputs (and, for arrays that are not plain,
+        of every driver), and power.
 
     Raises:
         SpiceError: ngspice gave no result.
         TypeError, ValueError, RuntimeError: as `xbar.solve`.
     """
+    if not is_plain(array, v_in):
+        bias = v_in if isinstance(v_in, Bias) else Bias(v_in)
+        return verify_wired(
+            array, bias, solver=solver, rtol=rtol, ngspice=ngspice, timeout_s=timeout_s
+        )
     ours = solve(array, v_in, solver)
     measured, power, version = measure_array(array, v_in, ngspice=ngspice, timeout_s=timeout_s)
-    tolerance = RTOL["array", str(ours.i_out.dtype)] if rtol is None else rtol
+    tolerance = _tolerance("array", ours.i_out.dtype, rtol)
     volts = np.asarray(v_in, float).reshape(array.rows, -1)
     may_differ = rounding(values_of(array), volts)
     return Report(_array_rows(ours, measured, power, tolerance, volts, may_differ), version)
+
+
+def verify_wired(
+    array: Crossbar,
+    bias: Bias,
+    *,
+    solver: AbstractSolver | None = None,
+    rtol: float | None = None,
+    ngspice: Program = None,
+    timeout_s: float = 600.0,
+) -> Report:
+    """Solve an array under a bias with xbar and with ngspice, and compare.
+
+    Args:
+        array: the circuit; its cells are linear.
+        bias: voltages, and which lines float.
+        solver: xbar's solver; None for the default.
+        rtol: tolerance, relative to the largest voltage or current of the input; None takes 1e-10
+            in float64 and 1e-5 in float32.
+        ngspice: the program; None looks for it.
+        timeout_s: time limit for ngspice [s].
+
+    Returns:
+        Rows for node voltages (undefined ones have to be undefined in both), cell currents, the
+        currents of every driver, and power. What float64 may cost ngspice is allowed besides
+        (`xbar.spice.rounding`).
+
+    Raises:
+        SpiceError: ngspice gave no result.
+        TypeError, ValueError, RuntimeError: as `xbar.solve`.
+    """
+    ours = solve(array, bias, solver)
+    theirs = measure_wired(array, bias, ngspice=ngspice, timeout_s=timeout_s)
+    tolerance = _tolerance("array", ours.i_out.dtype, rtol)
+    node, line = ("row", "column", "input"), ("line", "input")
+    volts = np.max(
+        [np.nanmax(np.abs(v), axis=(0, 1), initial=0.0) for v in (theirs.v_word, theirs.v_bit)],
+        axis=0,
+    )
+    amps = np.max([np.max(np.abs(i), axis=0) for i in theirs.ends.values()], axis=0)
+    amps = np.maximum(amps, np.max(np.abs(theirs.i_cell), axis=(0, 1)))
+    lost_volts, lost_amps = rounding_of_any_ends(array, volts)
+    rows = []
+    for name, right in (("v_word", theirs.v_word), ("v_bit", theirs.v_bit)):
+        mine = np.asarray(getattr(ours, name), float).reshape(right.shape)
+        same = np.isnan(mine) == np.isnan(right)
+        # Where only one of them has a value, the other counts as infinitely wrong.
+        mine = np.where(same, np.nan_to_num(mine), np.inf)
+        rows.append(_row(name, mine, np.nan_to_num(right), volts, node, tolerance, lost_volts))
+    i_cell = ours.i_cell, theirs.i_cell
+    rows.append(_row("i_cell", *i_cell, amps, node, tolerance, lost_amps))
+    for name, right in theirs.ends.items():
+        mine: Any = getattr(ours, name)
+        if mine is not None:
+            rows.append(_row(name, mine, right, amps, line, tolerance, lost_amps))
+    power, lost = np.maximum(np.abs(theirs.p_total), amps * volts), lost_amps * volts
+    p_total = ours.p_total, theirs.p_total
+    rows.append(_row("p_total", *p_total, power, ("input",), tolerance, lost))
+    return Report(rows, theirs.version)
 
 
 def verify_layer(
@@ -153,7 +223,7 @@ def verify_layer(
     (ours,) = found.found
     values = values_of(array)
     measured = measured_of(values, chain.nodes(0), readings)
-    tolerance = RTOL["array", str(array.dtype)] if rtol is None else rtol
+    tolerance = _tolerance("array", array.dtype, rtol)
     drives = np.asarray(volts.v_in.T, float)
     rows = _array_rows(ours, measured, None, tolerance, drives, rounding(values, drives))
     theirs = voltages_of(chain, 0, readings)
@@ -194,7 +264,7 @@ def verify_network(
     else:
         ours = [volts for volts, _ in network.solve(images, solver=solver)]
     readings = measure_chain(chain, inputs, ngspice=ngspice, timeout_s=timeout_s)
-    tolerance = RTOL["network", str(network.k_in.dtype)] if rtol is None else rtol
+    tolerance = _tolerance("network", network.k_in.dtype, rtol)
     rows = []
     for index, volts in enumerate(ours):
         theirs = voltages_of(chain, index, readings)
@@ -235,6 +305,10 @@ def compare(ours: Solution, theirs: Solution, *, rtol: float = 1e-10) -> list[Ro
     return _array_rows(ours, measured, np.asarray(theirs.p_total, float).reshape(n), rtol)
 
 
+def _tolerance(circuit: str, dtype: Any, rtol: float | None) -> float:
+    return RTOL[circuit, str(dtype)] if rtol is None else rtol
+
+
 def _array_rows(
     ours: Solution,
     theirs: Measured,
@@ -256,7 +330,7 @@ def _array_rows(
     slack = may_differ or Measured(*map(np.zeros_like, theirs))
     cells, columns = ("row", "column", "input"), ("column", "input")
     rows = [
-        row_of(name, getattr(ours, name), getattr(theirs, name), largest, axes, rtol, allowed)
+        _row(name, getattr(ours, name), getattr(theirs, name), largest, axes, rtol, allowed)
         for name, largest, axes, allowed in (
             ("v_word", volts, cells, slack.v_word),
             ("v_bit", volts, cells, slack.v_bit),
@@ -266,7 +340,7 @@ def _array_rows(
     ]
     if power is not None:
         lost = volts * np.sum(slack.i_cell, axis=(0, 1))
-        rows.append(row_of("p_total", ours.p_total, power, np.abs(power), ("input",), rtol, lost))
+        rows.append(_row("p_total", ours.p_total, power, np.abs(power), ("input",), rtol, lost))
     return rows
 
 
@@ -283,11 +357,11 @@ def _voltage_rows(
     for name in ("v_tia", "v_out"):
         a, b = np.asarray(getattr(ours, name)).T, np.asarray(getattr(theirs, name)).T
         largest = np.broadcast_to(np.max(np.abs(volts)), b.shape[1:])
-        rows.append(row_of(f"{prefix}{name}", a, b, largest, ("output", "input"), rtol))
+        rows.append(_row(f"{prefix}{name}", a, b, largest, ("output", "input"), rtol))
     return rows
 
 
-def row_of(
+def _row(
     name: str,
     ours: Any,
     theirs: np.ndarray,

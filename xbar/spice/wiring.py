@@ -16,7 +16,7 @@ import numpy as np
 from xbar.checks import is_concrete
 from xbar.circuit import Bias, Crossbar
 from xbar.circuit.bias import Drivers
-from xbar.spice.netlist import finish, head
+from xbar.spice.netlist import finish, head, plain_netlist, voltages
 from xbar.spice.ngspice import run_netlist
 from xbar.spice.run import Program
 from xbar.spice.text import number
@@ -53,6 +53,36 @@ class NgspiceSolution(NamedTuple):
     ends: dict[str, np.ndarray]  # currents as `Solution` has them, (lines, n) [A]
     p_total: np.ndarray  # (n,) [W]
     version: str
+
+
+def array_netlist(array: Crossbar, v_in: Any, *, title: str = "", faults: Any = None) -> str:
+    """One array with its drivers as a complete netlist.
+
+    Args:
+        array: the circuit; any legal one of linear cells.
+        v_in: driver voltages (rows,) [V]; or a `Bias`, of whose inputs the first is taken.
+        title: a remark for the netlist's head; any text.
+        faults: cells to mark as faulty in comments, booleans (rows, cols); for plain arrays.
+
+    Returns:
+        The netlist, ASCII; the same circuit gives the same text.
+
+    Raises:
+        TypeError: the array's numbers are not known (inside `jit`).
+        ValueError: a number that SPICE cannot hold, a shape that does not fit, `faults` for an
+            array that is not plain, or two drivers that are joined by 0 ohm.
+    """
+    if is_plain(array, v_in):
+        return plain_netlist(array, v_in, title=title, faults=faults)
+    if faults is not None:
+        raise ValueError("faults: got some, needs None beside a bias, far ends or line faults")
+    bias = v_in if isinstance(v_in, Bias) else Bias(voltages("v_in", v_in, array.rows))
+    return wired_netlist(array, bias, title=title)
+
+
+def is_plain(array: Crossbar, v_in: Any) -> bool:
+    """Whether `xbar.spice.netlist` has all of it; what is no array is refused there."""
+    return not isinstance(v_in, Bias) and (not isinstance(array, Crossbar) or array.is_plain)
 
 
 def wired_netlist(array: Crossbar, bias: Bias, *, title: str = "") -> str:

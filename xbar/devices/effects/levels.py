@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import is_concrete
+from xbar.checks import check_word, is_concrete
 from xbar.devices.effects.base import AbstractProgramming, G, needs_window
 from xbar.devices.mapping import Window
 
@@ -41,8 +41,7 @@ class Levels(AbstractProgramming):
         if not isinstance(n, int) or isinstance(n, bool) or not 2 <= n <= MOST_LEVELS:
             needs = f"a whole number, 2 or more, at most {MOST_LEVELS:,}"
             raise ValueError(f"Levels.n: got {n!r}, needs {needs}")
-        if spacing not in get_args(Spacing):
-            raise ValueError(f"Levels.spacing: got {spacing!r}, needs one of {get_args(Spacing)}")
+        check_word("Levels.spacing", spacing, get_args(Spacing))
         self.n, self.spacing = n, spacing
 
     @property

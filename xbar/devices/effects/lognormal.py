@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked, finite_from_0
+from xbar.checks import check_word, checked, finite_from_0
 from xbar.devices.effects.base import AbstractProgramming, G
 from xbar.devices.mapping import Window
 from xbar.devices.words import shown
@@ -42,8 +42,7 @@ class Lognormal(AbstractProgramming):
             "Lognormal.sigma_ln", sigma_ln, "a finite value >= 0", finite_from_0, 0
         )
         for name, word, words in (("keeps", keeps, Keeps), ("between", between, Between)):
-            if word not in get_args(words):
-                raise ValueError(f"Lognormal.{name}: got {word!r}, needs one of {get_args(words)}")
+            check_word(f"Lognormal.{name}", word, get_args(words))
         self.keeps, self.between = keeps, between
 
     @property

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import erf, erfinv
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked
+from xbar.checks import checked, within_unit
 from xbar.devices.effects.base import AbstractProgramming, G, at_least_0
 from xbar.devices.effects.spread import Spread
 from xbar.devices.fits import AbstractFit, as_fit
@@ -90,7 +90,7 @@ class WriteVerify(AbstractProgramming):
 
     def __init__(self, accept: Any, pulses: Any, sigma_g: Any = None, *, fraction: Any = None):
         needs = "a fraction of the target in 0..1 (0.02 is 2 %)"
-        self.accept = checked("WriteVerify.accept", accept, needs, lambda x: (x >= 0) & (x <= 1), 0)
+        self.accept = checked("WriteVerify.accept", accept, needs, within_unit, 0)
         least = "a finite number, 1 or more"
         self.pulses = checked(
             "WriteVerify.pulses", pulses, least, lambda n: (n >= 1) & (n < jnp.inf), 0

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from xbar.checks import checked, finite_above_0, finite_from_0
+from xbar.checks import checked, finite_above_0, finite_from_0, within_unit
 from xbar.devices.effects.base import AbstractReading, G
 from xbar.devices.words import shown
 
@@ -45,11 +45,10 @@ class Telegraph(AbstractReading):
     def __init__(
         self, depth: Any, occupancy: Any = 0.5, depth_sigma_ln: Any = None, t_corr: Any = None
     ):
-        def unit(x: Any) -> Any:
-            return (x >= 0) & (x <= 1)
-
-        self.depth = checked("Telegraph.depth", depth, "a share in 0..1", unit, 0)
-        self.occupancy = checked("Telegraph.occupancy", occupancy, "a value in 0..1", unit, 0)
+        self.depth = checked("Telegraph.depth", depth, "a share in 0..1", within_unit, 0)
+        self.occupancy = checked(
+            "Telegraph.occupancy", occupancy, "a value in 0..1", within_unit, 0
+        )
         self.depth_sigma_ln = (
             None
             if depth_sigma_ln is None

@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from xbar.checks import check_word
 from xbar.devices.device import Device
 from xbar.devices.presets.cmo_hfox import cmo_hfox
 from xbar.devices.presets.milo import milo
@@ -48,6 +49,5 @@ def preset(name: str, **options: Any) -> Device:
     Raises:
         ValueError: no preset has that name, or an option has another value.
     """
-    if name not in PRESETS:
-        raise ValueError(f"preset: got {name!r}, needs one of {list(PRESETS)}")
+    check_word("preset", name, list(PRESETS))
     return PRESETS[name](**options)

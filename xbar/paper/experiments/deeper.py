@@ -15,7 +15,7 @@ from xbar.paper.circuits import CORRECTOR, NEIGHBOURS
 from xbar.paper.correctors import Recipe, Samples, train
 from xbar.paper.experiment import Experiment, Findings
 from xbar.paper.tables import Tables, cells, chosen, interval, per_seed, points, summary
-from xbar.paper.tiled import LENET, TILE, Defect, OnTiles, stuck_pairs
+from xbar.paper.tiled import LENET, TILE, OnTiles, TiledDefect, stuck_pairs
 from xbar.paper.workspace import Workspace
 from xbar.spice import NgspiceMissing, NgspiceTooOld, find_ngspice, verify_array
 
@@ -44,7 +44,7 @@ def recipes(name: str, steps: int) -> dict[str, Recipe]:
 def compute(work: Workspace) -> Tables:
     """One row for each circuit; what was left out; ngspice on a tile of each size."""
     asked, frames, checked, missing = work.settings, [], [], ""
-    defects = [Defect(*defect) for defect in asked.deep_defects]
+    defects = [TiledDefect(*defect) for defect in asked.deep_defects]
     for name in asked.deep_networks:
         try:
             dataset = _dataset(work, name)
@@ -61,7 +61,7 @@ def compute(work: Workspace) -> Tables:
             )
             pairs, tests = found.pop("pairs"), found.pop("checks")
             frame = pd.DataFrame({k: v.ravel() for k, v in found.items()}, index).reset_index()
-            for at, column in enumerate(Defect._fields):
+            for at, column in enumerate(TiledDefect._fields):
                 frame[column] = [defects[d][at] for d in frame["defect"]]
             frames.append(frame.drop(columns="defect").assign(network=name))
         layers = zip(pairs.tolist(), tests.tolist(), strict=True)
@@ -85,7 +85,9 @@ def _dataset(work: Workspace, name: str) -> Dataset:
     return load_dataset("digits" if first == DIGITS else "mnist")
 
 
-def _scores(work: Workspace, networks: OnTiles, defects: list[Defect]) -> dict[str, np.ndarray]:
+def _scores(
+    work: Workspace, networks: OnTiles, defects: list[TiledDefect]
+) -> dict[str, np.ndarray]:
     """Accuracies by (layer, defect, seed), and pairs and ngspice's difference of each layer."""
     n, y = networks.parts.corrector.shape[-1], networks.dataset.labels[networks.labelled]
     shape = len(networks.pairs), len(defects), networks.seeds

@@ -14,12 +14,10 @@ from xbar.paper.circuits import (
     with_stuck_pairs,
 )
 from xbar.paper.correctors import Recipe, Samples, train
-from xbar.paper.experiment import Experiment, Findings
+from xbar.paper.experiment import TEXTS, Experiment, Findings
 from xbar.paper.remapping import Assignment, importance, permuted, places
-from xbar.paper.repaired import ensembles, in_order, match, remapped
-from xbar.paper.retraining import retrain
+from xbar.paper.repaired import ensembles, in_order, match, remapped, retrain
 from xbar.paper.tables import Tables, cells, long, per_seed, percent, points, summary
-from xbar.paper.texts import TEXTS
 from xbar.paper.workspace import Workspace
 
 UNCORRECTED, HEALTHY, OUTPUTS = "uncorrected", "healthy circuit", "output statistics"

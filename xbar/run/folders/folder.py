@@ -6,8 +6,11 @@ written last: its presence says that the run is finished.
 """
 
 import errno
+import fcntl
 import json
 import math
+import os
+import socket
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +22,6 @@ from xbar.io.run_record import FileMark, RunRecord, read_record
 from xbar.io.store import StoreError
 from xbar.io.writing import partials, read_bytes, write_text
 from xbar.run.errors import UsageError
-from xbar.run.folders import lock
 from xbar.run.settings.checks import shortened
 
 SUMMARY = "summary.json"
@@ -57,7 +59,7 @@ class RunFolder:
         self.path = path
         self.shards = path / SHARDS
         self.record = RunRecord.new(command, json.loads(json.dumps(config)))
-        self._lock: lock.FolderLock | None = None
+        self._lock: FolderLock | None = None
         self._held = held
         if held:
             return
@@ -83,7 +85,7 @@ class RunFolder:
                 f"--out: got {self.shards}, which no xbar run made; needs a new folder"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = lock.FolderLock(self.path)
+        self._lock = FolderLock(self.path)
         before = self._check(overwrite)  # again, as another run may have ended meanwhile
         goes_on = self._goes_on(before, overwrite)
         if goes_on and self.finished:
@@ -112,7 +114,7 @@ class RunFolder:
             raise UsageError(f"--out: got {self.path}, which is a file, needs a folder")
         # Alone, these are a run that was stopped at once.
         partly = {file.name for file, meant in partials(self.path) if meant.name == RECORD}
-        if all(file.name in {lock.NAME, *partly} for file in self.path.iterdir()):
+        if all(file.name in {LOCK, *partly} for file in self.path.iterdir()):
             return None
         if not (self.path / RECORD).exists():
             raise UsageError(
@@ -280,3 +282,61 @@ def without_nan(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return [without_nan(item) for item in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
+LOCK = "run.lock"
+
+
+class FolderLock:
+    """Holds a folder for this process, by `flock` on a file in it.
+
+    The kernel lets go of it when the process ends, however it ends. (`flock` works between hosts
+    where the file system supports it, as NFS and Lustre mounted with `flock` do.) The file names
+    its holder, which the locks of libraries do not.
+
+    Args:
+        folder: what to hold; it is there.
+
+    Raises:
+        UsageError: another process holds it, or the file is something else's.
+        OSError: the lock file cannot be made, or is a link, which is not followed.
+    """
+
+    def __init__(self, folder: Path):
+        self.file = folder / LOCK
+        self._handle = -1
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        while self._handle < 0:
+            handle = os.open(self.file, flags, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.read(handle, 200).decode("ascii", "replace").strip()
+                os.close(handle)
+                raise UsageError(
+                    f"--out: another run ({holder or 'just started'}) is at work in {folder}; "
+                    "needs another folder, or its end"
+                ) from error
+            if _same_file(handle, self.file):
+                self._handle = handle
+            else:  # its holder removed it between our opening and locking it
+                os.close(handle)
+        if (found := os.read(self._handle, 200)) and not found.startswith(b"process "):
+            os.close(self._handle)
+            raise UsageError(f"--out: got {self.file}, which no run wrote; needs another folder")
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go."""
+        if self._handle >= 0:
+            self.file.unlink(missing_ok=True)
+            os.close(self._handle)
+            self._handle = -1
+
+
+def _same_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False

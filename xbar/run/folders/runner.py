@@ -21,12 +21,16 @@ refused, as `xbar.run.folders.folder` says.
 import errno
 import hashlib
 import json
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import jax
@@ -40,7 +44,6 @@ from xbar.io.store import StoreError
 from xbar.io.writing import is_file, published, write_text
 from xbar.run.errors import UsageError
 from xbar.run.folders.folder import SHARDS, SUMMARY, RunFolder, read_summary
-from xbar.run.folders.interrupt import Interrupt
 from xbar.run.folders.processes import Processes
 from xbar.run.folders.progress import Advance, Stages
 
@@ -319,3 +322,46 @@ def fingerprint(tree: Any) -> str:
         array = np.ascontiguousarray(leaf)
         total.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
     return total.hexdigest()[:12]
+
+
+class Interrupt:
+    """Remembers whether Ctrl-C was pressed."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def check(self) -> None:
+        """Raise what was lost.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed before.
+        """
+        if self.pressed:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Remember Ctrl-C in here; in the main thread alone, as others get no signals.
+
+        What Python drops it also prints, with a traceback; not that one, which `check` raises anew.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def remember(_: int, __: FrameType | None) -> None:
+            self.pressed = True
+            raise KeyboardInterrupt
+
+        def tell(dropped: "sys.UnraisableHookArgs") -> None:
+            if not (self.pressed and issubclass(dropped.exc_type, KeyboardInterrupt)):
+                hook(dropped)
+
+        before, hook = signal.signal(signal.SIGINT, remember), sys.unraisablehook
+        sys.unraisablehook = tell
+        try:
+            yield
+            self.check()
+        finally:
+            signal.signal(signal.SIGINT, before)
+            sys.unraisablehook = hook

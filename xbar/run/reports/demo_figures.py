@@ -1,4 +1,7 @@
-"""The demo's figures with captions that state what they show, from its stored results alone."""
+"""The demo's figures with captions that state what they show, from its stored results alone.
+
+Among them what its corrector is compared with: references on the same voltages, and controls.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,11 +16,10 @@ from xbar.nn import Network
 from xbar.plots.accuracy import confusion
 from xbar.plots.arrays import drop
 from xbar.programs import program
-from xbar.run.reports.maps import CellMap
-from xbar.run.reports.page import CaptionedFigure, ReportFigure
-from xbar.run.reports.references import CORRECTED
+from xbar.run.reports.page import CaptionedFigure, CellMap, ReportFigure
+from xbar.run.study.readers import NEIGHBOURS
 from xbar.run.study.scores import SHOWN, points
-from xbar.statistics import t_interval
+from xbar.statistics import paired_interval, share_bounds, t_interval
 
 Summary = Mapping[str, Any]
 CIRCUITS: tuple[str, ...] = ("healthy", "defective")
@@ -212,3 +214,52 @@ def _against(row: Mapping[str, Any]) -> str:
         return f"cannot be told apart from the corrector ({difference:+.1f} ± {half:.1f} points)"
     side = "above" if difference > 0 else "below"
     return f"is {abs(difference):.1f} ± {half:.1f} points {side} the corrector"
+
+
+CORRECTED = "corrected"  # the corrector's column
+
+ABOUT_CORRECTOR = "trained on the defective circuit's voltages for labelled inputs"
+REFERENCES = {
+    "bias only": "one number added to each output voltage",
+    "linear": "a linear map of the output voltages",
+    "large": "one large hidden layer, on the same voltages: what can be had",
+    "nearest neighbours": f"vote of the {NEIGHBOURS} nearest labelled voltages: what can be had",
+    "trained on healthy": "the corrector, trained on the healthy circuit's voltages for the same "
+    "inputs, used on the defective circuit's",
+    "retrained network": "no corrector: the software network trained on with the labels of the "
+    "base and the corrector part, mapped anew, the same pairs stuck; the fault is not known",
+}
+
+
+def beside_the_corrector(
+    found: Mapping[str, Any], parameters: Mapping[str, int | None]
+) -> dict[str, dict[str, Any]]:
+    """The corrector and everything beside it, as `summary.json` holds it.
+
+    Args:
+        found: accuracies per seed by name, `CORRECTED` and those of `REFERENCES`, (seeds,) each.
+        parameters: how many each has; None where they do not describe it.
+
+    Returns:
+        By name: parameters, accuracy with ci95 and interval95, difference to
+        the corrector on the same seeds and its ci95, and what it is.
+    """
+    corrected = found[CORRECTED]
+    rows = {"corrector": _row(corrected, corrected, parameters[CORRECTED], ABOUT_CORRECTOR)}
+    for name, about in REFERENCES.items():
+        rows[name] = _row(found[name], corrected, parameters[name], about)
+    return rows
+
+
+def _row(values: Any, corrected: Any, parameters: int | None, about: str) -> dict[str, Any]:
+    own = t_interval(np.asarray(values))
+    difference, half_difference, _ = paired_interval(np.asarray(values), np.asarray(corrected))
+    return {
+        "parameters": parameters,
+        "accuracy": own.mean,
+        "ci95": own.half_width,
+        "interval95": share_bounds(own),
+        "difference": difference,
+        "difference_ci95": half_difference,
+        "about": about,
+    }

@@ -12,7 +12,7 @@ from xbar.io.store import commit, read_results
 from xbar.run.folders.runner import Runner
 from xbar.run.reports.page import CaptionedFigure, ReportFigure, literal, save_figures, write_report
 from xbar.run.settings.files import write_study
-from xbar.run.study.computed import ComputedStudy
+from xbar.run.study.publish import ComputedStudy
 from xbar.run.study.scores import SHOWN, Shown, score_in
 from xbar.run.study.tables import (
     ROUGH,

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xbar.devices import PLACEMENTS
-from xbar.run.settings.checks import in_range, one_of, sizes
+from xbar.run.settings.checks import FORBID, Number, in_range, one_of, sizes
 from xbar.run.settings.faults import check_coverage
-from xbar.run.settings.kinds import FORBID, Number
 from xbar.run.settings.study import MOST
 
 KINDS = ("on", "off")  # stuck-on, stuck-off

@@ -14,10 +14,10 @@ from xbar.learn.mlp import accuracy
 from xbar.run.sensitivity.config import SensitivityConfig
 from xbar.run.sensitivity.source import Source
 from xbar.run.sensitivity.stages import Arrays, key_of
-from xbar.sensitivity.one_layer import OneLayer
 from xbar.sensitivity.worst_place import (
     Ascent,
     Defect,
+    OneLayer,
     Places,
     ascend,
     grid_places,

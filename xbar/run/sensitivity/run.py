@@ -12,9 +12,9 @@ from xbar.run.engine import files_of, settings_of
 from xbar.run.folders.runner import Arrays, Runner, fingerprint
 from xbar.run.sensitivity import placed, stages
 from xbar.run.sensitivity.config import KINDS, SensitivityConfig
-from xbar.run.sensitivity.referee import referee
 from xbar.run.sensitivity.report import publish, show
 from xbar.run.sensitivity.source import Source, about, mapped, stored
+from xbar.run.sensitivity.stages import referee
 from xbar.run.settings.files import checked
 from xbar.run.settings.study import Study
 from xbar.run.study.software import load

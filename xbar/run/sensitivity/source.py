@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from xbar.io.parts import PARTS
 from xbar.io.runs import load_run
 from xbar.nn import Network
 from xbar.run.errors import UsageError
@@ -16,8 +17,6 @@ from xbar.run.settings.study import Study
 from xbar.run.study.circuits import map_network
 from xbar.run.study.plan import Chunk, Plan
 from xbar.run.study.software import StudyInputs, compute_software
-
-PARTS = ("base", "corrector", "test")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Cells of a study: laws by name, their parameters, and how many inputs are read.
 
-A law is a class of `xbar.cells.families.FAMILIES`; a parameter that is new has a field here.
+A law is a class of `xbar.cells.families.FAMILIES`, and its parameters are settings here: a new law
+is an entry there, and nothing here.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, make_dataclass, replace
 from itertools import product
 from math import prod
 from typing import Any
@@ -14,27 +15,46 @@ import numpy as np
 
 from xbar.cells.families import FAMILIES, OHMIC, bent, family, parameters_of
 from xbar.nn.corrected import ReadMode
-from xbar.run.settings.checks import in_range, one_of, shortened, swept
-from xbar.run.settings.kinds import FORBID, Numbers, Words, values
+from xbar.run.settings.checks import (
+    FORBID,
+    Numbers,
+    Words,
+    in_range,
+    one_of,
+    shortened,
+    swept,
+    values,
+)
 
 LAWS = (OHMIC, *FAMILIES)
 ABSENT = math.inf  # of a parameter that a law does not have
 
 # Unit and meaning of the columns that a table has where a study names laws.
+PARAMETERS = {name: about for law in FAMILIES for name, about in parameters_of(law).items()}
 CELL_AXES: dict[str, tuple[str, str]] = {"law": ("1", "law of the cells")} | {
     name: (about["unit"], f"{about['about']}; inf where the law has none")
-    for law in FAMILIES
-    for name, about in parameters_of(law).items()
+    for name, about in PARAMETERS.items()
 }
+
+# The fields of `CellSettings`: law, read, and between them one for each parameter of any law.
+_Fields: Any = make_dataclass(
+    "_Fields",
+    [
+        ("law", Words, "sinh"),
+        *((name, Numbers | None, None) for name in PARAMETERS),
+        ("read", ReadMode, "exact"),
+    ],
+    frozen=True,
+)
 
 
 @dataclass(frozen=True)
-class CellSettings:
+class CellSettings(_Fields):
     """What cells are that are not resistors, or not only.
 
     Args:
         law: *swept*, of `LAWS`; each with its own parameters, of which all combinations are taken.
-        v_0: of "sinh", *swept* [V]; infinite is a resistor.
+        v_0: of "sinh", *swept* [V]; infinite is a resistor. So with every parameter of every law:
         i_s: of "selector", *swept* [A].
         v_s: of "selector", *swept* [V].
         beta: of "transistor", *swept* [A/V^2].
@@ -44,13 +64,6 @@ class CellSettings:
     """
 
     __pydantic_config__ = FORBID
-    law: Words = "sinh"
-    v_0: Numbers | None = None
-    i_s: Numbers | None = None
-    v_s: Numbers | None = None
-    beta: Numbers | None = None
-    v_ov: Numbers | None = None
-    read: ReadMode = "exact"
 
     def problems(self, line_faults: Sequence[str]) -> Iterator[str]:
         """What cannot be, in sentences.
@@ -63,9 +76,8 @@ class CellSettings:
         for number, law in enumerate(laws):
             yield from one_of(f"cells.law[{number}]", law, LAWS)
         known = [law for law in laws if law in LAWS]
-        for name in CELL_AXES:
-            if name != "law":
-                yield from self._of_parameter(name, [law for law in known if _has(law, name)])
+        for name in PARAMETERS:
+            yield from self._of_parameter(name, [law for law in known if _has(law, name)])
         fits = self.read == "exact" or not line_faults
         needs = f"exact beside faults of lines ({', '.join(line_faults)})"
         yield from in_range("cells.read", self.read, fits, needs)
@@ -90,13 +102,13 @@ class CellSettings:
     def names(self) -> tuple[str, ...]:
         """Columns of these cells: the law, and parameters of any of the laws."""
         laws = values(self.law)
-        own = (name for name in CELL_AXES if any(_has(law, name) for law in laws))
+        own = (name for name in PARAMETERS if any(_has(law, name) for law in laws))
         return ("law", *own)
 
     @property
     def one_of_each(self) -> "CellSettings":
         """The same laws at one combination of parameters each; with and without a bend."""
-        given = {name: getattr(self, name) for name in CELL_AXES if name != "law"}
+        given = {name: getattr(self, name) for name in PARAMETERS}
         one = {n: (min(values(found)),) for n, found in given.items() if found is not None}
         if "v_0" in one and math.inf in values(self.v_0):
             one["v_0"] = tuple({*one["v_0"], math.inf})

@@ -1,9 +1,16 @@
-"""Checks of settings: each yields what is wrong in one sentence, the setting's place first."""
+"""Types of settings, and checks: each yields what is wrong in one sentence, its place first.
+
+A swept setting is one value or a list of those, kept as a tuple.
+"""
 
 import math
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Tag
+
+from xbar.devices.mapping import Scheme
 
 LONGEST_NAME = 80  # of what becomes names of files and of columns
 
@@ -63,3 +70,39 @@ def shortened(value: Any, most: int = 60) -> str:
         return f"a whole number of about {int((value.bit_length() - 1) * math.log10(2)) + 1} digits"
     text = str(value)
     return text if len(text) <= most else f"{text[: most - 3]}... ({len(text):,} characters)"
+
+
+def values(setting: Any) -> tuple[Any, ...]:
+    """The values of a swept setting."""
+    return tuple(setting) if isinstance(setting, list | tuple) else (setting,)
+
+
+def _text(value: Any) -> Any:
+    """A resistance may be written as a number; it is kept as text, as the command line has it."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:g}" if plain else value
+
+
+# One value is checked as a list of one, so that each problem is named once.
+_LISTED, _MANY = BeforeValidator(values), Discriminator(lambda _: "many")
+Words = Annotated[
+    Annotated[str, Tag("one")] | Annotated[tuple[str, ...], Tag("many")], _MANY, _LISTED
+]
+Integers = Annotated[
+    Annotated[int, Tag("one")] | Annotated[tuple[int, ...], Tag("many")], _MANY, _LISTED
+]
+Number = float | int
+Numbers = Annotated[
+    Annotated[Number, Tag("one")] | Annotated[tuple[Number, ...], Tag("many")], _MANY, _LISTED
+]
+Schemes = Annotated[
+    Annotated[Scheme, Tag("one")] | Annotated[tuple[Scheme, ...], Tag("many")], _MANY, _LISTED
+]
+StuckWords = Annotated[
+    Annotated[str | Number, Tag("one")]
+    | Annotated[tuple[Annotated[str | Number, BeforeValidator(_text)], ...], Tag("many")],
+    _MANY,
+    _LISTED,
+]
+# Defaults are brought into the one form too, so that a setting left out equals its default.
+FORBID = ConfigDict(extra="forbid", validate_default=True, revalidate_instances="always")

@@ -25,9 +25,8 @@ from xbar.devices import (
 )
 from xbar.devices.mapping import Window
 from xbar.nn import Network, age, program, read
-from xbar.run.settings.checks import in_range, shortened
+from xbar.run.settings.checks import in_range, shortened, values
 from xbar.run.settings.faults import check_window, window_of
-from xbar.run.settings.kinds import values
 
 EXACT = "exact"
 OWN = "device"  # as a window: the device's own

@@ -1,36 +1,31 @@
-"""What a study may call a fault, a window and a stuck value, and all of them in words."""
+"""What a study may call a fault, a window and a stuck value, and all of them in words.
+
+Faults of cells are those of `xbar.devices.FAULTS`, faults of lines those of `xbar.nn.broken_lines`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from xbar.checks import resistance
-from xbar.devices import PLACEMENTS, AbstractFault, StuckMinus, StuckPair, StuckPlus, StuckUnequal
+from xbar.devices import FAULTS as CELL_FAULTS
+from xbar.devices import PLACEMENTS, AbstractFault
+from xbar.devices.faults import StuckDraw
 from xbar.devices.mapping import WINDOWS, Window
 from xbar.io.maps import MAP, UNITS
 from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.run.settings.checks import has_conductance, in_range, one_of, shortened
 
-FAULTS = ("pair", "plus", "minus", "unequal", "unequal-columns", *LINE_FAULTS)
-DRAWN = ("random", "uniform")
+FAULTS = (*CELL_FAULTS, *LINE_FAULTS)
+DRAWN = get_args(StuckDraw)
 
-_WHAT = {
-    "pair": "both cells of a pair",
-    "plus": "the plus cell of a pair",
-    "minus": "the minus cell of a pair",
-    "unequal": "the two cells of a pair unequally",
-    "unequal-columns": "the two cells of a pair unequally, alike down a column,",
-    "open-word-lines": "word lines broken where the shape begins, seen from their drivers",
-    "open-bit-lines": "bit lines broken where the shape begins, seen from their amplifiers",
-    "bridged-word-lines": "each word line joined to the next where the shape begins",
-    "bridged-bit-lines": "the two bit lines of each pair joined where the shape begins",
-}
+_WHAT = {name: kind.what for name, kind in CELL_FAULTS.items()} | LINE_FAULTS
 
 
 def drawn_if_none(fault: str) -> str:
     """What `stuck` is where a study does not say."""
     if fault in LINE_FAULTS:
         return "open" if fault.startswith("open") else "0"
-    return "random" if fault.startswith("unequal") else "on"
+    return CELL_FAULTS[fault].default
 
 
 def stuck_value(fault: str, stuck: str | None) -> str | float:
@@ -50,9 +45,7 @@ def stuck_value(fault: str, stuck: str | None) -> str | float:
 
 def make_fault(fault: str, value: Any) -> AbstractFault:
     """The fault of that name; `value` as `stuck_value` gives it, or a traced conductance [S]."""
-    if fault.startswith("unequal"):
-        return StuckUnequal(str(value), "column" if fault == "unequal-columns" else "cell")
-    return {"pair": StuckPair, "plus": StuckPlus, "minus": StuckMinus}[fault](value)
+    return CELL_FAULTS[fault].make(value)
 
 
 def window_of(name: str) -> Window:
@@ -116,8 +109,9 @@ def check_stuck(name: str, fault: str, stuck: str | None) -> Iterator[str]:
         return
     if stuck is None or stuck in DRAWN:
         return
-    if fault.startswith("unequal"):
-        yield from one_of(f"{name} (with fault {fault})", stuck, DRAWN)
+    kind = CELL_FAULTS.get(fault)
+    if kind is not None and "value" not in kind.values:
+        yield from one_of(f"{name} (with fault {fault})", stuck, kind.values)
     elif stuck not in ("on", "off"):
         needs = "on, off, random, uniform or a resistance above 0 [ohm]"
         yield from in_range(name, stuck, has_conductance(resistance(stuck)), needs)

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from xbar.run.settings.checks import in_range
-from xbar.run.settings.kinds import FORBID
+from xbar.run.settings.checks import FORBID, in_range
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from xbar.devices.mapping import WINDOWS
 from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.run.errors import UsageError
 from xbar.run.settings.chips import WORDS
-from xbar.run.settings.faults import DRAWN, FAULTS, in_words
+from xbar.run.settings.faults import CELL_FAULTS, FAULTS, in_words
 
 # Where each window comes from; a test holds the list complete.
 SOURCES = {
@@ -37,9 +37,11 @@ def show_presets(console: Console) -> None:
         )
     faults = Table("fault", "what is stuck", "where it may be stuck")
     for name in FAULTS:
-        where = DRAWN if name.startswith("unequal") else ("on", "off", *DRAWN, "ohm, such as 5k")
         if name in LINE_FAULTS:
             where = ("open",) if name.startswith("open") else ("ohm of a bridge, such as 20",)
+        else:
+            words = {"value": "ohm, such as 5k"}
+            where = [words.get(word, word) for word in CELL_FAULTS[name].values]
         faults.add_row(name, in_words(name), ", ".join(where))
     devices = Table("device", "what, its range, source; `xbar presets DEVICE` prints all its laws")
     for name in PRESETS:

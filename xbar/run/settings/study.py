@@ -15,7 +15,22 @@ from xbar.io.datasets import DATASETS
 from xbar.nn.broken_lines import LINE_FAULTS
 from xbar.nn.converters import MOST_BITS
 from xbar.run.settings.cells import CellSettings
-from xbar.run.settings.checks import in_range, one_of, plain_name, repeated, sizes, swept
+from xbar.run.settings.checks import (
+    FORBID,
+    Integers,
+    Number,
+    Numbers,
+    Schemes,
+    StuckWords,
+    Words,
+    in_range,
+    one_of,
+    plain_name,
+    repeated,
+    sizes,
+    swept,
+    values,
+)
 from xbar.run.settings.chips import OWN, check_chips
 from xbar.run.settings.faults import (
     FAULTS,
@@ -26,16 +41,6 @@ from xbar.run.settings.faults import (
     check_window,
 )
 from xbar.run.settings.keeping import RunSettings, StoreSettings
-from xbar.run.settings.kinds import (
-    FORBID,
-    Integers,
-    Number,
-    Numbers,
-    Schemes,
-    StuckWords,
-    Words,
-    values,
-)
 
 NEAREST, RETRAINED = "nearest neighbours", "retrained network"  # what they are called in tables
 RESERVED = ("software", "healthy", "defective", NEAREST, RETRAINED)

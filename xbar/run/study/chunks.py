@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xbar.batch import Batching, local_mesh
 from xbar.cells.families import OHMIC
 from xbar.run.folders.runner import Arrays
 from xbar.run.settings.cells import parameters_in
@@ -21,7 +22,6 @@ from xbar.run.study.circuits import (
     solve_healthy,
     stuck_cells,
 )
-from xbar.run.study.devices import Batching, local_mesh
 from xbar.run.study.nonlinear import solve_broken_cells
 from xbar.run.study.plan import Chunk, Plan, Table, row_keys
 from xbar.run.study.readers import Labelled, correct, neighbours

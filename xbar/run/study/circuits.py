@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from xbar.batch import batch_map
+from xbar.batch import Batching, batch_map
 from xbar.cells.families import OHMIC, family
 from xbar.circuit import LineFaults, Wires
 from xbar.devices import ChipMap, Device, inject, random_mask
@@ -28,7 +28,6 @@ from xbar.run.folders.runner import Arrays
 from xbar.run.settings.cells import laws_of, parameters_in
 from xbar.run.settings.chips import Kind, ages_of, as_chip, kinds_of, limits_of, made
 from xbar.run.settings.faults import make_fault, stuck_value
-from xbar.run.study.devices import Batching
 from xbar.run.study.nonlinear import solve_healthy_cells
 from xbar.run.study.plan import Plan, Table, row_keys
 from xbar.run.study.software import StudyInputs

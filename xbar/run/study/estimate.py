@@ -21,7 +21,7 @@ from xbar.cells.families import OHMIC
 from xbar.learn.mlp import BATCH_SIZE, MLP, STEPS, fit_many
 from xbar.learn.scores import LOSSES
 from xbar.run.folders.progress import compiling, duration
-from xbar.run.settings.kinds import values
+from xbar.run.settings.checks import values
 from xbar.run.settings.study import DefectSettings, Study
 from xbar.run.study.chunks import KEPT_SHARDS, ChunkComputer
 from xbar.run.study.plan import Plan

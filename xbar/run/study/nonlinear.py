@@ -11,15 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xbar.batch import batch_map, map_blocks
+from xbar.batch import Batching, batch_map, map_blocks
 from xbar.cells.families import family
 from xbar.circuit import LineFaults
 from xbar.devices.mapping import Pairs
-from xbar.nn.corrected import Passed, ReadMode, passed
-from xbar.nn.with_law import with_law
+from xbar.nn.corrected import Passed, ReadMode, passed, with_law
 from xbar.programs import program
 from xbar.run.folders.runner import Arrays
-from xbar.run.study.devices import Batching
 
 # Inputs that one array is solved for at a time: what few of them need stays near the cache.
 AT_ONCE = 64

@@ -22,9 +22,9 @@ from xbar.devices import SHAPES
 from xbar.io.maps import MAP
 from xbar.programs import program
 from xbar.run.settings.cells import CELL_AXES, laws_of
+from xbar.run.settings.checks import values
 from xbar.run.settings.chips import CHIP_AXES, kinds_of
 from xbar.run.settings.faults import drawn_if_none
-from xbar.run.settings.kinds import values
 from xbar.run.settings.study import DefectSettings, Study
 
 # Seeds whose software networks are trained side by side.

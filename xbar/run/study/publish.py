@@ -1,6 +1,7 @@
 """From a study's shards to results.h5: what each array is, and where it goes."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from xbar.io.merge import OF_LAYER, Part, merge
 from xbar.io.store import Field
 from xbar.io.tree import encode
+from xbar.run.folders.runner import Runner
 from xbar.run.settings.study import NEAREST, RETRAINED
 from xbar.run.study.chunks import STATUS, corrects, stored_images
 from xbar.run.study.plan import AXES, Chunk, Plan
@@ -187,3 +189,22 @@ def _known(name: str, array: np.ndarray, axis: tuple[str, ...]) -> Field:
 
 def _measured(name: str, array: np.ndarray) -> Field:
     return Field(array, "1", ("circuit", *(f"axis_{k}" for k in range(1, array.ndim))), name)
+
+
+@dataclass(frozen=True)
+class ComputedStudy:
+    """A study all of whose numbers are in results.h5.
+
+    Args:
+        plan: what was computed.
+        inputs: from which data and network.
+        run: where it is, and how long it took.
+    """
+
+    plan: Plan
+    inputs: StudyInputs
+    run: Runner
+
+
+Finish = Callable[[ComputedStudy], dict[str, Any]]
+"""Writes figures and the report of a study and returns its summary."""

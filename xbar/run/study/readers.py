@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xbar.batch import map_blocks
+from xbar.batch import Batching, map_blocks
 from xbar.learn.corrector import Corrector, nearest_neighbour_accuracy, train_correctors
 from xbar.learn.scores import LOSSES
 from xbar.programs import program
 from xbar.run.settings.study import CorrectorSettings
-from xbar.run.study.devices import Batching
 from xbar.run.study.task import Task
 
 NEIGHBOURS = 5

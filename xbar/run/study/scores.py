@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xbar.learn.scores import SCORES
+from xbar.learn.scores import SCORES, score_among
 from xbar.plots.style import ACCURACY, Quantity
 from xbar.statistics import Interval, share_bounds
 
@@ -97,5 +97,5 @@ SHOWN = {
 
 
 def score_in(names: Any) -> Shown:
-    """The score that a results file has, by the names of its groups."""
-    return SHOWN[next(name for name in SHOWN if name in names)]
+    """How reports say the score that a results file has."""
+    return SHOWN[score_among(names)]

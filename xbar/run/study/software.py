@@ -20,8 +20,7 @@ from xbar.io.user import read_network
 from xbar.learn.mlp import MLP, Loss, classes_of, fit_many
 from xbar.learn.scores import LOSSES
 from xbar.run.errors import StudyError
-from xbar.run.settings.checks import in_range
-from xbar.run.settings.kinds import values
+from xbar.run.settings.checks import in_range, values
 from xbar.run.settings.study import Study
 from xbar.run.study.plan import Chunk, Plan
 from xbar.run.study.task import Task
@@ -211,7 +210,7 @@ def _fitted(given: StudyInputs, models: MLP, part: Array, keys: Array) -> MLP:
 def _drawn(keys: Array, sizes: tuple[int, ...], activation: str, images: Array) -> MLP:
     """Networks before training."""
     draw = eqx.filter_vmap(lambda key: MLP.init(key, sizes, activation, images.dtype))
-    return _scale_inputs(draw(keys), 1 / _rms(images))
+    return scale_inputs(draw(keys), 1 / _rms(images))
 
 
 @eqx.filter_jit
@@ -221,9 +220,9 @@ def _fit(models: MLP, images: Array, labels: Array, part: Array, keys: Array, lo
     On raw pixels (0 to 16) one in eight 64-12-10 networks collapsed; scaled, none.
     """
     rms = _rms(images)
-    scaled = _scale_inputs(models, rms)
+    scaled = scale_inputs(models, rms)
     fitted = fit_many(scaled, images[part] / rms, labels[part], keys=keys, loss=loss)
-    return _scale_inputs(fitted, 1 / rms)
+    return scale_inputs(fitted, 1 / rms)
 
 
 @eqx.filter_jit
@@ -235,6 +234,6 @@ def _rms(images: Array) -> Array:
     return jnp.sqrt(jnp.mean(images**2))
 
 
-def _scale_inputs(models: MLP, factor: Array) -> MLP:
+def scale_inputs(models: MLP, factor: Array) -> MLP:
     """The same networks for inputs that are smaller by the factor."""
     return MLP((models.weights[0] * factor, *models.weights[1:]), models.biases, models.activation)

@@ -1,4 +1,4 @@
-"""What a study's table says: accuracies by axis, with intervals over seeds.
+"""What a study's table says: accuracies by axis, with intervals over seeds; arrays by named axes.
 
 Circuits of one seed share a network, a split and correctors' images: they are averaged first, and
 the interval is that of the seeds' means. Circuits that failed are left out and counted.
@@ -6,10 +6,11 @@ the interval is that of the seeds' means. Circuits that failed are left out and 
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from xbar.io.runs import Run
 from xbar.run.study.chunks import STATUS
 from xbar.run.study.plan import AXES
 from xbar.run.study.scores import score_in
@@ -212,3 +213,60 @@ def headline(arrays: Mapping[str, Any]) -> dict[str, Any]:
         },
         **_corrected(circuits),
     }
+
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def labelled(run: Run, name: str) -> "xarray.DataArray":
+    """Something that a study found for each circuit, over the study's axes.
+
+    ```python
+    array = labelled(load_run("runs/mine"), "defective")
+    array.sel(shape="ring", layer=3).mean("seed")
+    array.to_dataframe("accuracy")
+    ```
+
+    Args:
+        run: from `load_run`.
+        name: a score such as "defective" or "corrector 14", a column of the table such as
+            "pairs_hit", or "voltages".
+
+    Returns:
+        An axis for each setting with more than one value, then "seed" and "placement"; behind them,
+        for voltages, "sample" and "class". NaN where the study has no circuit; the SI unit is the
+        attribute "unit".
+
+    Raises:
+        ValueError: no such thing.
+        StoreError: the study stored no voltages.
+    """
+    import xarray  # takes a second, which no command should wait for
+
+    table = run.table
+    score = run.score
+    accuracies = quantities({"circuits": table, score: run.read(score)})
+    columns = {n: c for n, c in table.items() if c.dtype.kind in "fiu"}
+    if name == "voltages":
+        rows, unit = np.asarray(run.read("voltages/defective")), "V"
+    elif name in accuracies:
+        rows, unit = accuracies[name], "1"
+    elif name in columns:
+        rows, unit = columns[name], AXES.get(name, ("1", ""))[0]
+    else:
+        known = ["voltages", *accuracies, *columns]
+        raise ValueError(f"labelled: got {name!r}, needs one of {known}")
+    coords: dict[str, Any] = {axis.name: axis.values for axis in axes_of(table)}
+    coords |= {axis: np.unique(table[axis]) for axis in ("seed", "placement")}
+    places = tuple(_places(table[axis], np.asarray(values)) for axis, values in coords.items())
+    values = np.full((*(len(v) for v in coords.values()), *rows.shape[1:]), np.nan)
+    values[places] = rows
+    behind = ("sample", "class")[: rows.ndim - 1]
+    coords |= {axis: np.arange(n) for axis, n in zip(behind, rows.shape[1:], strict=True)}
+    return xarray.DataArray(values, coords, list(coords), name, {"unit": unit})
+
+
+def _places(column: np.ndarray, values: np.ndarray) -> np.ndarray:
+    order = np.argsort(values)
+    return order[np.searchsorted(values, column, sorter=order)]
