@@ -1,4 +1,4 @@
-"""(a) One input: one 65x100 array, and 100 different ones; 1 Ohm and 5 Ohm."""
+"""(a) One input: one 65x100 array, and 100 different ones, 1 Ohm and 5 Ohm; 1,000 small ones."""
 
 from benchmarks.speed.contest import Effort, contest, everyone
 from benchmarks.speed.problems import arrays, case_of
@@ -9,7 +9,8 @@ TITLE = "One input"
 TEXT = """\
 Column currents of 65x100 arrays (10 kOhm to 1 MOhm, 2 % stuck on and 2 % stuck off) for one input,
 from conductances to currents. `solve`: one array at a time; `solve_all`: 100 different arrays, all
-cores busy, time per array. float64 to 1e-10, float32 to 1e-6 of the largest column current."""
+cores busy, time per array; 1,000 of 16x16 and of 32x32 likewise. float64 to 1e-10, float32 to 1e-6
+of the largest column current."""
 
 
 def run(quick: bool) -> None:
@@ -21,5 +22,9 @@ def run(quick: bool) -> None:
         rows += contest("a", f"65x100, {r:g} Ohm", "solve", case, entries, effort)
         many = case_of(arrays(10 if quick else 100, *SHAPE), r)
         name = f"{len(many.g)} arrays 65x100, {r:g} Ohm"
+        rows += contest("a", name, "solve_all", many, everyone("solve_all"), effort)
+    for side in (16, 32):
+        many = case_of(arrays(50 if quick else 1000, side, side))
+        name = f"{len(many.g)} arrays {side}x{side}, 1 Ohm"
         rows += contest("a", name, "solve_all", many, everyone("solve_all"), effort)
     save("one_input", TITLE, TEXT, rows, quick=quick)

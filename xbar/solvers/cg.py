@@ -47,6 +47,10 @@ MAX_PASSES = 4
 # Steps over the square root of the largest eigenvalue where wires dominate: 5.2 to 1e-10 where all
 # cells are alike, 256x256.
 STEPS_PER_ROOT = 5.0
+# Arrays of up to so many cells are solved so many side by side on a CPU: half to three quarters of
+# the time of one after the other from 16x16 to 48x48, nothing at 64x64 (benchmarks/log.md).
+SMALL_CELLS = 48**2
+LANES = 8
 # Passes in float32, for arrays of at least so many cells, each to this much of its first residual.
 ROUGH_CELLS = 2**18
 ROUGH_PASSES = 4
@@ -109,7 +113,9 @@ class CG(AbstractSolver):
         """Iterate from ``u = e``, exact where wires are zero or cells open."""
         rtol = default_rtol(self.rtol, e.dtype)
         limits = self._limits(problem)
-        return per_array(lambda problem, e: _cell_voltages(problem, e, rtol, limits))(problem, e)
+        lanes = LANES if problem.g.size <= SMALL_CELLS else 1
+        found = per_array(lambda problem, e: _cell_voltages(problem, e, rtol, limits), lanes)
+        return found(problem, e)
 
     def _limits(self, problem: Problem) -> _Limits:
         return _Limits(self.max_steps or default_steps(problem.g), self.foresee)
