@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import math
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -236,3 +238,20 @@ def test_counted_operations_of_a_step_are_those_of_its_products():
     assert kernels.cg_flops(3, 5, steps=0) == 2 * kernels.drop_flops(3, 5)
     assert kernels.bound(10, 100, held=1, rate=1, copy=1, cache=2) == 10
     assert kernels.bound(10, 100, held=3, rate=1, copy=1, cache=2) == 100
+
+
+@pytest.mark.slow
+def test_a_batch_is_spread_over_all_devices():
+    """Under `jit`, where it stays on one unless they are named."""
+    code = (
+        "from benchmarks.peers import by_xbar; from benchmarks.speed import problems;"
+        "case = problems.case_of(problems.arrays(4, 3, 4));"
+        "call, detail = by_xbar.prepare('solve_all', case, {'precision': 'float64'});"
+        "print(detail['options'], len(call(0).sharding.device_set))"
+    )
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2", "JAX_ENABLE_X64": "1"}
+    folder = Path(__file__).parents[1]
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=folder, capture_output=True, text=True
+    )
+    assert run.stdout.strip() == "default, devices: 2 2", run.stderr

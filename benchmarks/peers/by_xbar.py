@@ -78,8 +78,17 @@ def prepare(op: str, case: Case, settings: dict[str, Any]) -> tuple[Any, dict[st
 
 
 def over_all(function: Function, chunk: int | None = None) -> Function:
-    """`function` over the leading axis of a pytree, over all devices; at most `chunk` at a time."""
-    return lambda xs: xb.batch_map(function, xs, chunk=chunk)
+    """`function` over the leading axis of a pytree, over all devices; at most `chunk` at a time.
+
+    They are named, since inside `jit` a batch stays on one device otherwise.
+    """
+    return lambda xs: xb.batch_map(function, xs, chunk=chunk, devices=jax.local_devices())
+
+
+def devices_of(executable: Any) -> int:
+    """Over how many devices a compiled program spreads its results."""
+    shardings = jax.tree.leaves(executable.output_shardings)
+    return max(len(sharding.device_set) for sharding in shardings)
 
 
 def _batch(
@@ -95,7 +104,7 @@ def _batch(
     stacked = stacked.reshape(-1, *case.shape)
     chunk = settings.get("chunk")
     executable, compile_s = compiled(over_all(function, chunk), stacked)
-    solver, devices = settings.get("solver") or "default", len(jax.devices())
+    solver, devices = settings.get("solver") or "default", devices_of(executable)
     options = f"{solver}, devices: {devices}" + ("" if chunk is None else f", chunks of {chunk}")
     detail = {"options": options, "compile_s": compile_s}
     if settings.get("steps"):
