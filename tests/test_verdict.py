@@ -75,3 +75,20 @@ def test_one_current_without_a_value_leaves_its_input_without_a_largest(place):
     of_first, of_second = jax.jit(largest_current)(i_cell)
     assert of_first == pytest.approx(1e-3)  # of a row: 100 cells
     assert np.isnan(of_second)
+
+
+@pytest.mark.parametrize("signs", [False, True])
+def test_large_arrays_in_float32_are_right_within_their_tolerance_and_known_to_be(signs):
+    """Roundings of 262,144 cells, each taken at its worst, would add up to more than that."""
+    rng = np.random.default_rng(0)
+    g = np.exp(rng.uniform(np.log(1e-6), np.log(1e-4), (512, 512))).astype(np.float32)
+    v_in = rng.uniform(0.02, 0.2, 512).astype(np.float32)
+    v_in = v_in * rng.choice(np.float32([-1, 1]), 512) if signs else v_in
+    array = xb.Crossbar(g, xb.Wires(np.float32(1), np.float32(1)))
+    found = xb.solve(array, v_in, xb.CG())
+    assert found.i_out.dtype == np.float32
+    exact = xb.solve(
+        xb.Crossbar(g.astype(float), xb.Wires(1.0, 1.0)), v_in.astype(float), xb.CG(rtol=1e-9)
+    )
+    largest = np.abs(exact.i_cell).max()
+    assert np.abs(found.i_cell - exact.i_cell).max() <= 1e-5 * largest

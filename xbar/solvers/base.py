@@ -53,6 +53,22 @@ class Problem(eqx.Module):
         word = _along(wires.word_line.astype(dtype), cols, 1) + wires.source.astype(dtype)
         return word, _along(wires.bit_line.astype(dtype), rows, 0) + wires.sense.astype(dtype)
 
+    def resistance_to_cells(self) -> tuple[Array, Array]:
+        """Resistance of word and bit lines from their end up to each cell [ohm].
+
+        Both spread over (rows, cols). Where segments differ along a line, of the whole line.
+        """
+        wires, (rows, cols), dtype = self.wires, self.g.shape, self.g.dtype
+        places = np.arange(1, cols + 1)[None, :], np.arange(rows, 0, -1)[:, None]
+        word_line, bit_line = (
+            _up_to(r.astype(dtype), place, axis)
+            for r, place, axis in zip(
+                (wires.word_line, wires.bit_line), places, (1, 0), strict=True
+            )
+        )
+        source, sense = (jnp.atleast_1d(r.astype(dtype)) for r in (wires.source, wires.sense))
+        return word_line + source[:, None], bit_line + sense
+
     def residual(self, e: Drives, u: Voltages) -> Voltages:
         """What is left of the cell equation, `e - u - drop(g u)` [V]."""
         return e - u - self.drop(self.g * u)
@@ -70,6 +86,13 @@ def _along(segments: Array, size: int, axis: int) -> Array:
         return size * segments
     alike = segments.shape[axis] == 1
     return jnp.squeeze(size * segments, axis) if alike else jnp.sum(segments, axis=axis)
+
+
+def _up_to(segments: Array, place: np.ndarray, axis: int) -> Array:
+    """Resistance up to each place along an axis, or of the whole line where segments differ."""
+    if segments.ndim == 0 or segments.shape[axis] == 1:
+        return segments * place.astype(segments.dtype)
+    return jnp.sum(segments, axis=axis, keepdims=True)
 
 
 def problem_of(g: Float[Array, "rows cols"], wires: Wires) -> Problem:
@@ -278,17 +301,21 @@ class Left(NamedTuple):
 def left_by(problem: Problem, e: Drives, u: Voltages) -> Left:
     """What is left of the cell equation for cell voltages `u`.
 
-    Rounding may hide a few roundings of the drive, and of each line's resistance times the sum of
-    its currents' magnitudes.
+    Rounding may hide a few roundings of the drive, and of what each line would lose up to its far
+    end if all its cells' currents had one sign.
     """
     i_cell = problem.g * u
     word, bit = problem.drop.word(i_cell), problem.drop.bit(i_cell)
     size = jnp.abs(i_cell)
-    of_word, of_bit = problem.line_resistance()
-    in_word = (of_word * jnp.sum(size, axis=-1))[:, :, None]
-    in_bit = (of_bit * jnp.sum(size, axis=-2))[:, None, :]
+    to_word, to_bit = problem.resistance_to_cells()
+    in_word = jnp.sum(to_word * size, axis=-1)[:, :, None]
+    in_bit = jnp.sum(to_bit * size, axis=-2)[:, None, :]
     hidden = jnp.finfo(e.dtype).eps * (jnp.abs(e) + in_word + in_bit)
     return Left(word, bit, e - u - word - bit, hidden, jnp.max(hidden, axis=(-2, -1)))
+
+
+# Standard deviations that the roundings' sum is taken for; each is at most what `left_by` says.
+DEVIATIONS = 6
 
 
 def within(
@@ -306,6 +333,11 @@ def within(
     |residual|_g``; nor by more than all series sources together, ``sum |residual|``, since no
     voltage in a circuit of resistances exceeds its sources'.
 
+    What rounding hides has no order from cell to cell. A current or voltage is changed by ``sum(g a
+    hidden)``, `a` the cell voltages that its own line would cause, with ``|a|_g^2`` at most that
+    line's conductance or resistance; of independent terms the sum has a variance of at most
+    ``max(g hidden^2) |a|_g^2``, where terms of one sign could add up to the bound above.
+
     Args:
         problem: the array.
         e: drives [V].
@@ -315,17 +347,18 @@ def within(
         shown: for which drives it is known otherwise that the residual does no harm, so that only
             what rounding hides of it counts.
     """
-    size = jnp.abs(left.residual)
+    g, size = problem.g, jnp.abs(left.residual)
     size = size if shown is None else jnp.where(shown[:, None, None], 0, size)
-    residual = size + left.hidden
-    energy = jnp.sqrt(jnp.sum(problem.g * residual**2, axis=(-2, -1)))
-    moved = (
-        jnp.minimum(jnp.sqrt(_longest_line(problem)) * energy, jnp.sum(residual, axis=(-2, -1)))
-        + left.moved
-    )
-    right = moved <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1))
-    wrong = jnp.sqrt(busiest_line(problem.g)) * energy
-    return right & (relative(wrong, largest_current(problem.g * u)) <= rtol)
+    energy = jnp.sqrt(jnp.sum(g * size**2, axis=(-2, -1)))
+    at_once = jnp.sqrt(jnp.sum(g * left.hidden**2, axis=(-2, -1)))
+    at_random = DEVIATIONS * left.moved * jnp.sqrt(jnp.max(g))
+    hidden = jnp.minimum(at_once, at_random)
+    by_current, by_voltage = jnp.sqrt(busiest_line(g)), jnp.sqrt(_longest_line(problem))
+    moved = jnp.minimum(by_voltage * energy, jnp.sum(size, axis=(-2, -1)))
+    moved += jnp.minimum(by_voltage * hidden, jnp.sum(left.hidden, axis=(-2, -1)))
+    right = moved + left.moved <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1))
+    wrong = by_current * (energy + hidden)
+    return right & (relative(wrong, largest_current(g * u)) <= rtol)
 
 
 def allowed_residual(problem: Problem, e: Drives, u: Voltages, rtol: float) -> Float[Array, " n"]:
