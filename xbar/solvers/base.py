@@ -13,6 +13,7 @@ import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -20,7 +21,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Bool, Float, Int
 
 from xbar.circuit import Wires
-from xbar.solvers.lines import Drop, drop_of
+from xbar.solvers.lines import Drop, drop_of, product
 
 Voltages = Float[Array, "n rows cols"]
 Drives = Float[Array, "n #rows #cols"]
@@ -53,21 +54,28 @@ class Problem(eqx.Module):
         word = _along(wires.word_line.astype(dtype), cols, 1) + wires.source.astype(dtype)
         return word, _along(wires.bit_line.astype(dtype), rows, 0) + wires.sense.astype(dtype)
 
-    def resistance_to_cells(self) -> tuple[Array, Array]:
-        """Resistance of word and bit lines from their end up to each cell [ohm].
+    def lost_by(self, size: Voltages) -> tuple[Array, Array]:
+        """Drop up to the far end of word lines (n, rows) and bit lines (n, cols) [V].
 
-        Both spread over (rows, cols). Where segments differ along a line, of the whole line.
+        For currents `size` >= 0 through the cells. Where segments differ along a line, at most
+        that: as if all currents came from its far end.
         """
-        wires, (rows, cols), dtype = self.wires, self.g.shape, self.g.dtype
-        places = np.arange(1, cols + 1)[None, :], np.arange(rows, 0, -1)[:, None]
-        word_line, bit_line = (
-            _up_to(r.astype(dtype), place, axis)
-            for r, place, axis in zip(
-                (wires.word_line, wires.bit_line), places, (1, 0), strict=True
-            )
-        )
-        source, sense = (jnp.atleast_1d(r.astype(dtype)) for r in (wires.source, wires.sense))
-        return word_line + source[:, None], bit_line + sense
+        (rows, cols), dtype, wires = self.g.shape, self.g.dtype, self.wires
+
+        def lost(segments: Array, end: Array, moment: Array, total: Array, axis: int) -> Array:
+            if segments.ndim and segments.shape[axis] > 1:
+                return jnp.sum(segments, axis=axis) * total + end * total
+            return (
+                jnp.squeeze(segments, axis) if segments.ndim else segments
+            ) * moment + end * total
+
+        # Products with constants: sums of products are not vectorized where a row is read twice.
+        along_word = np.stack([np.arange(1, cols + 1), np.ones(cols)], axis=1).astype(dtype)
+        along_bit = np.stack([np.arange(rows, 0, -1), np.ones(rows)]).astype(dtype)
+        of_word = jnp.moveaxis(product(size, along_word), -1, 0)
+        of_bit = jnp.moveaxis(product(along_bit, size), -2, 0)
+        w = jax.tree.map(lambda x: x.astype(dtype), wires)
+        return lost(w.word_line, w.source, *of_word, 1), lost(w.bit_line, w.sense, *of_bit, 0)
 
     def residual(self, e: Drives, u: Voltages) -> Voltages:
         """What is left of the cell equation, `e - u - drop(g u)` [V]."""
@@ -86,13 +94,6 @@ def _along(segments: Array, size: int, axis: int) -> Array:
         return size * segments
     alike = segments.shape[axis] == 1
     return jnp.squeeze(size * segments, axis) if alike else jnp.sum(segments, axis=axis)
-
-
-def _up_to(segments: Array, place: np.ndarray, axis: int) -> Array:
-    """Resistance up to each place along an axis, or of the whole line where segments differ."""
-    if segments.ndim == 0 or segments.shape[axis] == 1:
-        return segments * place.astype(segments.dtype)
-    return jnp.sum(segments, axis=axis, keepdims=True)
 
 
 def problem_of(g: Float[Array, "rows cols"], wires: Wires) -> Problem:
@@ -306,11 +307,9 @@ def left_by(problem: Problem, e: Drives, u: Voltages) -> Left:
     """
     i_cell = problem.g * u
     word, bit = problem.drop.word(i_cell), problem.drop.bit(i_cell)
-    size = jnp.abs(i_cell)
-    to_word, to_bit = problem.resistance_to_cells()
-    in_word = jnp.sum(to_word * size, axis=-1)[:, :, None]
-    in_bit = jnp.sum(to_bit * size, axis=-2)[:, None, :]
-    hidden = jnp.finfo(e.dtype).eps * (jnp.abs(e) + in_word + in_bit)
+    in_word, in_bit = problem.lost_by(jnp.abs(i_cell))
+    hidden = jnp.abs(e) + in_word[:, :, None] + in_bit[:, None, :]
+    hidden = jnp.finfo(e.dtype).eps * hidden
     return Left(word, bit, e - u - word - bit, hidden, jnp.max(hidden, axis=(-2, -1)))
 
 
