@@ -57,25 +57,26 @@ class Problem(eqx.Module):
     def lost_by(self, size: Voltages) -> tuple[Array, Array]:
         """Drop up to the far end of word lines (n, rows) and bit lines (n, cols) [V].
 
-        For currents `size` >= 0 through the cells. Where segments differ along a line, at most
-        that: as if all currents came from its far end.
+        For currents `size` >= 0 through the cells. Where segments differ along a line, an upper
+        bound: as if all currents went to its far end.
         """
         (rows, cols), dtype, wires = self.g.shape, self.g.dtype, self.wires
 
         def lost(segments: Array, end: Array, moment: Array, total: Array, axis: int) -> Array:
-            if segments.ndim and segments.shape[axis] > 1:
-                return jnp.sum(segments, axis=axis) * total + end * total
-            return (
-                jnp.squeeze(segments, axis) if segments.ndim else segments
-            ) * moment + end * total
+            alike = segments.ndim == 0 or segments.shape[axis] == 1
+            whole = jnp.sum(segments, axis=axis) if segments.ndim else segments
+            return whole * (moment if alike else total) + end * total
 
-        # Products with constants: sums of products are not vectorized where a row is read twice.
+        # Products with constants, since XLA does not vectorize sums of places times currents.
         along_word = np.stack([np.arange(1, cols + 1), np.ones(cols)], axis=1).astype(dtype)
         along_bit = np.stack([np.arange(rows, 0, -1), np.ones(rows)]).astype(dtype)
         of_word = jnp.moveaxis(product(size, along_word), -1, 0)
         of_bit = jnp.moveaxis(product(along_bit, size), -2, 0)
         w = jax.tree.map(lambda x: x.astype(dtype), wires)
-        return lost(w.word_line, w.source, *of_word, 1), lost(w.bit_line, w.sense, *of_bit, 0)
+        return (
+            lost(w.word_line, w.source, of_word[0], of_word[1], 1),
+            lost(w.bit_line, w.sense, of_bit[0], of_bit[1], 0),
+        )
 
     def residual(self, e: Drives, u: Voltages) -> Voltages:
         """What is left of the cell equation, `e - u - drop(g u)` [V]."""
