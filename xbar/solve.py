@@ -94,7 +94,7 @@ def _solve_plain(
         return _solve(array, v_in, solver, fill)
     first, sparse = first_of(solver, array.g, 1 if v_in.ndim == 1 else v_in.shape[1])
     found, right = _solve(array, v_in, first, fill)
-    if bool(right) or not _missed(found):
+    if bool(right) or not _missed(found) or isinstance(first, ColumnSweep):
         return found, right
     if sparse:
         known = _by_sparse(array, v_in, solver)

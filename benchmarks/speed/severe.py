@@ -9,7 +9,7 @@ TEXT = """\
 Column currents for one input where conjugate gradients take many steps or fail: cells of 100 Ohm
 behind segments of as much and of ten times that, and conductances log-uniform over nine decades
 (1 nS to 1 S) behind segments of 10 Ohm. *called directly*: `xb.solve` on known numbers, outside of
-`jit`, where sparse elimination on the host stands behind `CG` in arrays of more than 80 lines;
+`jit`, where sparse elimination on the host stands behind `CG` in arrays of more than 32 lines;
 *xbar* is the same call compiled by the caller, where `ColumnSweep` does. float64 to 1e-10 of the
 largest column current."""
 

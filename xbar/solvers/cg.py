@@ -66,7 +66,7 @@ class _Limits(NamedTuple):
     @property
     def eigenvalue(self) -> float:
         """The largest that fits the steps."""
-        return (self.steps / STEPS_PER_ROOT) ** 2 if self.foresee else jnp.inf
+        return (self.steps / STEPS_PER_ROOT) ** 2
 
 
 def default_steps(g: Array) -> int:
@@ -207,7 +207,7 @@ def _iterate(
     """Steps of the recurrence, where `more` are due, until the residual is as small as allowed."""
     g = problem.g
     rough = g.dtype != residual.dtype
-    size = _size(residual)
+    size = size_of(residual)
     scaled = (residual / size).astype(g.dtype)
     squared = jnp.sum(g * scaled**2, axis=(-2, -1))
     target = (allowed / size[:, 0, 0] ** 2).astype(g.dtype)
@@ -225,9 +225,9 @@ def _iterate(
     )
 
 
-def _size(residual: Voltages) -> Float[Array, "n 1 1"]:
-    """What brings a small residual clear of underflow."""
-    size = jnp.max(jnp.abs(residual), axis=(-2, -1), keepdims=True)
+def size_of(volts: Drives) -> Float[Array, "n 1 1"]:
+    """What brings small voltages clear of underflow: the largest of each input, or 1."""
+    size = jnp.max(jnp.abs(volts), axis=(-2, -1), keepdims=True)
     return jnp.where(size == 0, 1, size)
 
 
@@ -244,8 +244,8 @@ def _run(problem: Problem, start: _Run, target: Float[Array, " n"], limits: _Lim
     """The recurrence, for each drive until its squared residual is down to the target."""
     g = problem.g
 
-    def _worth(curvature: Array, squared: Array) -> Array | bool:
-        # No eigenvalue is less than this ratio, which is a diagonal entry of Lanczos' matrix but
+    def worth(curvature: Array, squared: Array) -> Array | bool:
+        # The largest eigenvalue is no less than this ratio, a diagonal entry of Lanczos' matrix but
         # for what the last direction adds.
         return not limits.foresee or curvature <= limits.eigenvalue * squared
 
@@ -262,7 +262,7 @@ def _run(problem: Problem, start: _Run, target: Float[Array, " n"], limits: _Lim
             residual=residual,
             direction=residual + turn[:, None, None] * run.direction,
             squared=squared,
-            active=run.active & (squared > target) & _worth(curvature, run.squared),
+            active=run.active & (squared > target) & worth(curvature, run.squared),
             steps=run.steps + run.active,
         )
 
@@ -280,7 +280,7 @@ def _correction(
     Returns ``u + residual``, which is ``right - drop(g u)``: the equation itself gives the voltage
     of a cell that the weighted product does not see, for having no conductance.
     """
-    size = _size(right)
+    size = size_of(right)
     scaled = right / size
     squared = jnp.sum(problem.g * scaled**2, axis=(-2, -1))
     target = reduction**2 * squared

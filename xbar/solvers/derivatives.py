@@ -52,6 +52,7 @@ from xbar.solvers.base import (
     transfer_from,
     unit_drives,
 )
+from xbar.solvers.cg import size_of
 from xbar.solvers.lines import drop_of
 from xbar.solvers.newton import Newton, NewtonAnswer
 
@@ -192,8 +193,7 @@ def _respond(
 ) -> CellSolution:
     """Voltages and currents for series sources `s` and parallel sources `q`, if there are any."""
     drive = s if q is None else s - problem.drop(q)
-    size = jnp.max(jnp.abs(drive), axis=(-2, -1), keepdims=True)
-    size = jnp.where(size == 0, 1, size)  # keeps small drives clear of underflow
+    size = size_of(drive)
     answer = solver.cell_voltages(state, problem, drive / size)
     u, word, bit = (size * x for x in (answer.u, answer.word, answer.bit))
     i_cell = problem.g * u

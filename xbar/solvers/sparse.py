@@ -29,10 +29,11 @@ from jaxtyping import Float, Int
 from xbar.circuit import Wires
 from xbar.programs import program
 from xbar.solvers.base import Answer, Drives, Voltages, default_rtol, problem_of
+from xbar.solvers.cg import size_of
 from xbar.solvers.sweep.voltages import Iterate, answer_of, improved, start_of
 
-# Solves after which what is still not right is left to elimination without subtractions. Random
-# circuits over nine decades took two or three (tests).
+# Solves after which what is still not right is left to elimination without subtractions. Circuits
+# over nine decades took three.
 MAX_SOLVES = 10
 # Columns that are eliminated together: half the time of SuperLU's own choice at 65x65, a fifth less
 # at 512x512 (benchmarks/log.md). More than that choice overruns its buffers.
@@ -73,10 +74,8 @@ def sparse_answer(
 
 @program()
 def _start(g: Array, wires: Wires, e: Drives) -> tuple[Array, Drives, Iterate, tuple[Array, Array]]:
-    """Sizes of the drives, which keep small ones clear of underflow, and where to start."""
-    problem = problem_of(g, wires)
-    size = jnp.max(jnp.abs(e), axis=(-2, -1), keepdims=True)
-    size = jnp.where(size == 0, 1, size)
+    """Sizes of the drives, drives of that size, where to start, and the segments' resistances."""
+    problem, size = problem_of(g, wires), size_of(e)
     return size, e / size, start_of(problem, e / size), problem.segments()
 
 
