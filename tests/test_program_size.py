@@ -38,7 +38,7 @@ def of_currents(g):
         (transfer, (6, 5), 700),
         (gradient(of_currents), (6, 5), 2450),
         (gradient(transfer), (6, 5), 950),
-        (solve, (65, 100), 2000),
+        (solve, (65, 100), 2400),
         (transfer, (65, 100), 1370),
     ],
 )

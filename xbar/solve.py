@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.core import Tracer
 from jaxtyping import Bool, Float
@@ -28,6 +29,7 @@ from xbar.solvers.derivatives import (
     operating_points,
     possible,
 )
+from xbar.solvers.lines import product
 from xbar.solvers.sparse import sparse_answer
 from xbar.solvers.wiring import solve_wired, transfer_wired
 
@@ -252,8 +254,10 @@ def _solve(
     result = RESULTS.where(finite, legal, RESULTS.invalid_input)
     for ok, otherwise in found.checks:
         result = also(result, jnp.all(ok), otherwise)
+    # As a product: the sum that XLA's CPU library makes of it took 25 us of 175 (65x100, float32).
+    i_out = product(np.ones(problem.g.shape[0], dtype), i_cell)
     numbers = (
-        jnp.sum(i_cell, axis=-2),
+        i_out,
         v_word,
         v_bit,
         i_cell,

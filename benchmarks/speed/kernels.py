@@ -6,6 +6,9 @@ rate says how far the code is from the method's limit, and a better method chang
 
 from pathlib import Path
 
+import numpy as np
+
+from xbar.solvers.cg import MODES_CELLS
 from xbar.solvers.lines import SHORT, block_size
 
 
@@ -45,9 +48,29 @@ def cg_flops(rows: int, cols: int, steps: float, n: int = 1) -> float:
     """`steps` steps, and two more applications of the lines for the first and the true residual.
 
     A step has, per cell, a product with g (1), the sum with the drop (1), three multiply-adds (6)
-    and two weighted inner products (2 and 3).
+    and two weighted inner products (2 and 3). Preconditioned, a product with g more (1), sums along
+    both lines (4), two products with the modes of both (4), two multiply-adds (4) and an inner
+    product (2).
     """
-    return (steps + 2) * drop_flops(rows, cols, n) + 13.0 * steps * n * rows * cols
+    per_cell = 13.0 + 15.0 * (rows * cols in MODES_CELLS)
+    return (steps + 2) * drop_flops(rows, cols, n) + per_cell * steps * n * rows * cols
+
+
+def newton_flops(rows: int, cols: int, steps: float, inner: float, n: int = 1) -> float:
+    """`inner` steps of CG in all; in each of Newton's, and once more to judge, the cells' current
+    and slope (40 per cell, an exponential counted as 10) and the lines for what is left."""
+    per_step = drop_flops(rows, cols, n) + 40.0 * n * rows * cols
+    return cg_flops(rows, cols, inner, n) + (steps + 1) * per_step
+
+
+def tiles_flops(side: int) -> float:
+    """Joining tiles pairwise to one, as counted in xbar/solvers/tiles.py."""
+    return 150.0 * side**3
+
+
+def tiles_bytes(side: int, itemsize: int = 8) -> float:
+    """Each of the levels reads its tiles' responses and writes half as many, 16 n^2 numbers."""
+    return 1.5 * 16.0 * side**2 * np.log2(side**2) * itemsize
 
 
 def cg_bytes(rows: int, cols: int, steps: float, n: int = 1, itemsize: int = 8) -> float:

@@ -19,6 +19,8 @@ is the longer of operations / (rate of a matrix product of its own size) and, wh
 not fit into the cache, bytes / copy bandwidth. *fraction*: bound / time."""
 LARGE, COPY_BYTES, STEPS, PASSES = 2048, 2**28, 200, 20
 ROWS, COLS, BATCH = 65, 100, 100
+SIDE = 256  # of the array whose transfer matrix is made from tiles
+V_0 = 0.1  # voltage of the sinh law [V]: half of the drive
 
 
 def seconds_of(call: Callable[[], Any], least_s: float) -> float:
@@ -82,15 +84,40 @@ def measure(precision: str, least_s: float, scale: int) -> dict[str, Any]:
     g, data = jnp.asarray(case.g, dtype), jnp.asarray(case.data, dtype)
     steps = jax.jit(jax.vmap(single["steps"]))(g)
     t = jax.jit(single["transfer"])(g[0])
+    large = case_of(arrays(1, SIDE, SIDE))
+    tiled = by_xbar.functions(large, None, dtype)["transfer"]
+    v = jnp.asarray(case.v, dtype)
+    r, far = jnp.ones((), dtype), jnp.asarray(50.0, dtype)
+
+    def bent(g: jax.Array) -> Any:
+        return xb.solve(xb.Crossbar(xb.cells.Sinh(g, V_0), xb.Wires(r, r)), v, throw=False)
+
+    def at_both_ends(g: jax.Array) -> Any:
+        lines = xb.Wires(r, r, source_far=far, sense_far=far)
+        return xb.solve(xb.Crossbar(g, lines), v, xb.CG(), throw=False)
+
+    newton, ends = jax.jit(jax.vmap(bent))(g), jax.jit(jax.vmap(at_both_ends))(g)
+    counts = {
+        "CG": float(jnp.mean(steps)),
+        "Newton": float(jnp.mean(newton.steps)),
+        "in Newton": float(jnp.mean(newton.inner_steps)),
+        "two-ended": float(jnp.mean(ends.steps)),
+    }
     calls = {
         "CG, one array": (jax.jit(single["solve"]), g[0]),
         "CG, 100 arrays": (jax.jit(jax.vmap(single["solve"])), g),
         "CG, transfer matrix": (jax.jit(single["transfer"]), g[0]),
         "ColumnSweep, transfer matrix": (jax.jit(sweep["transfer"]), g[0]),
         "apply T to the images": (jax.jit(lambda t: data @ t.T), t),
+        "Newton, 100 arrays of sinh cells": (jax.jit(jax.vmap(lambda g: bent(g).i_out)), g),
+        "two-ended lines, 100 arrays": (jax.jit(jax.vmap(lambda g: at_both_ends(g).i_out)), g),
+        f"tiles, transfer matrix of {SIDE}x{SIDE}": (
+            jax.jit(tiled),
+            jnp.asarray(large.g[0], dtype),
+        ),
     }
     times = {name: seconds_of(lambda f=f, x=x: f(x), least_s) for name, (f, x) in calls.items()}
-    return {"rates": rates(precision, least_s, scale), "times": times, "steps": int(jnp.max(steps))}
+    return {"rates": rates(precision, least_s, scale), "times": times, "counts": counts}
 
 
 def run(quick: bool) -> None:
@@ -104,29 +131,40 @@ def run(quick: bool) -> None:
     save("limits", TITLE, TEXT, rows, "\n".join(parts), quick=quick)
 
 
-def counted(precision: str, steps: int) -> dict[str, tuple[float, float, float]]:
+def counted(precision: str, counts: dict[str, float]) -> dict[str, tuple[float, float, float]]:
     """Operations, bytes and working set of each kernel that `measure` times."""
     size = 8 if precision == "float64" else 4
-    one, many = (ROWS, COLS, steps), (ROWS, COLS, steps, BATCH)
-    side = (ROWS, COLS, steps, min(ROWS, COLS))
-    shapes = {"CG, one array": one, "CG, 100 arrays": many, "CG, transfer matrix": side}
-    found = {
-        name: (
-            kernels.cg_flops(*shape),
-            kernels.cg_bytes(*shape, itemsize=size),
-            kernels.cg_held(ROWS, COLS, *shape[3:], itemsize=size),
-        )
-        for name, shape in shapes.items()
+    side = min(ROWS, COLS)
+    by_cg = {
+        "CG, one array": (counts["CG"], 1),
+        "CG, 100 arrays": (counts["CG"], BATCH),
+        "CG, transfer matrix": (counts["CG"], side),
+        "two-ended lines, 100 arrays": (counts["two-ended"], BATCH),
     }
+    found = {}
+    for name, (steps, n) in by_cg.items():
+        moved = kernels.cg_bytes(ROWS, COLS, steps, n, size)
+        # On a processor the arrays of a batch come one after the other.
+        held = kernels.cg_held(ROWS, COLS, n if n == side else 1, size)
+        found[name] = kernels.cg_flops(ROWS, COLS, steps, n), moved, held
+    steps, inner = counts["Newton"], counts["in Newton"]
+    found["Newton, 100 arrays of sinh cells"] = (
+        kernels.newton_flops(ROWS, COLS, steps, inner, BATCH),
+        kernels.cg_bytes(ROWS, COLS, steps + inner, BATCH, size),
+        kernels.cg_held(ROWS, COLS, 1, size),
+    )
     moved = kernels.sweep_bytes(ROWS, COLS, size)
     found["ColumnSweep, transfer matrix"] = (kernels.sweep_flops(ROWS, COLS), moved, moved)
+    moved = kernels.tiles_bytes(SIDE, size)
+    found[f"tiles, transfer matrix of {SIDE}x{SIDE}"] = (kernels.tiles_flops(SIDE), moved, moved)
     moved = kernels.apply_bytes(ROWS, COLS, INPUTS, size)
     found["apply T to the images"] = (kernels.apply_flops(ROWS, COLS, INPUTS), moved, moved)
     return found
 
 
 def _table(precision: str, found: dict[str, Any], rows: list[Row]) -> str:
-    rate, steps = found["rates"], found["steps"]
+    rate, counts = found["rates"], found["counts"]
+    many = ", ".join(f"{name} {count:.3g}" for name, count in counts.items())
     lines = [
         f"## {precision}",
         "",
@@ -136,13 +174,15 @@ def _table(precision: str, found: dict[str, Any], rows: list[Row]) -> str:
           f"{'GB/s read + write' if name == 'copy' else 'GFLOP/s'} |"
           for name, value in rate.items()),
         "",
-        f"| kernel | time | operations | bytes | GFLOP/s | bound | fraction | held by ({steps} CG "
-        "steps) |",
+        f"Steps (means): {many}.",
+        "",
+        "| kernel | time | operations | bytes | GFLOP/s | bound | fraction | held by |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for name, (flops, moved, working) in counted(precision, steps).items():
+    for name, (flops, moved, working) in counted(precision, counts).items():
         # Applying T to all images is one large product, the rest are many small ones.
-        best = rate["matmul_large" if name.startswith("apply") else "matmul_65x100"]
+        large = name.startswith(("apply", "tiles"))
+        best = rate["matmul_large" if large else "matmul_65x100"]
         spent, by_flops = found["times"][name], flops / best
         least = kernels.bound(flops, moved, working, best, rate["copy"], kernels.cache_bytes())
         held = "memory" if least > by_flops else "matrix products"
@@ -151,7 +191,8 @@ def _table(precision: str, found: dict[str, Any], rows: list[Row]) -> str:
             f"| {flops / spent / 1e9:.1f} | {seconds_text(least)} | {least / spent:.0%} "
             f"| {held if least > 0.5 * spent else 'neither explains half of it'} |"
         )
-        row = Row("i", "65x100", name, "xbar", precision, seconds=spent, status=OK)
+        shape = f"{SIDE}x{SIDE}" if name.startswith("tiles") else f"{ROWS}x{COLS}"
+        row = Row("i", shape, name, "xbar", precision, seconds=spent, status=OK)
         row.threads = len(cores())
         row.extra = f"flops={flops:.6g} bytes={moved:.6g} fraction={least / spent:.3g}"
         rows.append(row)

@@ -44,8 +44,8 @@ from xbar.solvers.base import (
     probe,
     problem_of,
 )
-from xbar.solvers.batching import repaired
-from xbar.solvers.cg import CG, default_steps
+from xbar.solvers.batching import per_array, repaired
+from xbar.solvers.cg import CG, default_steps, lanes_of
 from xbar.solvers.derivatives import change_along
 from xbar.solvers.newton import Newton
 from xbar.solvers.sweep.solver import ColumnSweep
@@ -113,9 +113,14 @@ class Auto(AbstractSolver):
             return directly(problem, e)
         if not self.fallback:
             return CG(self.rtol).cell_voltages(None, problem, e)
-        steps = _steps(problem.g, len(e), max(STEPS, problem.g.size // 7))
-        answer = _cg(self.rtol, steps).cell_voltages(None, problem, e)
-        return repaired(jnp.all(answer.ok), answer, directly, problem, e)
+        first = _cg(self.rtol, _steps(problem.g, len(e), max(STEPS, problem.g.size // 7)))
+
+        def both(problem: Problem, e: Drives) -> Answer:
+            answer = first.of_one(problem, e)
+            return repaired(jnp.all(answer.ok), answer, directly, problem, e)
+
+        # Around both: a choice made once for a batch copies what the whole batch has found.
+        return per_array(both, lanes_of(problem.g))(problem, e)
 
     def transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """By columns or by tiles."""

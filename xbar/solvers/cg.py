@@ -3,7 +3,8 @@
 `A = I + drop . g` is self-adjoint and positive in the inner product ``<a, b> = sum(g a b)``, so
 conjugate gradients in that product solve ``A u = e`` (Hestenes and Stiefel, 1952). One step costs
 one application of `drop`. The number of steps grows with the square root of A's largest
-eigenvalue, which ``c = max(A 1)`` bounds (A has no negative entries).
+eigenvalue, which ``c = max(A 1)`` bounds (A has no negative entries); `xbar.solvers.modes`
+preconditions them.
 
 The recurrence's own residual drifts away from the true one by rounding; each pass therefore starts
 from the true residual, as iterative refinement does, and keeps the direction of the last. So the
@@ -37,6 +38,7 @@ from xbar.solvers.base import (
     within,
 )
 from xbar.solvers.batching import per_array
+from xbar.solvers.modes import Modes, modes_of
 
 # Within a pass the residual shrinks to a part of the tolerance, so that rounding has room; float32,
 # whose tolerance is a few hundred roundings, needs more of it (2e-6 in mild drop: tests).
@@ -44,13 +46,17 @@ MARGIN = {"float64": 0.3, "float32": 0.1}
 # Further passes help only where rounding spoilt the first, or where the drive's own currents were a
 # poor guess of the largest; more than these never did in tests.
 MAX_PASSES = 4
-# Steps over the square root of the largest eigenvalue where wires dominate: 5.2 to 1e-10 where all
-# cells are alike, 256x256.
-STEPS_PER_ROOT = 5.0
+# `foresee` looks after so many steps of a pass whether as many steps as are allowed would do at a
+# rate this much slower: in severe drop the rest took two to four times what those steps promise.
+LOOK = 50
+SLOWER = 3.0
 # Arrays of up to so many cells are solved so many side by side on a CPU: half to three quarters of
 # the time of one after the other from 16x16 to 48x48, nothing at 64x64 (benchmarks/log.md).
 SMALL_CELLS = 48**2
 LANES = 8
+# Where steps are preconditioned: smaller arrays take as many steps without, and of larger ones any
+# usual wires take so much that `modes` gives nothing.
+MODES_CELLS = range(SMALL_CELLS + 1, 2**19)
 # Passes in float32, for arrays of at least so many cells, each to this much of its first residual.
 ROUGH_CELLS = 2**18
 ROUGH_PASSES = 4
@@ -63,15 +69,15 @@ class _Limits(NamedTuple):
     steps: int
     foresee: bool
 
-    @property
-    def eigenvalue(self) -> float:
-        """The largest that fits the steps."""
-        return (self.steps / STEPS_PER_ROOT) ** 2
-
 
 def default_steps(g: Array) -> int:
     """Steps that `CG` takes at most for an array like `g`, unless told otherwise."""
     return 100 + 10 * sum(g.shape)
+
+
+def lanes_of(g: Array) -> int:
+    """Arrays like `g` that a CPU works on side by side."""
+    return LANES if g.size <= SMALL_CELLS else 1
 
 
 class CG(AbstractSolver):
@@ -87,8 +93,8 @@ class CG(AbstractSolver):
             1e-5 in float32.
         max_steps: steps after which the result is marked `tolerance_missed`;
             None means ``100 + 10 (rows + cols)``.
-        foresee: stop as soon as the largest eigenvalue met so far says that more than `max_steps`
-            steps would be needed.
+        foresee: stop after 50 steps if what they gave says that more than `max_steps` steps would
+            be needed.
 
     Raises:
         ValueError, TypeError: an option out of range, or of the wrong kind.
@@ -111,11 +117,11 @@ class CG(AbstractSolver):
 
     def cell_voltages(self, state: None, problem: Problem, e: Drives) -> Answer:
         """Iterate from ``u = e``, exact where wires are zero or cells open."""
-        rtol = default_rtol(self.rtol, e.dtype)
-        limits = self._limits(problem)
-        lanes = LANES if problem.g.size <= SMALL_CELLS else 1
-        found = per_array(lambda problem, e: _cell_voltages(problem, e, rtol, limits), lanes)
-        return found(problem, e)
+        return per_array(self.of_one, lanes_of(problem.g))(problem, e)
+
+    def of_one(self, problem: Problem, e: Drives) -> Answer:
+        """`cell_voltages` of one array; what works on batches stands around it."""
+        return _cell_voltages(problem, e, default_rtol(self.rtol, e.dtype), self._limits(problem))
 
     def _limits(self, problem: Problem) -> _Limits:
         return _Limits(self.max_steps or default_steps(problem.g), self.foresee)
@@ -136,12 +142,18 @@ class CG(AbstractSolver):
         return transfer_by_cells(CG(rtol, self.max_steps), problem)
 
 
+def _modes(problem: Problem) -> Modes | None:
+    """What preconditions the steps of an array of this size, if anything does."""
+    return modes_of(problem) if problem.g.size in MODES_CELLS else None
+
+
 class _State(NamedTuple):
     u: Voltages
     word: Voltages
     bit: Voltages
     carried: Voltages  # what the next direction has beside the residual
     shown: Bool[Array, " n"]  # the last pass converged and changed next to nothing
+    late: Bool[Array, " n"]  # the last pass foresaw that its steps will not do
     ok: Bool[Array, " n"]
     steps: Int[Array, " n"]
     passes: Int[Array, ""]
@@ -151,7 +163,7 @@ def _cell_voltages(problem: Problem, e: Drives, rtol: float, limits: _Limits) ->
     n = len(e)
     none, count = jnp.zeros((n, *problem.g.shape), e.dtype), jnp.zeros(n, int)
     no = jnp.zeros(n, bool)
-    start = _State(e + none, none, none, none, no, no, count, jnp.zeros((), int))
+    start = _State(e + none, none, none, none, no, no, no, count, jnp.zeros((), int))
     if problem.g.size >= ROUGH_CELLS and problem.g.dtype == jnp.float64:
         rough = problem_of(problem.g.astype(jnp.float32), problem.wires)
         start = _passes(problem, rough, e, start, rtol, limits, ROUGH_PASSES)
@@ -175,9 +187,10 @@ def _passes(
     program once for that and once for the steps.
     """
     margin = MARGIN[e.dtype.name] * rtol
+    modes = _modes(working)
 
     def unfinished(state: _State) -> Bool[Array, ""]:
-        return ~jnp.all(state.ok) & (state.passes <= passes)
+        return ~jnp.all(state.ok | state.late) & (state.passes <= passes)
 
     def one_pass(state: _State) -> _State:
         left = left_by(problem, e, state.u)
@@ -185,9 +198,9 @@ def _passes(
         tolerance = jnp.where(state.passes == 0, margin, rtol)
         ok = within(problem, e, state.u, left, tolerance, state.shown)
         allowed = allowed_residual(problem, e, state.u, margin)
-        more = ~ok & (state.passes < passes)
+        more = ~ok & ~state.late & (state.passes < passes)
         begin = state._replace(word=left.word, bit=left.bit, ok=ok, passes=state.passes + 1)
-        after = _iterate(working, begin, left.residual, allowed, more, limits)
+        after = _iterate(working, modes, begin, left.residual, allowed, more, limits)
         # The bound is pessimistic where drop is severe. A pass that converged has found the error
         # of the one before, and leaves a smaller one.
         measured = relative_change(problem.g, after.u, after.u - state.u) + margin
@@ -198,6 +211,7 @@ def _passes(
 
 def _iterate(
     problem: Problem,
+    modes: Modes | None,
     state: _State,
     residual: Voltages,
     allowed: Array,
@@ -214,13 +228,17 @@ def _iterate(
     if rough:
         target = jnp.maximum(target, ROUGH_REDUCTION**2 * squared)
     # A pass in less precision starts anew; its directions are not worth keeping.
-    direction = scaled if rough else scaled + state.carried / size
-    start = _Run(jnp.zeros_like(scaled), scaled, direction, squared, more, state.steps)
-    end = _run(problem, start, target, limits)
+    carried = jnp.zeros_like(scaled) if rough else state.carried / size
+    start = _Run(jnp.zeros_like(scaled), scaled, carried, squared, 0 * squared, more, state.steps)
+    end = _run(problem, modes, start, target, limits)
+    reached = end.squared <= target
+    # The energy of the last residual would be one more product; its square stands for it.
+    turn = jnp.where(end.energy == 0, 0, end.squared / jnp.where(end.energy == 0, 1, end.energy))
     return state._replace(
         u=state.u + size * end.change,
-        carried=size * (end.direction - end.residual),
-        shown=~end.active,
+        carried=size * turn[:, None, None] * end.direction,
+        shown=reached,
+        late=state.late | (more & ~end.active & ~reached),
         steps=end.steps,
     )
 
@@ -236,33 +254,45 @@ class _Run(NamedTuple):
     residual: Voltages
     direction: Voltages
     squared: Float[Array, " n"]  # <residual, residual>
+    energy: Float[Array, " n"]  # <residual, P residual> of the step before; 0 for none
     active: Bool[Array, " n"]
     steps: Int[Array, " n"]
 
 
-def _run(problem: Problem, start: _Run, target: Float[Array, " n"], limits: _Limits) -> _Run:
+def _run(
+    problem: Problem, modes: Modes | None, start: _Run, target: Float[Array, " n"], limits: _Limits
+) -> _Run:
     """The recurrence, for each drive until its squared residual is down to the target."""
     g = problem.g
 
-    def worth(curvature: Array, squared: Array) -> Array | bool:
-        # The largest eigenvalue is no less than this ratio, a diagonal entry of Lanczos' matrix but
-        # for what the last direction adds.
-        return not limits.foresee or curvature <= limits.eigenvalue * squared
+    # The squared residual on a straight way, in logarithms, from the first to the target.
+    first = jnp.where(start.squared == 0, 1, start.squared)
+    on_time = first * (target / first) ** (SLOWER * LOOK / limits.steps)
+
+    def worth(run: _Run, squared: Array) -> Array | bool:
+        late = (run.steps - start.steps == LOOK - 1) & (squared > on_time)
+        return not limits.foresee or ~late
 
     def step(run: _Run) -> _Run:
-        i_cell = g * run.direction
-        image = run.direction + problem.drop(i_cell)
+        current = g * run.residual
+        mild = run.residual if modes is None else modes(run.residual, current)
+        energy = jnp.sum(current * mild, axis=(-2, -1))
+        turn = jnp.where(run.energy == 0, 1, energy / jnp.where(run.energy == 0, 1, run.energy))
+        turn = jnp.where(run.active, turn, 0)
+        direction = mild + turn[:, None, None] * run.direction
+        i_cell = g * direction
+        image = direction + problem.drop(i_cell)
         curvature = jnp.sum(i_cell * image, axis=(-2, -1))
-        length = jnp.where(run.active, run.squared / jnp.where(curvature == 0, 1, curvature), 0)
+        length = jnp.where(run.active, energy / jnp.where(curvature == 0, 1, curvature), 0)
         residual = run.residual - length[:, None, None] * image
         squared = jnp.sum(g * residual**2, axis=(-2, -1))
-        turn = squared / jnp.where(run.squared == 0, 1, run.squared)
         return _Run(
-            change=run.change + length[:, None, None] * run.direction,
+            change=run.change + length[:, None, None] * direction,
             residual=residual,
-            direction=residual + turn[:, None, None] * run.direction,
+            direction=direction,
             squared=squared,
-            active=run.active & (squared > target) & worth(curvature, run.squared),
+            energy=energy,
+            active=run.active & (squared > target) & worth(run, squared),
             steps=run.steps + run.active,
         )
 
@@ -285,7 +315,7 @@ def _correction(
     squared = jnp.sum(problem.g * scaled**2, axis=(-2, -1))
     target = reduction**2 * squared
     nothing, none = jnp.zeros_like(scaled), jnp.zeros(1, int)
-    start = _Run(nothing, scaled, scaled, squared, squared > target, none)
-    end = _run(problem, start, target, limits)
+    start = _Run(nothing, scaled, nothing, squared, 0 * target, squared > target, none)
+    end = _run(problem, _modes(problem), start, target, limits)
     u = size * jnp.where(problem.g > 0, end.change, end.change + end.residual)
     return Correction(u[0], ~end.active[0], end.steps[0])
