@@ -62,6 +62,7 @@ class _Limits(NamedTuple):
 
     steps: int
     foresee: bool
+    fused: bool
 
     @property
     def eigenvalue(self) -> float:
@@ -89,6 +90,10 @@ class CG(AbstractSolver):
             None means ``100 + 10 (rows + cols)``.
         foresee: stop as soon as the largest eigenvalue met so far says that more than `max_steps`
             steps would be needed.
+        fused: take all steps in one kernel on a GPU with CUDA, for arrays of up to 128x128 cells:
+            vectors stay on the chip, and each array of a batch stops by itself. An option because
+            no GPU has run it yet; a CPU interprets it, slowly. Circuits with drivers at far ends or
+            line faults take the ordinary loop.
 
     Raises:
         ValueError, TypeError: an option out of range, or of the wrong kind.
@@ -97,10 +102,12 @@ class CG(AbstractSolver):
     rtol: float | None = eqx.field(static=True, default=None)
     max_steps: int | None = eqx.field(static=True, default=None)
     foresee: bool = eqx.field(static=True, default=False)
+    fused: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         check_rtol("CG", self.rtol)
         flag("CG.foresee", self.foresee)
+        flag("CG.fused", self.fused)
         if self.max_steps is not None and not (
             isinstance(self.max_steps, int) and self.max_steps > 0
         ):
@@ -118,7 +125,8 @@ class CG(AbstractSolver):
         return found(problem, e)
 
     def _limits(self, problem: Problem) -> _Limits:
-        return _Limits(self.max_steps or default_steps(problem.g), self.foresee)
+        steps = self.max_steps or default_steps(problem.g)
+        return _Limits(steps, self.foresee, self.fused)
 
     def correction(
         self, problem: Problem, residual: Float[Array, "rows cols"], reduction: Float[Array, ""]
@@ -133,7 +141,7 @@ class CG(AbstractSolver):
             # The largest current of a unit drive is the driven line's own, many times those that
             # make up the matrix. (float32 has no digits to spare for that.)
             rtol = max(0.1 * rtol, 1e-14)
-        return transfer_by_cells(CG(rtol, self.max_steps), problem)
+        return transfer_by_cells(CG(rtol, self.max_steps, fused=self.fused), problem)
 
 
 class _State(NamedTuple):
@@ -269,7 +277,15 @@ def _run(problem: Problem, start: _Run, target: Float[Array, " n"], limits: _Lim
     def unfinished(run: _Run) -> Bool[Array, ""]:
         return jnp.any(run.active) & (jnp.max(run.steps) < limits.steps)
 
-    return lax.while_loop(unfinished, step, start)
+    def loop() -> _Run:
+        return lax.while_loop(unfinished, step, start)
+
+    if not limits.fused:
+        return loop()
+    from xbar.solvers.kernel import fused  # here, as few ask for it
+
+    most = limits.eigenvalue if limits.foresee else None
+    return fused(problem, start, target, limits.steps, most, loop)
 
 
 def _correction(
