@@ -75,6 +75,7 @@ WRONG_KIND = {
     "xb.Auto(rtol='small')": "Auto.rtol: got 'small'",
     "xb.CG(max_steps=2.5)": "CG.max_steps: got 2.5",
     "xb.CG(foresee='yes')": "CG.foresee: got 'yes'",
+    "xb.CG(fused='yes')": "CG.fused: got 'yes'",
     "xb.Wires(word_line='1 ohm')": "Wires.word_line: got str",
     "xb.solve(ARRAY, None)": "v_in: got NoneType",
 }

@@ -52,7 +52,10 @@ def solver_of(settings: dict[str, Any]) -> xb.AbstractSolver | None:
     if settings.get("solver") is None:
         return None
     kind = getattr(xb, settings["solver"])
-    return kind() if settings["solver"] == "Ideal" else kind(rtol=settings.get("rtol"))
+    if settings["solver"] == "Ideal":
+        return kind()
+    fused = {"fused": True} if settings.get("fused") else {}
+    return kind(rtol=settings.get("rtol"), **fused)
 
 
 def compiled(function: Callable[..., Any], *args: Any) -> tuple[Any, float]:

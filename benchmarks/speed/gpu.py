@@ -19,9 +19,12 @@ TEXT = """\
 xbar alone, the code of the other tables unchanged, on {device}. `_all`: batches of different
 arrays, time per array. Fraction: the time that the method's operations take at the card's rate for
 large matrix products, or its bytes (if none stays in a cache) at its copy bandwidth, whichever is
-longer (benchmarks/speed/kernels.py), relative to the time that was measured. Checked: arrays from
+longer (benchmarks/speed/kernels.py), relative to the time that was measured. One input of up to
+128x128: also by `CG` alone, in its ordinary loop and in one kernel (`fused`). Checked: arrays from
 the start, the middle and the end of each batch; float64 to 1e-10, float32 to 1e-6 (T, derivatives
 and wires above 1 Ohm to 1e-5)."""
+# Beside the default where one input of a small array is asked for.
+BY_CG = {"xbar, CG": {"solver": "CG"}, "xbar, CG fused": {"solver": "CG", "fused": True}}
 CACHE_BYTES = 50 * 2**20  # the second-level cache of an H100 or H200
 BASE = 1000  # different arrays that are sent; larger batches scale them (by_xbar)
 BATCHES = {
@@ -91,13 +94,18 @@ def _one(
 ) -> list[Row]:  # fmt: skip
     if precision == "float64":
         bound = None
-    settings = {"copies": copies, "steps": op.removesuffix("_all") in ("solve", "gradient")}
-    entry = Entry("xbar", precision=precision, bound=bound, settings=settings)
-    try:
-        return contest(letter, name, op, case, [entry], effort)
-    except FailedError as failure:
-        status = f"failed: {failure}"
-        return [Row(letter, name, op, "xbar", precision, bound=entry.allowed, status=status)]
+    shared = {"copies": copies, "steps": op.removesuffix("_all") in ("solve", "gradient")}
+    by_cg = op.removesuffix("_all") == "solve" and max(case.shape) <= 128
+    rows = []
+    for label, settings in {"xbar": {}, **(BY_CG if by_cg else {})}.items():
+        entry = Entry("xbar", label, precision, bound, settings={**shared, **settings})
+        try:
+            # One after the other: a process of JAX takes most of a card's memory for itself.
+            rows += contest(letter, name, op, case, [entry], effort)
+        except FailedError as failure:
+            status = f"failed: {failure}"
+            rows.append(Row(letter, name, op, label, precision, bound=entry.allowed, status=status))
+    return rows
 
 
 def _table(precision: str, rate: dict[str, float], rows: Sequence[Row]) -> str:
@@ -107,14 +115,14 @@ def _table(precision: str, rate: dict[str, float], rows: Sequence[Row]) -> str:
         f"Matrix product {rate['matmul_large'] / 1e9:,.0f} GFLOP/s (65x100 in a scan "
         f"{rate['matmul_65x100'] / 1e9:,.1f}), copy {rate['copy'] / 1e9:,.0f} GB/s.",
         "",
-        "| question | case | operation | arrays per second | time per array | fraction | error "
-        "| status |",
-        "|---|---|---|---|---|---|---|---|",
+        "| question | case | operation | by | arrays per second | time per array | fraction "
+        "| error | status |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         each = f"{1 / row.seconds:,.0f}" if row.fine else ""
         lines.append(
-            f"| {row.question} | {row.case} | {row.op} | {each} "
+            f"| {row.question} | {row.case} | {row.op} | {row.contestant} | {each} "
             f"| {seconds_text(row.seconds) if row.fine else ''} | {_fraction(row, rate)} "
             f"| {row.error:.0e} | {row.status} |"
         )
@@ -135,7 +143,9 @@ def _fraction(row: Row, rate: dict[str, float]) -> str:
         solves = 2 if kind == "gradient" else 1
         flops = solves * kernels.cg_flops(rows, cols, int(row.steps))
         moved = solves * kernels.cg_bytes(rows, cols, int(row.steps), itemsize=itemsize)
-        working = kernels.cg_held(rows, cols, row.batch, itemsize)
+        # In one kernel all steps' vectors stay on the chip.
+        fused = row.contestant.endswith("fused")
+        working = 0 if fused else kernels.cg_held(rows, cols, row.batch, itemsize)
     else:
         return ""
     least = kernels.bound(flops, moved, working, rate["matmul_large"], rate["copy"], CACHE_BYTES)

@@ -68,6 +68,7 @@ class _Limits(NamedTuple):
 
     steps: int
     foresee: bool
+    fused: bool
 
 
 def default_steps(g: Array) -> int:
@@ -95,6 +96,10 @@ class CG(AbstractSolver):
             None means ``100 + 10 (rows + cols)``.
         foresee: stop after 50 steps if what they gave says that more than `max_steps` steps would
             be needed.
+        fused: take all steps in one kernel on a GPU with CUDA, for arrays of up to 128x128 cells:
+            vectors stay on the chip, and each array of a batch stops by itself. An option because
+            no GPU has run it yet; a CPU interprets it, slowly. Circuits with drivers at far ends or
+            line faults take the ordinary loop.
 
     Raises:
         ValueError, TypeError: an option out of range, or of the wrong kind.
@@ -103,10 +108,12 @@ class CG(AbstractSolver):
     rtol: float | None = eqx.field(static=True, default=None)
     max_steps: int | None = eqx.field(static=True, default=None)
     foresee: bool = eqx.field(static=True, default=False)
+    fused: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         check_rtol("CG", self.rtol)
         flag("CG.foresee", self.foresee)
+        flag("CG.fused", self.fused)
         if self.max_steps is not None and not (
             isinstance(self.max_steps, int) and self.max_steps > 0
         ):
@@ -124,7 +131,8 @@ class CG(AbstractSolver):
         return _cell_voltages(problem, e, default_rtol(self.rtol, e.dtype), self._limits(problem))
 
     def _limits(self, problem: Problem) -> _Limits:
-        return _Limits(self.max_steps or default_steps(problem.g), self.foresee)
+        steps = self.max_steps or default_steps(problem.g)
+        return _Limits(steps, self.foresee, self.fused)
 
     def correction(
         self, problem: Problem, residual: Float[Array, "rows cols"], reduction: Float[Array, ""]
@@ -139,12 +147,12 @@ class CG(AbstractSolver):
             # The largest current of a unit drive is the driven line's own, many times those that
             # make up the matrix. (float32 has no digits to spare for that.)
             rtol = max(0.1 * rtol, 1e-14)
-        return transfer_by_cells(CG(rtol, self.max_steps), problem)
+        return transfer_by_cells(CG(rtol, self.max_steps, fused=self.fused), problem)
 
 
-def _modes(problem: Problem) -> Modes | None:
-    """What preconditions the steps of an array of this size, if anything does."""
-    return modes_of(problem) if problem.g.size in MODES_CELLS else None
+def _modes(problem: Problem, limits: _Limits) -> Modes | None:
+    """What preconditions the steps, if anything does; not in a GPU's one kernel."""
+    return None if limits.fused or problem.g.size not in MODES_CELLS else modes_of(problem)
 
 
 class _State(NamedTuple):
@@ -187,7 +195,7 @@ def _passes(
     program once for that and once for the steps.
     """
     margin = MARGIN[e.dtype.name] * rtol
-    modes = _modes(working)
+    modes = _modes(working, limits)
 
     def unfinished(state: _State) -> Bool[Array, ""]:
         return ~jnp.all(state.ok | state.late) & (state.passes <= passes)
@@ -264,7 +272,6 @@ def _run(
 ) -> _Run:
     """The recurrence, for each drive until its squared residual is down to the target."""
     g = problem.g
-
     # The squared residual on a straight way, in logarithms, from the first to the target.
     first = jnp.where(start.squared == 0, 1, start.squared)
     on_time = first * (target / first) ** (SLOWER * LOOK / limits.steps)
@@ -299,7 +306,15 @@ def _run(
     def unfinished(run: _Run) -> Bool[Array, ""]:
         return jnp.any(run.active) & (jnp.max(run.steps) < limits.steps)
 
-    return lax.while_loop(unfinished, step, start)
+    def loop() -> _Run:
+        return lax.while_loop(unfinished, step, start)
+
+    if not limits.fused:
+        return loop()
+    from xbar.solvers.kernel import Stops, fused  # here, as few ask for it
+
+    look = LOOK if limits.foresee else None
+    return fused(problem, start, target, on_time, Stops(limits.steps, look), loop)
 
 
 def _correction(
@@ -316,6 +331,6 @@ def _correction(
     target = reduction**2 * squared
     nothing, none = jnp.zeros_like(scaled), jnp.zeros(1, int)
     start = _Run(nothing, scaled, nothing, squared, 0 * target, squared > target, none)
-    end = _run(problem, _modes(problem), start, target, limits)
+    end = _run(problem, _modes(problem, limits), start, target, limits)
     u = size * jnp.where(problem.g > 0, end.change, end.change + end.residual)
-    return Correction(u[0], ~end.active[0], end.steps[0])
+    return Correction(u[0], (end.squared <= target)[0], end.steps[0])
