@@ -353,7 +353,7 @@ def within(
     at_once = jnp.sqrt(jnp.sum(g * left.hidden**2, axis=(-2, -1)))
     at_random = DEVIATIONS * left.moved * jnp.sqrt(jnp.max(g))
     hidden = jnp.minimum(at_once, at_random)
-    by_current, by_voltage = jnp.sqrt(busiest_line(g)), jnp.sqrt(_longest_line(problem))
+    by_current, by_voltage = jnp.sqrt(busiest_line(g)), jnp.sqrt(longest_line(problem))
     moved = jnp.minimum(by_voltage * energy, jnp.sum(size, axis=(-2, -1)))
     moved += jnp.minimum(by_voltage * hidden, jnp.sum(left.hidden, axis=(-2, -1)))
     right = moved + left.moved <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1))
@@ -366,7 +366,7 @@ def allowed_residual(problem: Problem, e: Drives, u: Voltages, rtol: float) -> F
 
     Zero where there is no current, so that only a residual of zero will do.
     """
-    busiest, longest = busiest_line(problem.g), _longest_line(problem)
+    busiest, longest = busiest_line(problem.g), longest_line(problem)
     by_current = largest_current(problem.g * u) ** 2 / jnp.where(busiest == 0, 1, busiest)
     by_voltage = jnp.max(jnp.abs(e), axis=(-2, -1)) ** 2 / jnp.where(longest == 0, 1, longest)
     return rtol**2 * jnp.where(longest == 0, by_current, jnp.minimum(by_current, by_voltage))
@@ -377,7 +377,7 @@ def busiest_line(g: Float[Array, "rows cols"]) -> Float[Array, ""]:
     return largest_current(g[None])[0]
 
 
-def _longest_line(problem: Problem) -> Float[Array, ""]:
+def longest_line(problem: Problem) -> Float[Array, ""]:
     """Largest resistance of one line [ohm]."""
     return jnp.maximum(*(jnp.max(r) for r in problem.line_resistance()))
 

@@ -32,6 +32,7 @@ from xbar.solvers.base import (
     check_rtol,
     default_rtol,
     left_by,
+    longest_line,
     problem_of,
     relative_change,
     transfer_by_cells,
@@ -171,7 +172,8 @@ def _cell_voltages(problem: Problem, e: Drives, rtol: float, limits: _Limits) ->
     n = len(e)
     none, count = jnp.zeros((n, *problem.g.shape), e.dtype), jnp.zeros(n, int)
     no = jnp.zeros(n, bool)
-    start = _State(e + none, none, none, none, no, no, no, count, jnp.zeros((), int))
+    exact = no | (longest_line(problem) == 0)  # nothing is lost, and there is nothing to judge
+    start = _State(e + none, none, none, none, no, no, exact, count, jnp.zeros((), int))
     if problem.g.size >= ROUGH_CELLS and problem.g.dtype == jnp.float64:
         rough = problem_of(problem.g.astype(jnp.float32), problem.wires)
         start = _passes(problem, rough, e, start, rtol, limits, ROUGH_PASSES)

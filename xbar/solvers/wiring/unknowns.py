@@ -85,9 +85,8 @@ def answer(
     def solved(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> WiredAnswer:
         return _scaled(circuit, state.known, sources, rtol, _method(solver, circuit, state, rtol))
 
-    found = per_array(solved)(circuit, state, sources, rtol)
     if not (isinstance(solver, Auto) and solver.fallback) or not direct.fits(circuit):
-        return found
+        return per_array(solved)(circuit, state, sources, rtol)
     second = ColumnSweep(solver.rtol)
 
     def directly(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> WiredAnswer:
@@ -95,7 +94,12 @@ def answer(
         improve = direct.by_update(second, circuit, update)
         return _scaled(circuit, state.known, sources, rtol, improve)
 
-    return repaired(jnp.all(found.ok), found, directly, circuit, state, sources, rtol)
+    def both(circuit: Circuit, state: State, sources: Unknown, rtol: Any) -> WiredAnswer:
+        found = solved(circuit, state, sources, rtol)
+        return repaired(jnp.all(found.ok), found, directly, circuit, state, sources, rtol)
+
+    # Around both: a choice made once for a batch copies what the whole batch has found.
+    return per_array(both)(circuit, state, sources, rtol)
 
 
 def _is_direct(solver: AbstractSolver) -> bool:
