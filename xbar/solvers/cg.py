@@ -211,10 +211,16 @@ def _passes(
         more = ~ok & ~state.late & (state.passes < passes)
         begin = state._replace(word=left.word, bit=left.bit, ok=ok, passes=state.passes + 1)
         after = _iterate(working, modes, begin, left.residual, allowed, more, limits)
+
         # The bound is pessimistic where drop is severe. A pass that converged has found the error
         # of the one before, and leaves a smaller one.
-        measured = relative_change(problem.g, after.u, after.u - state.u) + margin
-        return after._replace(shown=after.shown & (state.passes > 0) & (measured <= rtol))
+        def smaller() -> Bool[Array, " n"]:
+            measured = relative_change(problem.g, after.u, after.u - state.u) + margin
+            return after.shown & (measured <= rtol)
+
+        no = jnp.zeros_like(ok)
+        shown = lax.cond((state.passes > 0) & jnp.any(more), smaller, lambda: no)
+        return after._replace(shown=shown)
 
     return lax.while_loop(unfinished, one_pass, start)
 
