@@ -194,7 +194,7 @@ def test_results_of_the_wrong_shape_or_nan_are_infinitely_wrong(small):
 @pytest.mark.parametrize("op", ["solve", "solve_all", "transfer", "transfer_all"])
 def test_the_re_coded_loop_of_crosssim_gives_right_currents(small, op):
     call, detail = by_crosssim_loop.prepare(op, small, {"tuning_s": 0.1})
-    assert error_of(op, call(1), small, 1) < 1e-12
+    assert error_of(op, call(1), small, 1) < 1e-10
     again, _ = by_crosssim_loop.prepare(op, small, {"tuning_s": 0, "option": detail["option"]})
     np.testing.assert_array_equal(again(1), call(1))
 
@@ -208,7 +208,7 @@ def test_it_begins_anew_with_less_where_it_diverges_and_gives_up_in_the_end(smal
     found = loop.currents(dominated.g[0], dominated.v[None], 1.0)[0]
     assert error_of("solve", found, dominated, 0) < 1e-10
     hopeless = small._replace(r_word=1e9, r_bit=1e9)
-    with pytest.raises(RuntimeError, match="not within"):
+    with pytest.raises(by_crosssim_loop.DivergedError, match="not within"):
         by_crosssim_loop.prepare("solve", hopeless, {"tuning_s": 0.1})
 
 

@@ -298,8 +298,12 @@ def _alone(line: BitLine, mutual: Array, w: Nodes) -> Nodes:
 def transfer_of(columns: Column, rtol: float) -> Transfer:
     """Transfer matrix: what is left between sources and outputs when all nodes are eliminated.
 
-    Every number that enters is >= 0 and none is subtracted, so every entry of T is right to a few
-    hundred roundings, relative to itself.
+    Every number that enters is >= 0 and no digits are subtracted away, so every entry of T is right
+    relative to itself: by as many roundings as `xbar.solvers.sweep.nodes.lost_in` says.
+
+    Args:
+        columns: of the whole array.
+        rtol: bound on the error, relative to the largest entry.
     """
     cols, rows = columns.segment.shape
     output = jnp.arange(cols)
