@@ -17,7 +17,7 @@ from scipy.sparse.linalg import splu
 import xbar as xb
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.peers import by_xbar, client, nodal, tuning
+from benchmarks.peers import by_crosssim_loop, by_xbar, client, nodal, tuning
 from benchmarks.peers.case import AMPERE, Case
 from benchmarks.speed import contest, kernels, problems, rows, sizes
 from benchmarks.speed.reference import Reference, error_of, relative
@@ -189,6 +189,27 @@ def test_results_of_the_wrong_shape_or_nan_are_infinitely_wrong(small):
     assert error_of("solve", np.full(7, np.nan), small, 0) == math.inf
     assert error_of("transfer", np.zeros((4, 7)), small, 0) == math.inf
     assert error_of("solve_all", np.zeros((2, 7)), small, 0) == math.inf
+
+
+@pytest.mark.parametrize("op", ["solve", "solve_all", "transfer", "transfer_all"])
+def test_the_re_coded_loop_of_crosssim_gives_right_currents(small, op):
+    call, detail = by_crosssim_loop.prepare(op, small, {"tuning_s": 0.1})
+    assert error_of(op, call(1), small, 1) < 1e-10
+    again, _ = by_crosssim_loop.prepare(op, small, {"tuning_s": 0, "option": detail["option"]})
+    np.testing.assert_array_equal(again(1), call(1))
+
+
+def test_it_begins_anew_with_less_where_it_diverges_and_gives_up_in_the_end(small):
+    """Relaxed by 1 it converges while wires take less than the cells."""
+    dominated = small._replace(r_word=3e3, r_bit=3e3)
+    loop = by_crosssim_loop.Loop(dominated)
+    with pytest.raises(by_crosssim_loop.DivergedError):
+        loop._once(dominated.g[0], dominated.v[None], 1.0)
+    found = loop.currents(dominated.g[0], dominated.v[None], 1.0)[0]
+    assert error_of("solve", found, dominated, 0) < 1e-10
+    hopeless = small._replace(r_word=1e9, r_bit=1e9)
+    with pytest.raises(by_crosssim_loop.DivergedError, match="not within"):
+        by_crosssim_loop.prepare("solve", hopeless, {"tuning_s": 0.1})
 
 
 def test_tuning_takes_the_fastest_option_and_passes_over_broken_ones():

@@ -40,5 +40,12 @@ CONTESTANTS = {
     "badcrossbar": Contestant(
         "by_badcrossbar", "main", "badcrossbar", (*ONE_INPUT, "transfer"), "badcrossbar"
     ),
+    "crosssim_loop": Contestant(
+        "by_crosssim_loop",
+        "main",
+        "numpy",
+        (*ONE_INPUT, "transfer", "transfer_all"),
+        "CrossSim's loop, re-coded",
+    ),
     "ngspice": Contestant("by_ngspice", "main", "ngspice", ("solve",), "ngspice"),
 }

@@ -33,8 +33,11 @@ def total_memory() -> int:
 
 
 def installed() -> dict[str, dict[str, str]]:
-    """What install.py found: per contestant its Python, or why it is missing and what helps."""
-    here = {"xbar": {"python": sys.executable}}
+    """What install.py found: per contestant its Python, or why it is missing and what helps.
+
+    What needs nothing but xbar's NumPy is always there.
+    """
+    here = {name: {"python": sys.executable} for name in ("xbar", "crosssim_loop")}
     try:
         return json.loads((ENVIRONMENT / "peers.json").read_text()) | here
     except OSError:

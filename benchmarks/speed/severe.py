@@ -29,6 +29,7 @@ def run(quick: bool) -> None:
                 Entry("xbar"),
                 xbar("ColumnSweep"),
                 *(Entry(peer) for peer in ("cholmod", "sparsax", "klujax", "splu")),
+                Entry("crosssim_loop"),
             ]
             case = case_of(g, r, inputs=1)
             rows += contest("j", f"{size}x{size}, {name}", "solve", case, entries, effort)

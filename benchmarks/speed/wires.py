@@ -9,9 +9,9 @@ from benchmarks.speed.rows import Row, save, seconds_text, table
 
 TITLE = "Wires from none to severe"
 TEXT = """\
-Column currents for one input, all cells on (10 kOhm), every xbar solver that fits and the two
-fastest sparse peers, for which wires of 0 Ohm have no matrix. float64 to 1e-10, float32 to 1e-6
-of the largest column current up to 1 Ohm and to 1e-5 above."""
+Column currents for one input, all cells on (10 kOhm), every xbar solver that fits, the two fastest
+sparse peers, for which wires of 0 Ohm have no matrix, and CrossSim's loop, re-coded. float64 to
+1e-10, float32 to 1e-6 of the largest column current up to 1 Ohm and to 1e-5 above."""
 OHMS = (0.0, 0.1, 1.0, 5.0, 20.0, 100.0)
 
 
@@ -29,7 +29,7 @@ def run(quick: bool) -> None:
         entries += [xbar("Ideal")] if r == 0 else []
         for entry in entries:
             entry.settings = {**entry.settings, "steps": True}
-        entries += [Entry("cholmod"), Entry("sparsax")]
+        entries += [Entry("cholmod"), Entry("sparsax"), Entry("crosssim_loop")]
         rows += contest("e", f"{size}x{size} all on, {r:g} Ohm", "solve", case, entries, effort)
     _draw(rows, quick)
     text = TEXT + "\n\n" + figures.reference_to("wires", _caption(rows)) + _steps(rows)

@@ -12,8 +12,8 @@ to fall back upon:
 where "sweep" is `ColumnSweep`. `CG` takes time in proportion to the inputs and to the steps that
 the drop costs; `ColumnSweep` first eliminates the array, whatever the drop, and then takes little
 for each input; tiles give nothing but the transfer matrix, and that of a large array by far the
-fastest. The elimination of `ColumnSweep` subtracts nothing and refines what it finds, so that it is
-right for every legal circuit in any precision.
+fastest. The elimination of `ColumnSweep` subtracts no digits away and refines what it finds, so
+that it is right for every legal circuit in any precision.
 
 Outside of `jit` each method is a program of its own, and for few inputs of arrays of more than 32
 lines sparse elimination on the host (`xbar.solvers.sparse`) stands between `CG` and the sweep.

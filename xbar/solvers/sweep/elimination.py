@@ -40,27 +40,12 @@ which is also the voltage of cell k with the output, not the word line, pulled b
 its word-line nodes the bit line is a star-mesh of conductances: ``g_i K_ik g_k`` between nodes i
 and k, and ``g_i c_i`` from node i to the output's ground.
 
-**Nodes** are eliminated by additions, products and quotients of numbers >= 0 alone. A node k
-between conductances `y_kj` to its neighbours can be taken out of a circuit if every pair of
-neighbours gets ``y_ki y_kj / sum_j y_kj`` more between them (the star-mesh transform). Its voltage
-is the mean of theirs, weighted by the conductances. No step subtracts, so every conductance and
-every weight is right to a few roundings per step, however ill-conditioned the circuit is (for
-Markov chains: Grassmann, Taksar and Heyman, 1985). The way to ground is one neighbour more.
-
-Here the word-line nodes of one column are replaced by those at the other end of the segments to
-their left. With `r_k` that segment, ``s_k`` the sum of the conductances of node k and
-``d_k = 1 / (1 + r_k s_k)``, which holds for a segment of 0 ohm as well,
-
-    y_ij  <-  y_ij + y_ik y_kj r_k d_k          i, j other nodes
-    y_k'j  =  y_kj d_k                          k' the left end of the segment
-    v_k    =  d_k v_k' + sum_j y_kj r_k d_k v_j
-
-Several nodes are eliminated among themselves first, so that what they change elsewhere is a product
-of matrices.
+**Nodes** are eliminated as in `xbar.solvers.sweep.nodes`.
 """
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -68,6 +53,7 @@ from jaxtyping import Float
 
 from xbar.solvers.base import Problem, Transfer
 from xbar.solvers.lines import product
+from xbar.solvers.sweep.nodes import Divisor, Parts, in_parts, through_segments
 
 LineValues = Float[Array, "*cols rows"]
 Squares = Float[Array, "*cols rows rows"]
@@ -80,7 +66,7 @@ class BitLine(NamedTuple):
     own: LineValues  # C_ii
     reach: LineValues  # c
     node: LineValues  # K_ii [ohm]
-    share: LineValues  # of the voltage at the next node down, what reaches this one
+    lost: LineValues  # per volt at this node, on the way up to it from the next node down [V]
 
     @property
     def out(self) -> LineValues:
@@ -100,18 +86,20 @@ def bit_lines(g: LineValues, below: LineValues) -> BitLine:
         reached, passed = before
         more, across = inputs
         total = reached + more
-        share = 1 / (1 + across * total)
-        return (total * share, passed * share), (total, share, passed)
+        lost = across * total
+        across_it = Divisor.of(lost)
+        onwards = across_it(total)
+        return (onwards, across_it(passed)), (total, lost, passed, onwards)
 
     # Admittances looking up, from the top, and impedances looking down, from the bottom, follow the
     # same law with the roles of g and r exchanged: one loop for both.
     more, across = jnp.stack([g.T, below.T[::-1]], 1), jnp.stack([below.T, g.T[::-1]], 1)
     start = jnp.zeros_like(more[0]), jnp.ones_like(more[0])
-    total, share, passed = lax.scan(step, start, (more, across))[1]
+    total, lost, passed, onwards = lax.scan(step, start, (more, across))[1]
     a, z, passed = total[:, 0].T, total[::-1, 1].T, passed[::-1, 1].T
-    above = jnp.concatenate([start[0][:1], (total * share)[:-1, 0]]).T  # y
+    above = jnp.concatenate([start[0][:1], onwards[:-1, 0]]).T  # y
     down = 1 / (1 + z * a)
-    return BitLine(g, (1 + z * above) * down, passed * down, z * down, share[:, 0].T)
+    return BitLine(g, (1 + z * above) * down, passed * down, z * down, lost[:, 0].T)
 
 
 def mutual_impedance(line: BitLine) -> Squares:
@@ -123,13 +111,13 @@ def mutual_impedance(line: BitLine) -> Squares:
     place = jnp.arange(line.g.shape[-1])
 
     def step(reached: Array, inputs: tuple) -> tuple:
-        k, share, node = inputs
+        k, divisor, node = inputs
         # What a voltage of 1 V at node k raises the nodes above it to.
-        reached = jnp.where(place < k, reached * share[..., None], 0)
+        reached = jnp.where(place < k, divisor(reached), 0)
         return jnp.where(place == k, 1, reached), reached * node[..., None]
 
-    before = jnp.roll(line.share, 1, axis=-1)
-    along = tuple(jnp.moveaxis(x, -1, 0) for x in (before, line.node))
+    lost, node = (jnp.moveaxis(x, -1, 0) for x in (jnp.roll(line.lost, 1, axis=-1), line.node))
+    along = jax.tree.map(lambda x: x[..., None], Divisor.of(lost)), node
     above = jnp.moveaxis(lax.scan(step, jnp.zeros_like(line.g), (place, *along))[1], 0, -2)
     return above + jnp.swapaxes(above, -1, -2)
 
@@ -164,7 +152,7 @@ def short_mutual_impedance(line: BitLine) -> Squares:
 
 def _length(line: BitLine) -> LineValues:
     """Logarithm of the voltage lost from each node up to the first."""
-    return -sum_before(jnp.log(line.share))
+    return sum_before(jnp.log1p(line.lost))
 
 
 def sum_before(x: LineValues, *, turned: bool = False) -> LineValues:
@@ -172,88 +160,6 @@ def sum_before(x: LineValues, *, turned: bool = False) -> LineValues:
     # A product with a constant matrix: `jnp.cumsum` is several pieces of code to compile.
     before = np.triu(np.ones((x.shape[-1], x.shape[-1]), x.dtype), 1)
     return product(x, before.T if turned else before)
-
-
-Matrix = Float[Array, "_ _wide"]
-
-
-def block_of(side: int) -> int:
-    """Nodes that are eliminated together: measured best from 5 to 128 (benchmarks/log.md)."""
-    return min(side, 8 if side <= 96 else 16)
-
-
-def through_segments(y: Matrix, r: Float[Array, " rows"], below: Matrix) -> tuple[Matrix, Matrix]:
-    """Conductances seen from the left ends of the segments, and what other rows become.
-
-    Args:
-        y: conductances between the nodes, then from each to other terminals, (rows, rows + more)
-            [S]; the diagonal does not count.
-        r: the segments (rows,) [ohm].
-        below: any rows of weights on the same nodes and terminals (n, rows + more): each node's
-            weight is passed on to those of which its voltage is a mean. The unit matrix becomes
-            the nodes' voltages for 1 V on each left end.
-
-    Returns:
-        `y` and `below` after it.
-    """
-    rows, wide = y.shape
-    size = block_of(rows)
-    # The last block is filled up with nodes that touch nothing.
-    count = -(-rows // size)
-    extra = count * size - rows
-    if extra:
-        y, below = (_with_idle_nodes(x, rows, extra) for x in (y, below))
-        y = jnp.pad(y, ((0, extra), (0, 0)))
-        r = jnp.pad(r, (0, extra))
-    every = jnp.concatenate([y, below])
-    place = jnp.arange(wide + extra)
-
-    def block(number: Array, every: Matrix) -> Matrix:
-        first = number * size
-        panel = lax.dynamic_slice(every, (first, 0), (size, len(place)))
-        old, new = _eliminated(panel, lax.dynamic_slice(r, (first,), (size,)), place, first)
-        weights = lax.dynamic_slice(every, (0, first), (len(every), size))
-        inside = (place >= first) & (place < first + size)
-        every = jnp.where(inside, 0, every) + product(weights, old)
-        return lax.dynamic_update_slice(every, new, (first, 0))
-
-    every = lax.fori_loop(0, count, block, every)
-    if extra:
-        every = jnp.concatenate([every[:, :rows], every[:, rows + extra :]], axis=1)
-    return every[:rows], every[rows + extra :]
-
-
-def _with_idle_nodes(x: Matrix, rows: int, extra: int) -> Matrix:
-    return jnp.concatenate([jnp.pad(x[:, :rows], ((0, 0), (0, extra))), x[:, rows:]], axis=1)
-
-
-def _eliminated(
-    panel: Matrix, r: Float[Array, " size"], place: Array, first: Array
-) -> tuple[Matrix, Matrix]:
-    """A block of nodes eliminated: their voltages as means, and their left ends' conductances.
-
-    Args:
-        panel: the rows of these nodes.
-        r: their segments [ohm].
-        place: numbers of all columns.
-        first: number of the first of these nodes.
-    """
-    size = len(panel)
-    row = jnp.arange(2 * size)
-
-    def pivot(k: Array, both: Matrix) -> Matrix:
-        here = place == first + k
-        y = jnp.where(here, 0, lax.dynamic_index_in_dim(both, k, 0, keepdims=False))
-        resistance = lax.dynamic_index_in_dim(r, k, 0, keepdims=False)
-        d = 1 / (1 + resistance * jnp.sum(y))
-        mean = y * (resistance * d)
-        weights = lax.dynamic_slice(both, (0, first + k), (2 * size, 1))
-        both = jnp.where(here, d, 1) * both + weights * mean
-        both = jnp.where((row == k)[:, None], jnp.where(here, d, mean), both)
-        return jnp.where((row == size + k)[:, None], y * d, both)
-
-    both = lax.fori_loop(0, size, pivot, jnp.concatenate([panel, jnp.zeros_like(panel)]))
-    return both[:size], both[size:]
 
 
 Mesh = Float[Array, "rows rows_1"]
@@ -296,19 +202,33 @@ def factored(columns: Column, behind: Mesh) -> tuple[Sweep, Mesh]:
         columns: one after the other, from the driven end.
         behind: the mesh right of the last of them; `nothing` at the open end.
     """
+    # What these factors find is refined.
+    mutual, passage, ahead = passages(columns, behind, 1.0)
+    return Sweep(columns.line, mutual, passage.high, columns.segment), ahead
+
+
+def passages(columns: Column, behind: Mesh, rtol: float) -> tuple[Squares, Parts, Mesh]:
+    """`Sweep.mutual`, `Sweep.passage` by parts of which the upper is diagonal, and the mesh.
+
+    Args:
+        columns: as for `factored`.
+        behind: the same.
+        rtol: what the passages together may be wrong by.
+    """
     rows = len(behind)
     unit = jnp.eye(rows, rows + 1, dtype=behind.dtype)
     mutual = mutual_impedance(columns.line)
 
-    def step(behind: Mesh, inputs: tuple) -> tuple:
+    def step(behind: Parts, inputs: tuple) -> tuple:
         (line, segment), mutual = inputs
         own = line.g[:, None] * mutual * line.g
-        mesh = behind + jnp.concatenate([own, line.out[:, None]], axis=1)
-        ahead, passage = through_segments(mesh, segment, unit)
-        return ahead, passage[:, :rows]
+        own = jnp.concatenate([own, line.out[:, None]], axis=1)
+        ahead, passage = through_segments(behind.plus(own), segment, unit)
+        return ahead, jax.tree.map(lambda x: x[:, :rows], passage)
 
-    ahead, passage = lax.scan(step, behind, (columns, mutual), reverse=True)
-    return Sweep(columns.line, mutual, passage, columns.segment), ahead
+    start = in_parts(behind, len(columns.segment), rtol)
+    ahead, passage = lax.scan(step, start, (columns, mutual), reverse=True)
+    return mutual, passage, ahead.high
 
 
 def swept(sweep: Sweep, drives: Drives) -> Drives:
@@ -375,22 +295,26 @@ def _alone(line: BitLine, mutual: Array, w: Nodes) -> Nodes:
     return line.own[:, None] * w - product(mutual, line.g[:, None] * w)
 
 
-def transfer_of(columns: Column) -> Transfer:
+def transfer_of(columns: Column, rtol: float) -> Transfer:
     """Transfer matrix: what is left between sources and outputs when all nodes are eliminated.
 
-    Every number that enters is >= 0 and none is subtracted, so every entry of T is right to a few
-    hundred roundings, relative to itself.
+    Every number that enters is >= 0 and no digits are subtracted away, so every entry of T is right
+    relative to itself: by as many roundings as `xbar.solvers.sweep.nodes.lost_in` says.
+
+    Args:
+        columns: of the whole array.
+        rtol: bound on the error, relative to the largest entry.
     """
     cols, rows = columns.segment.shape
     output = jnp.arange(cols)
 
-    def step(mesh: Array, inputs: tuple) -> tuple:
+    def step(mesh: Parts, inputs: tuple) -> tuple:
         (line, segment), j = inputs
         own = line.g[:, None] * mutual_impedance(line) * line.g
         to_ground = line.out[:, None] * (output == j)
-        mesh = mesh + jnp.concatenate([own, to_ground], axis=1)
-        return through_segments(mesh, segment, mesh[:0])[0], None
+        own = jnp.concatenate([own, to_ground], axis=1)
+        return through_segments(mesh.plus(own), segment, own[:0])[0], None
 
-    start = jnp.zeros((rows, rows + cols), columns.segment.dtype)
+    start = in_parts(jnp.zeros((rows, rows + cols), columns.segment.dtype), cols, rtol)
     mesh, _ = lax.scan(step, start, (columns, output), reverse=True)
-    return mesh[:, rows:].T
+    return mesh.high[:, rows:].T

@@ -32,6 +32,7 @@ from xbar.solvers.batching import chosen, per_array, repaired
 from xbar.solvers.lines import drop_of
 from xbar.solvers.sweep import voltages
 from xbar.solvers.sweep.elimination import Column, Sweep, columns_of, transfer_of
+from xbar.solvers.sweep.nodes import lost_in
 from xbar.solvers.sweep.transfer import (
     ColumnAnswers,
     answers_of,
@@ -102,7 +103,8 @@ class ColumnSweep(AbstractSolver):
 
     def eliminated_transfer(self, problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
         """By the elimination, whatever the drop."""
-        return _per_array(_transfer, problem)(problem)
+        rtol = default_rtol(self.rtol, problem.g.dtype)
+        return _per_array(partial(_transfer, rtol=rtol), problem)(problem)
 
     def transfer_change(
         self, problem: Problem, dg: Any, dwires: Any, *, fallback: bool = True
@@ -152,10 +154,17 @@ def _cell_voltages(state: Sweep | Column, problem: Problem, e: Drives, rtol: flo
     return reflected_answer(voltages.cell_voltages(state, flat, reflected(e), rtol))
 
 
-def _transfer(problem: Problem) -> tuple[Transfer, Bool[Array, ""]]:
+def _transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
     flat = _flat(problem)
-    matrix = transfer_of(columns_of(flat))
-    return (matrix if flat is problem else reflected(matrix)), jnp.all(jnp.isfinite(matrix))
+    matrix = transfer_of(columns_of(flat), rtol)
+    return (matrix if flat is problem else reflected(matrix)), _is_right(matrix, rtol)
+
+
+def _is_right(matrix: Transfer, rtol: float) -> Bool[Array, ""]:
+    """Whether an elimination meets the tolerance: by what it may lose, since none subtracts."""
+    rows, cols = sorted(matrix.shape)
+    lost = min(lost_in(rows, cols, matrix.dtype, apart=apart) for apart in (False, True))
+    return jnp.all(jnp.isfinite(matrix)) & (lost <= rtol)
 
 
 def _mild_transfer(problem: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""]]:
@@ -192,8 +201,8 @@ def _found(options: _Options, g: Array, wires: Wires) -> tuple[Transfer, Any, Co
     """T, whether it is right, and how the array answers; g has at least as many columns as rows."""
 
     def by_sweep(g: Array, wires: Wires) -> tuple:
-        matrix, answers = answers_of(problem_of(g, wires))
-        return matrix, jnp.all(jnp.isfinite(matrix)), answers
+        matrix, answers = answers_of(problem_of(g, wires), options.rtol)
+        return matrix, _is_right(matrix, options.rtol), answers
 
     def by_mild(g: Array, wires: Wires) -> tuple:
         return mild_answers(problem_of(g, wires), options.rtol)
@@ -211,11 +220,11 @@ def _found(options: _Options, g: Array, wires: Wires) -> tuple[Transfer, Any, Co
 
 
 @_found.defjvp
-def _found_jvp(_: _Options, primals: tuple, tangents: tuple) -> tuple:
+def _found_jvp(options: _Options, primals: tuple, tangents: tuple) -> tuple:
     """Derivatives of the answers themselves, for second derivatives of T."""
 
     def by_sweep(g: Array, wires: Wires) -> tuple:
-        matrix, answers = answers_of(problem_of(g, wires))
-        return matrix, jnp.all(jnp.isfinite(matrix)), answers
+        matrix, answers = answers_of(problem_of(g, wires), options.rtol)
+        return matrix, _is_right(matrix, options.rtol), answers
 
     return jax.jvp(by_sweep, primals, tangents)

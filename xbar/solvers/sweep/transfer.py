@@ -51,11 +51,10 @@ from xbar.solvers.sweep.elimination import (
     Chains,
     Lines,
     Squares,
-    Sweep,
     chains_of,
     columns_of,
-    factored,
     nothing,
+    passages,
     short_mutual_impedance,
     sum_before,
 )
@@ -64,9 +63,9 @@ CellVolts = Float[Array, "cols inputs rows"]
 
 
 class ColumnAnswers(NamedTuple):
-    """Per column from the driven end; ``P_j = kept I + change_j - diag(lost_j)``."""
+    """Per column from the driven end; ``P_j = diag(kept_j - lost_j) + change_j``."""
 
-    kept: Float[Array, ""]  # 1 where P is near the unit matrix, so that its change keeps its digits
+    kept: Lines  # 1 where P is near the unit matrix, so that its change keeps its digits
     change: Float[Array, "cols rows rows"]
     lost: Lines
     u: CellVolts  # cell voltages for 1 V on each row [V]
@@ -75,26 +74,32 @@ class ColumnAnswers(NamedTuple):
     reach: Lines  # its c
 
 
-def answers_of(problem: Problem) -> tuple[Transfer, ColumnAnswers]:
+def answers_of(problem: Problem, rtol: float) -> tuple[Transfer, ColumnAnswers]:
     """T and answers by the elimination, for any drop; in operations that JAX differentiates.
 
     Args:
         problem: an array that has at least as many columns as rows.
+        rtol: bound on the error of T, relative to its largest entry.
     """
     rows, dtype = problem.g.shape[0], problem.g.dtype
-    sweep, _ = factored(columns_of(problem), nothing(rows, dtype))
-    line = sweep.line
-    beside = -line.g[:, None, :] * sweep.mutual
+    line = columns_of(problem).line
+    mutual, passage, _ = passages(columns_of(problem), nothing(rows, dtype), rtol)
+    beside = -line.g[:, None, :] * mutual
+    if passage.low is None:
+        kept, change = jnp.zeros_like(line.g), passage.high
+    else:
+        kept, change = jnp.diagonal(passage.high, axis1=1, axis2=2), passage.low
 
-    def walk(word: Array, inputs: tuple[Sweep, Array]) -> tuple:
-        sweep, beside = inputs
-        word = product(sweep.passage, word)
-        u = sweep.line.own[:, None] * word + product(beside, word)
-        return word, (product(sweep.line.out, word), u.T)
+    def walk(word: Array, inputs: tuple) -> tuple:
+        kept, change, line, beside = inputs
+        word = kept[:, None] * word + product(change, word)
+        u = line.own[:, None] * word + product(beside, word)
+        return word, (product(line.out, word), u.T)
 
-    _, (matrix, u) = lax.scan(walk, jnp.eye(rows, dtype=dtype), (sweep, beside))
-    kept, lost = jnp.zeros((), dtype), jnp.zeros_like(line.g)
-    return matrix, ColumnAnswers(kept, sweep.passage, lost, u, beside, line.own, line.reach)
+    start = jnp.eye(rows, dtype=dtype)
+    _, (matrix, u) = lax.scan(walk, start, (kept, change, line, beside))
+    lost = jnp.zeros_like(line.g)
+    return matrix, ColumnAnswers(kept, change, lost, u, beside, line.own, line.reach)
 
 
 def transfer_change(
@@ -102,10 +107,9 @@ def transfer_change(
 ) -> Transfer:
     """Change of T for the currents ``q = dg u + more`` past the cells [A]."""
     segment, out = problem.segments()[0].T, problem.g.T * answers.reach
-    kept, *columns = answers
 
     def gather(pushed: Array, inputs: tuple) -> tuple:
-        (change, lost, u, beside, own, reach), dg, more = inputs
+        (kept, change, lost, u, beside, own, reach), dg, more = inputs
         # Made here and not before: whole arrays of q would be as many again as there are.
         q = dg * u if more is None else dg * u + more
         pushed = product(q, beside) + own * q + pushed
@@ -113,15 +117,15 @@ def transfer_change(
         return pushed, (pushed, product(q, reach))
 
     none = jnp.zeros_like(answers.u[0])
-    _, (pushed, past) = lax.scan(gather, none, (tuple(columns), dg, more), reverse=True)
+    _, (pushed, past) = lax.scan(gather, none, (answers, dg, more), reverse=True)
 
     def walk(word: Array, inputs: tuple) -> tuple:
-        change, lost, segment, pushed, out = inputs
+        kept, change, lost, segment, pushed, out = inputs
         word = kept * word + product(word, change.T) - lost * word
         word = word - segment * pushed
         return word, product(word, out)
 
-    parts = answers.change, answers.lost, segment, pushed, out
+    parts = answers.kept, answers.change, answers.lost, segment, pushed, out
     return lax.scan(walk, none, parts)[1] + past
 
 
@@ -167,8 +171,8 @@ def mild_answers(flat: Problem, rtol: float) -> tuple[Transfer, Bool[Array, ""],
     line = swept.line
     beside = -line.g[:, None, :] * short_mutual_impedance(line)
     matrix, mixed, change, u = _walk(swept, (beside, line.own))
-    kept = jnp.ones((), matrix.dtype)
     lost = swept.segment * swept.ahead.diagonal
+    kept = jnp.ones_like(lost)
     answers = ColumnAnswers(kept, change, lost, u, beside, line.own, line.reach)
     return matrix, _ok(swept, flat, matrix, mixed, rtol), answers
 
