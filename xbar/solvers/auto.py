@@ -61,8 +61,8 @@ MANY_INPUTS = 24
 MAX_BYTES = 2**31
 # Where sparse elimination takes as long as a sweep for one input (benchmarks/log.md).
 SPARSE_SIDE = 32
-# Steps of `CG` that take half as long as sparse elimination of an array of any size, or the sweep
-# up to the size above; beyond, the sweep takes as long as steps in proportion to the cells.
+# Steps of `CG` that take as long as sparse elimination of an array of any size, or as the sweep of
+# 65x65; of larger arrays the sweep takes as long as steps in proportion to the cells.
 STEPS = 300
 # Where a sweep over columns takes as long as dividing and conquering (benchmarks/log.md).
 TILED_SIDE = 160
@@ -113,7 +113,7 @@ class Auto(AbstractSolver):
             return directly(problem, e)
         if not self.fallback:
             return CG(self.rtol).cell_voltages(None, problem, e)
-        first = _cg(self.rtol, _steps(problem.g, len(e), max(STEPS, problem.g.size // 7)))
+        first = _cg(self.rtol, _steps(problem.g, len(e), max(STEPS, problem.g.size // 14)))
 
         def both(problem: Problem, e: Drives) -> Answer:
             answer = first.of_one(problem, e)

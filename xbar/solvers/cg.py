@@ -47,10 +47,10 @@ MARGIN = {"float64": 0.3, "float32": 0.1}
 # Further passes help only where rounding spoilt the first, or where the drive's own currents were a
 # poor guess of the largest; more than these never did in tests.
 MAX_PASSES = 4
-# `foresee` looks after so many steps of a pass whether as many steps as are allowed would do at a
-# rate this much slower: in severe drop the rest took two to four times what those steps promise.
+# `foresee` looks after so many steps of a pass whether those that are allowed would do at a rate
+# this much slower: severe drop took two to five times what they promised (benchmarks/log.md).
 LOOK = 50
-SLOWER = 3.0
+SLOWER = 2.8
 # Arrays of up to so many cells are solved so many side by side on a CPU: half to three quarters of
 # the time of one after the other from 16x16 to 48x48, nothing at 64x64 (benchmarks/log.md).
 SMALL_CELLS = 48**2

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jaxtyping import Float
+from jax import Array, lax
+from jaxtyping import Bool, Float
 
 from xbar.solvers.base import Problem, Voltages
 from xbar.solvers.lines import product
@@ -41,9 +41,13 @@ class Modes(NamedTuple):
     of_word: Float[Array, " rows"]  # (1 - 1 / (1 + x)) / <phi, phi>_g [ohm]
     of_bit: Float[Array, " cols"]  # (1 - 1 / sqrt(1 + x)) / <phi, phi>_g [ohm]
     kept: Float[Array, " cols"]  # 1 / sqrt(1 + x) of bit lines
+    mild: Bool[Array, ""]  # whether drop is; else P is the identity
 
     def __call__(self, residual: Voltages, current: Voltages) -> Voltages:
         """P applied to a residual [V]; `current` is g times that [A]."""
+        return lax.cond(self.mild, self._applied, lambda residual, _: residual, residual, current)
+
+    def _applied(self, residual: Voltages, current: Voltages) -> Voltages:
         in_bit = product(self.bit, current)  # (n, cols)
         first = self.of_bit * in_bit
         in_word = product(current, self.word) - product(first, self.both.T)  # (n, rows)
@@ -63,7 +67,6 @@ def modes_of(problem: Problem) -> Modes:
     bit = bit[::-1]  # counted from the sense end
     in_word, in_bit = product(g, word**2), product(bit**2, g)
     largest = lost_word * jnp.max(in_word) + lost_bit * jnp.max(in_bit)
-    lost_word, lost_bit = (jnp.where(largest <= MOST, x, 0) for x in (lost_word, lost_bit))
     root = jnp.sqrt(1 + lost_bit * in_bit)
     return Modes(
         word=word,
@@ -72,6 +75,7 @@ def modes_of(problem: Problem) -> Modes:
         of_word=lost_word / (1 + lost_word * in_word),
         of_bit=lost_bit / (root * (root + 1)),
         kept=1 / root,
+        mild=largest <= MOST,
     )
 
 
