@@ -163,7 +163,7 @@ def test_too_few_steps_are_marked_and_foreseen():
     one = xb.solve(on, v_in, xb.CG(max_steps=1, fused=True), throw=False)
     asked, foreseen = (
         [
-            xb.solve(on, v_in, xb.CG(max_steps=50, foresee=foresee, fused=fused), throw=False)
+            xb.solve(on, v_in, xb.CG(max_steps=60, foresee=foresee, fused=fused), throw=False)
             for fused in (True, False)
         ]
         for foresee in (False, True)
@@ -171,7 +171,7 @@ def test_too_few_steps_are_marked_and_foreseen():
     for solution in (one, *asked, *foreseen):
         assert solution.result == xb.RESULTS.tolerance_missed
     assert int(one.steps) == 1
-    assert int(asked[0].steps) == int(asked[1].steps) == 50
+    assert int(asked[0].steps) == int(asked[1].steps) == 60
     assert int(foreseen[0].steps) == int(foreseen[1].steps) == 50
 
 

@@ -3,8 +3,7 @@
 `A = I + drop . g` is self-adjoint and positive in the inner product ``<a, b> = sum(g a b)``, so
 conjugate gradients in that product solve ``A u = e`` (Hestenes and Stiefel, 1952). One step costs
 one application of `drop`. The number of steps grows with the square root of A's largest
-eigenvalue, which ``c = max(A 1)`` bounds (A has no negative entries); `xbar.solvers.modes`
-preconditions them.
+eigenvalue, less where `xbar.solvers.modes` preconditions the residuals.
 
 The recurrence's own residual drifts away from the true one by rounding; each pass therefore starts
 from the true residual, as iterative refinement does, and keeps the direction of the last. So the
@@ -47,16 +46,16 @@ MARGIN = {"float64": 0.3, "float32": 0.1}
 # Further passes help only where rounding spoilt the first, or where the drive's own currents were a
 # poor guess of the largest; more than these never did in tests.
 MAX_PASSES = 4
-# `foresee` looks after so many steps of a pass whether those that are allowed would do at a rate
-# this much slower: severe drop took two to five times what they promised (benchmarks/log.md).
+# `foresee` looks after so many steps of a pass whether those that are left would do if each gave so
+# much less: severe drop took two to five times what the first promised (benchmarks/log.md).
 LOOK = 50
-SLOWER = 2.8
+SLOWER = 3.75
 # Arrays of up to so many cells are solved so many side by side on a CPU: half to three quarters of
 # the time of one after the other from 16x16 to 48x48, nothing at 64x64 (benchmarks/log.md).
 SMALL_CELLS = 48**2
 LANES = 8
-# Where steps are preconditioned: smaller arrays take as many steps without, and of larger ones any
-# usual wires take so much that `modes` gives nothing.
+# Where steps are preconditioned: in smaller arrays that saves one step of four at most (32x32), and
+# of larger ones usual wires take so much that `modes` gives nothing.
 MODES_CELLS = range(SMALL_CELLS + 1, 2**19)
 # Passes in float32, for arrays of at least so many cells, each to this much of its first residual.
 ROUGH_CELLS = 2**18
@@ -65,7 +64,7 @@ ROUGH_REDUCTION = 1e-6
 
 
 class _Limits(NamedTuple):
-    """When the recurrence gives up."""
+    """How the recurrence is done, and when it gives up."""
 
     steps: int
     foresee: bool
@@ -98,7 +97,8 @@ class CG(AbstractSolver):
         foresee: stop after 50 steps if what they gave says that more than `max_steps` steps would
             be needed.
         fused: take all steps in one kernel on a GPU with CUDA, for arrays of up to 128x128 cells:
-            vectors stay on the chip, and each array of a batch stops by itself. An option because
+            vectors stay on the chip, and each array of a batch stops by itself. Its steps are not
+            preconditioned, nor are those of the loop where it stands in. An option because
             no GPU has run it yet; a CPU interprets it, slowly. Circuits with drivers at far ends or
             line faults take the ordinary loop.
 
@@ -128,7 +128,7 @@ class CG(AbstractSolver):
         return per_array(self.of_one, lanes_of(problem.g))(problem, e)
 
     def of_one(self, problem: Problem, e: Drives) -> Answer:
-        """`cell_voltages` of one array; what works on batches stands around it."""
+        """`cell_voltages` of one array: what `per_array` is to be put around."""
         return _cell_voltages(problem, e, default_rtol(self.rtol, e.dtype), self._limits(problem))
 
     def _limits(self, problem: Problem) -> _Limits:
@@ -172,12 +172,14 @@ def _cell_voltages(problem: Problem, e: Drives, rtol: float, limits: _Limits) ->
     n = len(e)
     none, count = jnp.zeros((n, *problem.g.shape), e.dtype), jnp.zeros(n, int)
     no = jnp.zeros(n, bool)
-    exact = no | (longest_line(problem) == 0)  # nothing is lost, and there is nothing to judge
+    # Without wires nothing is lost, and there is nothing to judge but an overflow.
+    finite = jnp.isfinite(jnp.sum(problem.g * e, axis=(-2, -1)))
+    exact = finite & (longest_line(problem) == 0)
     start = _State(e + none, none, none, none, no, no, exact, count, jnp.zeros((), int))
     if problem.g.size >= ROUGH_CELLS and problem.g.dtype == jnp.float64:
         rough = problem_of(problem.g.astype(jnp.float32), problem.wires)
         start = _passes(problem, rough, e, start, rtol, limits, ROUGH_PASSES)
-        start = start._replace(carried=none, passes=jnp.zeros((), int))
+        start = start._replace(carried=none, shown=no, passes=jnp.zeros((), int))
     end = _passes(problem, problem, e, start, rtol, limits, MAX_PASSES)
     return Answer(end.u, end.word, end.bit, end.ok, end.steps)
 
@@ -220,7 +222,7 @@ def _passes(
 
         no = jnp.zeros_like(ok)
         shown = lax.cond((state.passes > 0) & jnp.any(more), smaller, lambda: no)
-        return after._replace(shown=shown)
+        return after._replace(shown=jnp.where(more, shown, state.shown))
 
     return lax.while_loop(unfinished, one_pass, start)
 
@@ -280,9 +282,11 @@ def _run(
 ) -> _Run:
     """The recurrence, for each drive until its squared residual is down to the target."""
     g = problem.g
-    # The squared residual on a straight way, in logarithms, from the first to the target.
+    # The squared residual on a straight way, in logarithms, from the first to the target, of the
+    # slowest inputs that are expected to do with the steps.
     first = jnp.where(start.squared == 0, 1, start.squared)
-    on_time = first * (target / first) ** (SLOWER * LOOK / limits.steps)
+    promised = LOOK + max(limits.steps - LOOK, 0) / SLOWER
+    on_time = first * (target / first) ** (LOOK / promised)
 
     def worth(run: _Run, squared: Array) -> Array | bool:
         late = (run.steps - start.steps == LOOK - 1) & (squared > on_time)
@@ -290,11 +294,12 @@ def _run(
 
     def step(run: _Run) -> _Run:
         current = g * run.residual
-        mild = run.residual if modes is None else modes(run.residual, current)
-        energy = jnp.sum(current * mild, axis=(-2, -1))
+        preconditioned = run.residual if modes is None else modes(run.residual, current)
+        energy = jnp.sum(current * preconditioned, axis=(-2, -1))
         turn = jnp.where(run.energy == 0, 1, energy / jnp.where(run.energy == 0, 1, run.energy))
-        turn = jnp.where(run.active, turn, 0)
-        direction = mild + turn[:, None, None] * run.direction
+        direction = preconditioned + turn[:, None, None] * run.direction
+        # An input that is done waits with its last direction, from which another pass goes on.
+        direction = jnp.where(run.active[:, None, None], direction, run.direction)
         i_cell = g * direction
         image = direction + problem.drop(i_cell)
         curvature = jnp.sum(i_cell * image, axis=(-2, -1))
@@ -306,7 +311,7 @@ def _run(
             residual=residual,
             direction=direction,
             squared=squared,
-            energy=energy,
+            energy=jnp.where(run.active, energy, run.energy),
             active=run.active & (squared > target) & worth(run, squared),
             steps=run.steps + run.active,
         )

@@ -27,8 +27,9 @@ from jaxtyping import Bool, Float
 from xbar.solvers.base import Problem, Voltages
 from xbar.solvers.lines import product
 
-# Largest eigenvalue, less 1, of word and bit lines together up to which random, clustered and
-# uniform arrays of 64x64 all took fewer steps (benchmarks/log.md).
+# Largest eigenvalue of the modes, less 1, of word and bit lines together, up to which uniform,
+# clustered and random arrays of 64x64 took fewer steps, but for one cell in 500 on, which takes one
+# more of eight (benchmarks/log.md).
 MOST = 10.0
 
 

@@ -60,8 +60,8 @@ class Parts(NamedTuple):
 def lost_in(rows: int, cols: int, dtype: Any, *, apart: bool) -> float:
     """Bound on the error of T by `cols` eliminations, relative to its largest entry.
 
-    Otherwise a conductance is rounded once per column and block, and once with its own block, and
-    all of these may have one sign.
+    With changes apart it rests on what was measured. Otherwise a conductance is rounded once per
+    column and block, and once with its own block, and all of these may have one sign.
     """
     # Only float32 spares bit lines the roundings of a divisor near 1 at each cell.
     lines = 0 if dtype == jnp.float32 else rows
