@@ -251,7 +251,7 @@ def _iterate(
     end = _run(problem, modes, start, target, limits)
     reached = end.squared <= target
     # The energy of the last residual would be one more product; its square stands for it.
-    turn = jnp.where(end.energy == 0, 0, end.squared / jnp.where(end.energy == 0, 1, end.energy))
+    turn = jnp.where(end.energy == 0, 0, _ratio(end.squared, end.energy))
     return state._replace(
         u=state.u + size * end.change,
         carried=size * turn[:, None, None] * end.direction,
@@ -265,6 +265,11 @@ def size_of(volts: Drives) -> Float[Array, "n 1 1"]:
     """What brings small voltages clear of underflow: the largest of each input, or 1."""
     size = jnp.max(jnp.abs(volts), axis=(-2, -1), keepdims=True)
     return jnp.where(size == 0, 1, size)
+
+
+def _ratio(a: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
+    """``a / b``; `a` where b is 0."""
+    return a / jnp.where(b == 0, 1, b)
 
 
 class _Run(NamedTuple):
@@ -296,14 +301,14 @@ def _run(
         current = g * run.residual
         preconditioned = run.residual if modes is None else modes(run.residual, current)
         energy = jnp.sum(current * preconditioned, axis=(-2, -1))
-        turn = jnp.where(run.energy == 0, 1, energy / jnp.where(run.energy == 0, 1, run.energy))
+        turn = jnp.where(run.energy == 0, 1, _ratio(energy, run.energy))
         direction = preconditioned + turn[:, None, None] * run.direction
         # An input that is done waits with its last direction, from which another pass goes on.
         direction = jnp.where(run.active[:, None, None], direction, run.direction)
         i_cell = g * direction
         image = direction + problem.drop(i_cell)
         curvature = jnp.sum(i_cell * image, axis=(-2, -1))
-        length = jnp.where(run.active, energy / jnp.where(curvature == 0, 1, curvature), 0)
+        length = jnp.where(run.active, _ratio(energy, curvature), 0)
         residual = run.residual - length[:, None, None] * image
         squared = jnp.sum(g * residual**2, axis=(-2, -1))
         return _Run(

@@ -24,7 +24,7 @@ from xbar.circuit.bias import Drivers
 from xbar.solvers.auto import Auto
 from xbar.solvers.base import AbstractSolver, default_rtol
 from xbar.solvers.batching import per_array, repaired
-from xbar.solvers.cg import CG
+from xbar.solvers.cg import CG, default_steps
 from xbar.solvers.references import Dense, Ideal
 from xbar.solvers.sweep.solver import ColumnSweep
 from xbar.solvers.wiring import direct
@@ -111,9 +111,8 @@ def _method(solver: AbstractSolver, circuit: Circuit, state: State, rtol: Any) -
         return by_tableau(circuit, state.known, state.factors)
     if isinstance(state.factors, direct.Update):
         return direct.by_update(solver, circuit, state.factors)
-    limit = (solver if isinstance(solver, CG) else CG()).max_steps
-    limit = limit or 100 + 10 * sum(circuit.shape)
-    return by_gradients(circuit, state.known, rtol, limit)
+    limit = solver.max_steps if isinstance(solver, CG) else None
+    return by_gradients(circuit, state.known, rtol, limit or default_steps(circuit.g))
 
 
 def _scaled(
