@@ -9,6 +9,10 @@ The recurrence's own residual drifts away from the true one by rounding; each pa
 from the true residual, as iterative refinement does, and keeps the direction of the last. So the
 passes themselves need not be precise: for arrays too large for the processor's cache they run in
 float32 first, which is half the data to move, and only what they leave is found in float64.
+
+In float32 the sums of large circuits hide more of the residual than the tolerance allows, though
+what is found is right. There a pass that does not pass judgement is judged again by sums without
+rounding, and the next one starts from what they leave.
 """
 
 from typing import NamedTuple
@@ -24,6 +28,7 @@ from xbar.solvers.base import (
     Answer,
     Correction,
     Drives,
+    Left,
     Problem,
     Transfer,
     Voltages,
@@ -37,8 +42,10 @@ from xbar.solvers.base import (
     transfer_by_cells,
     within,
 )
-from xbar.solvers.batching import per_array
+from xbar.solvers.batching import chosen, per_array
 from xbar.solvers.modes import Modes, modes_of
+from xbar.solvers.recurrence import Limits, Run, iterated, ratio, size_of
+from xbar.solvers.unrounded import Wide, hides, left_in_full
 
 # Within a pass the residual shrinks to a part of the tolerance, so that rounding has room; float32,
 # whose tolerance is a few hundred roundings, needs more of it (2e-6 in mild drop: tests).
@@ -46,10 +53,6 @@ MARGIN = {"float64": 0.3, "float32": 0.1}
 # Further passes help only where rounding spoilt the first, or where the drive's own currents were a
 # poor guess of the largest; more than these never did in tests.
 MAX_PASSES = 4
-# `foresee` looks after so many steps of a pass whether those that are left would do if each gave so
-# much less: severe drop took two to five times what the first promised (benchmarks/log.md).
-LOOK = 50
-SLOWER = 3.75
 # Arrays of up to so many cells are solved so many side by side on a CPU: half to three quarters of
 # the time of one after the other from 16x16 to 48x48, nothing at 64x64 (benchmarks/log.md).
 SMALL_CELLS = 48**2
@@ -57,18 +60,13 @@ LANES = 8
 # Where steps are preconditioned: in smaller arrays that saves one step of four at most (32x32), and
 # of larger ones usual wires take so much that `modes` gives nothing.
 MODES_CELLS = range(SMALL_CELLS + 1, 2**19)
+# float32 arrays of at least so many cells are judged again by sums without rounding; behind smaller
+# ones a sweep takes no longer than what those add to the compile time is worth.
+FULL_CELLS = 2**13
 # Passes in float32, for arrays of at least so many cells, each to this much of its first residual.
 ROUGH_CELLS = 2**18
 ROUGH_PASSES = 4
 ROUGH_REDUCTION = 1e-6
-
-
-class _Limits(NamedTuple):
-    """How the recurrence is done, and when it gives up."""
-
-    steps: int
-    foresee: bool
-    fused: bool
 
 
 def default_steps(g: Array) -> int:
@@ -131,9 +129,9 @@ class CG(AbstractSolver):
         """`cell_voltages` of one array: what `per_array` is to be put around."""
         return _cell_voltages(problem, e, default_rtol(self.rtol, e.dtype), self._limits(problem))
 
-    def _limits(self, problem: Problem) -> _Limits:
+    def _limits(self, problem: Problem) -> Limits:
         steps = self.max_steps or default_steps(problem.g)
-        return _Limits(steps, self.foresee, self.fused)
+        return Limits(steps, self.foresee, self.fused)
 
     def correction(
         self, problem: Problem, residual: Float[Array, "rows cols"], reduction: Float[Array, ""]
@@ -151,7 +149,7 @@ class CG(AbstractSolver):
         return transfer_by_cells(CG(rtol, self.max_steps, fused=self.fused), problem)
 
 
-def _modes(problem: Problem, limits: _Limits) -> Modes | None:
+def _modes(problem: Problem, limits: Limits) -> Modes | None:
     """What preconditions the steps, if anything does; not in a GPU's one kernel."""
     return None if limits.fused or problem.g.size not in MODES_CELLS else modes_of(problem)
 
@@ -161,21 +159,23 @@ class _State(NamedTuple):
     word: Voltages
     bit: Voltages
     carried: Voltages  # what the next direction has beside the residual
-    shown: Bool[Array, " n"]  # the last pass converged and changed next to nothing
+    shown: Bool[Array, " n"]  # the last pass converged and changed currents by next to nothing
     late: Bool[Array, " n"]  # the last pass foresaw that its steps will not do
     ok: Bool[Array, " n"]
     steps: Int[Array, " n"]
     passes: Int[Array, ""]
+    in_full: Bool[Array, ""]  # the residual is found by sums without rounding
 
 
-def _cell_voltages(problem: Problem, e: Drives, rtol: float, limits: _Limits) -> Answer:
+def _cell_voltages(problem: Problem, e: Drives, rtol: float, limits: Limits) -> Answer:
     n = len(e)
     none, count = jnp.zeros((n, *problem.g.shape), e.dtype), jnp.zeros(n, int)
     no = jnp.zeros(n, bool)
     # Without wires nothing is lost, and there is nothing to judge but an overflow.
     finite = jnp.isfinite(jnp.sum(problem.g * e, axis=(-2, -1)))
     exact = finite & (longest_line(problem) == 0)
-    start = _State(e + none, none, none, none, no, no, exact, count, jnp.zeros((), int))
+    plain = jnp.zeros((), bool)
+    start = _State(e + none, none, none, none, no, no, exact, count, jnp.zeros((), int), plain)
     if problem.g.size >= ROUGH_CELLS and problem.g.dtype == jnp.float64:
         rough = problem_of(problem.g.astype(jnp.float32), problem.wires)
         start = _passes(problem, rough, e, start, rtol, limits, ROUGH_PASSES)
@@ -190,7 +190,7 @@ def _passes(
     e: Drives,
     start: _State,
     rtol: float,
-    limits: _Limits,
+    limits: Limits,
     passes: int,
 ) -> _State:
     """Passes in the precision of `working`, until every drive is right or no more are worth it.
@@ -205,13 +205,22 @@ def _passes(
         return ~jnp.all(state.ok | state.late) & (state.passes <= passes)
 
     def one_pass(state: _State) -> _State:
-        left = left_by(problem, e, state.u)
+        left = _left(problem, e, state)
+        shown = _unmoved(state, left, e, rtol)
         # The first guess, the drives themselves, is judged as strictly as a pass stops.
         tolerance = jnp.where(state.passes == 0, margin, rtol)
-        ok = within(problem, e, state.u, left, tolerance, state.shown)
+        ok = within(problem, e, state.u, left, tolerance, shown)
         allowed = allowed_residual(problem, e, state.u, margin)
         more = ~ok & ~state.late & (state.passes < passes)
-        begin = state._replace(word=left.word, bit=left.bit, ok=ok, passes=state.passes + 1)
+        again = jnp.any(more) & _is_hidden(problem, e, state, left, rtol)
+        more &= ~again
+        begin = state._replace(
+            word=left.word,
+            bit=left.bit,
+            ok=ok,
+            passes=state.passes + (1 - again),
+            in_full=state.in_full | again,
+        )
         after = _iterate(working, modes, begin, left.residual, allowed, more, limits)
 
         # The bound is pessimistic where drop is severe. A pass that converged has found the error
@@ -227,6 +236,49 @@ def _passes(
     return lax.while_loop(unfinished, one_pass, start)
 
 
+def _is_judged_again(problem: Problem) -> bool:
+    return problem.g.dtype == jnp.float32 and problem.g.size >= FULL_CELLS
+
+
+def _left(problem: Problem, e: Drives, state: _State) -> Left:
+    """What the cell voltages leave of the cell equation, by the sums that are due."""
+
+    def plain(u: Voltages) -> Left:
+        return left_by(problem, e, u)
+
+    def in_full(u: Voltages) -> Left:
+        return left_in_full(problem, e, Wide(u, jnp.zeros_like(u)))
+
+    if not _is_judged_again(problem):
+        return plain(state.u)
+    return chosen(state.in_full.astype(int), [plain, in_full], state.u)
+
+
+def _is_hidden(
+    problem: Problem, e: Drives, state: _State, left: Left, rtol: float
+) -> Bool[Array, ""]:
+    """Whether plain sums may hide what decides after a pass."""
+    no = jnp.zeros((), bool)
+    if not _is_judged_again(problem):
+        return no
+
+    def found() -> Bool[Array, ""]:
+        return jnp.any(hides(problem, e, state.u, left, rtol))
+
+    return lax.cond(~state.in_full & (state.passes > 0), found, lambda: no)
+
+
+def _unmoved(state: _State, left: Left, e: Drives, rtol: float) -> Bool[Array, " n"]:
+    """For which inputs the last pass has moved neither currents nor node voltages."""
+
+    def still() -> Bool[Array, " n"]:
+        word, bit = jnp.abs(left.word - state.word), jnp.abs(left.bit - state.bit)
+        moved = jnp.max(jnp.maximum(word, bit), axis=(-2, -1))
+        return state.shown & (moved <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1)))
+
+    return lax.cond(jnp.any(state.shown), still, lambda: state.shown)
+
+
 def _iterate(
     problem: Problem,
     modes: Modes | None,
@@ -234,7 +286,7 @@ def _iterate(
     residual: Voltages,
     allowed: Array,
     more: Array,
-    limits: _Limits,
+    limits: Limits,
 ) -> _State:
     """Steps of the recurrence, where `more` are due, until the residual is as small as allowed."""
     g = problem.g
@@ -247,11 +299,11 @@ def _iterate(
         target = jnp.maximum(target, ROUGH_REDUCTION**2 * squared)
     # A pass in less precision starts anew; its directions are not worth keeping.
     carried = jnp.zeros_like(scaled) if rough else state.carried / size
-    start = _Run(jnp.zeros_like(scaled), scaled, carried, squared, 0 * squared, more, state.steps)
-    end = _run(problem, modes, start, target, limits)
+    start = Run(jnp.zeros_like(scaled), scaled, carried, squared, 0 * squared, more, state.steps)
+    end = iterated(problem, modes, start, target, limits)
     reached = end.squared <= target
     # The energy of the last residual would be one more product; its square stands for it.
-    turn = jnp.where(end.energy == 0, 0, _ratio(end.squared, end.energy))
+    turn = jnp.where(end.energy == 0, 0, ratio(end.squared, end.energy))
     return state._replace(
         u=state.u + size * end.change,
         carried=size * turn[:, None, None] * end.direction,
@@ -261,82 +313,8 @@ def _iterate(
     )
 
 
-def size_of(volts: Drives) -> Float[Array, "n 1 1"]:
-    """What brings small voltages clear of underflow: the largest of each input, or 1."""
-    size = jnp.max(jnp.abs(volts), axis=(-2, -1), keepdims=True)
-    return jnp.where(size == 0, 1, size)
-
-
-def _ratio(a: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
-    """``a / b``; `a` where b is 0."""
-    return a / jnp.where(b == 0, 1, b)
-
-
-class _Run(NamedTuple):
-    change: Voltages
-    residual: Voltages
-    direction: Voltages
-    squared: Float[Array, " n"]  # <residual, residual>
-    energy: Float[Array, " n"]  # <residual, P residual> of the step before; 0 for none
-    active: Bool[Array, " n"]
-    steps: Int[Array, " n"]
-
-
-def _run(
-    problem: Problem, modes: Modes | None, start: _Run, target: Float[Array, " n"], limits: _Limits
-) -> _Run:
-    """The recurrence, for each drive until its squared residual is down to the target."""
-    g = problem.g
-    # The squared residual on a straight way, in logarithms, from the first to the target, of the
-    # slowest inputs that are expected to do with the steps.
-    first = jnp.where(start.squared == 0, 1, start.squared)
-    promised = LOOK + max(limits.steps - LOOK, 0) / SLOWER
-    on_time = first * (target / first) ** (LOOK / promised)
-
-    def worth(run: _Run, squared: Array) -> Array | bool:
-        late = (run.steps - start.steps == LOOK - 1) & (squared > on_time)
-        return not limits.foresee or ~late
-
-    def step(run: _Run) -> _Run:
-        current = g * run.residual
-        preconditioned = run.residual if modes is None else modes(run.residual, current)
-        energy = jnp.sum(current * preconditioned, axis=(-2, -1))
-        turn = jnp.where(run.energy == 0, 1, _ratio(energy, run.energy))
-        direction = preconditioned + turn[:, None, None] * run.direction
-        # An input that is done waits with its last direction, from which another pass goes on.
-        direction = jnp.where(run.active[:, None, None], direction, run.direction)
-        i_cell = g * direction
-        image = direction + problem.drop(i_cell)
-        curvature = jnp.sum(i_cell * image, axis=(-2, -1))
-        length = jnp.where(run.active, _ratio(energy, curvature), 0)
-        residual = run.residual - length[:, None, None] * image
-        squared = jnp.sum(g * residual**2, axis=(-2, -1))
-        return _Run(
-            change=run.change + length[:, None, None] * direction,
-            residual=residual,
-            direction=direction,
-            squared=squared,
-            energy=jnp.where(run.active, energy, run.energy),
-            active=run.active & (squared > target) & worth(run, squared),
-            steps=run.steps + run.active,
-        )
-
-    def unfinished(run: _Run) -> Bool[Array, ""]:
-        return jnp.any(run.active) & (jnp.max(run.steps) < limits.steps)
-
-    def loop() -> _Run:
-        return lax.while_loop(unfinished, step, start)
-
-    if not limits.fused:
-        return loop()
-    from xbar.solvers.kernel import Stops, fused  # here, as few ask for it
-
-    look = LOOK if limits.foresee else None
-    return fused(problem, start, target, on_time, Stops(limits.steps, look), loop)
-
-
 def _correction(
-    problem: Problem, right: Voltages, reduction: Float[Array, ""], limits: _Limits
+    problem: Problem, right: Voltages, reduction: Float[Array, ""], limits: Limits
 ) -> Correction:
     """Solve ``A u = right`` from zero until the residual is down to a part of it.
 
@@ -348,7 +326,7 @@ def _correction(
     squared = jnp.sum(problem.g * scaled**2, axis=(-2, -1))
     target = reduction**2 * squared
     nothing, none = jnp.zeros_like(scaled), jnp.zeros(1, int)
-    start = _Run(nothing, scaled, nothing, squared, 0 * target, squared > target, none)
-    end = _run(problem, _modes(problem, limits), start, target, limits)
+    start = Run(nothing, scaled, nothing, squared, 0 * target, squared > target, none)
+    end = iterated(problem, _modes(problem, limits), start, target, limits)
     u = size * jnp.where(problem.g > 0, end.change, end.change + end.residual)
     return Correction(u[0], (end.squared <= target)[0], end.steps[0])

@@ -52,9 +52,9 @@ from xbar.solvers.base import (
     transfer_from,
     unit_drives,
 )
-from xbar.solvers.cg import size_of
 from xbar.solvers.lines import drop_of
 from xbar.solvers.newton import Newton, NewtonAnswer
+from xbar.solvers.recurrence import size_of
 
 Pair = Float[Array, "2 n rows cols"]
 

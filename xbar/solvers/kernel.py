@@ -146,7 +146,7 @@ def _nth(ndim: int) -> Callable[[Any], tuple]:
 
 
 def _kernel(shape: tuple[int, ...], stops: Stops, *refs: Any) -> None:
-    """Conjugate gradients for one array and one input, in the words of `cg._run`."""
+    """Conjugate gradients for one array and one input, in the words of `recurrence.iterated`."""
     inputs, outputs = refs[:14], refs[14:]
     rows, cols = map(_parts, shape)
     tiles = list(itertools.product(rows, cols))

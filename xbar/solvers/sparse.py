@@ -29,7 +29,7 @@ from jaxtyping import Float, Int
 from xbar.circuit import Wires
 from xbar.programs import program
 from xbar.solvers.base import Answer, Drives, Voltages, default_rtol, problem_of
-from xbar.solvers.cg import size_of
+from xbar.solvers.recurrence import size_of
 from xbar.solvers.sweep.voltages import Iterate, answer_of, improved, start_of
 
 # Solves after which what is still not right is left to elimination without subtractions. Circuits
