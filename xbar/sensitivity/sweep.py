@@ -28,7 +28,7 @@ from jaxtyping import Float
 
 from xbar.solvers.base import Problem
 from xbar.solvers.lines import product
-from xbar.solvers.sweep.elimination import columns_of, factored, nothing
+from xbar.solvers.sweep.elimination import columns_of, mutual_impedance, nothing, passages
 
 Squares = Float[Array, "cols rows rows"]
 
@@ -55,12 +55,15 @@ class Walked(NamedTuple):
 
 def sweep(problem: Problem) -> Swept:
     """Eliminate the array column by column, from the open end to the source."""
-    found, _ = factored(columns_of(problem), nothing(problem.g.shape[0], problem.g.dtype))
-    line, unit = found.line, jnp.eye(problem.g.shape[0], dtype=problem.g.dtype)
-    voltage = unit * line.own[:, None] - found.mutual * line.g[:, None, :]
-    impedance = found.mutual + unit * line.node[:, None]
+    columns, rows = columns_of(problem), problem.g.shape[0]
+    line, mutual = columns.line, mutual_impedance(columns.line)
+    # What these passages find is not refined, but no digits are subtracted away.
+    passage, _ = passages(columns, mutual, nothing(rows, problem.g.dtype), 1.0)
+    unit = jnp.eye(rows, dtype=problem.g.dtype)
+    voltage = unit * line.own[:, None] - mutual * line.g[:, None, :]
+    impedance = mutual + unit * line.node[:, None]
     admittance = line.g[:, :, None] * voltage
-    return Swept(voltage, impedance, admittance, line.out, found.passage, found.segment)
+    return Swept(voltage, impedance, admittance, line.out, passage.high, columns.segment)
 
 
 def walk(swept: Swept) -> Walked:

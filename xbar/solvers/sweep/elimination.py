@@ -162,6 +162,11 @@ def sum_before(x: LineValues, *, turned: bool = False) -> LineValues:
     return product(x, before.T if turned else before)
 
 
+# Rows up to which mutual impedances are kept. Those of longer lines are made again where they are
+# needed, at a tenth of the time of an elimination; what is kept in half of the memory is more often
+# kept at all (benchmarks/log.md).
+KEPT_ROWS = 96
+
 Mesh = Float[Array, "rows rows_1"]
 Lines = Float[Array, "cols rows"]
 Drives = Float[Array, "cols rows n"]
@@ -172,7 +177,7 @@ class Sweep(NamedTuple):
     """Per column, from the driven end."""
 
     line: BitLine
-    mutual: Squares  # K of each bit line, without its diagonal [ohm]
+    mutual: Squares | None  # K of each bit line, without its diagonal [ohm], where it is kept
     passage: Squares  # P_j
     segment: Lines  # diagonal of D_j [ohm]
 
@@ -202,33 +207,41 @@ def factored(columns: Column, behind: Mesh) -> tuple[Sweep, Mesh]:
         columns: one after the other, from the driven end.
         behind: the mesh right of the last of them; `nothing` at the open end.
     """
+    mutual = mutual_impedance(columns.line) if len(behind) <= KEPT_ROWS else None
     # What these factors find is refined.
-    mutual, passage, ahead = passages(columns, behind, 1.0)
+    passage, ahead = passages(columns, mutual, behind, 1.0)
     return Sweep(columns.line, mutual, passage.high, columns.segment), ahead
 
 
-def passages(columns: Column, behind: Mesh, rtol: float) -> tuple[Squares, Parts, Mesh]:
-    """`Sweep.mutual`, `Sweep.passage` by parts of which the upper is diagonal, and the mesh.
+def passages(
+    columns: Column, mutual: Squares | None, behind: Mesh, rtol: float
+) -> tuple[Parts, Mesh]:
+    """`Sweep.passage` by parts of which the upper is diagonal, and the mesh in front.
 
     Args:
         columns: as for `factored`.
-        behind: the same.
+        mutual: as in `Sweep`.
+        behind: as for `factored`.
         rtol: what the passages together may be wrong by.
     """
     rows = len(behind)
     unit = jnp.eye(rows, rows + 1, dtype=behind.dtype)
-    mutual = mutual_impedance(columns.line)
 
     def step(behind: Parts, inputs: tuple) -> tuple:
         (line, segment), mutual = inputs
-        own = line.g[:, None] * mutual * line.g
+        own = line.g[:, None] * _known(line, mutual) * line.g
         own = jnp.concatenate([own, line.out[:, None]], axis=1)
         ahead, passage = through_segments(behind.plus(own), segment, unit)
         return ahead, jax.tree.map(lambda x: x[:, :rows], passage)
 
     start = in_parts(behind, len(columns.segment), rtol)
     ahead, passage = lax.scan(step, start, (columns, mutual), reverse=True)
-    return mutual, passage, ahead.high
+    return passage, ahead.high
+
+
+def _known(line: BitLine, mutual: Array | None) -> Array:
+    """The mutual impedances of one bit line."""
+    return mutual_impedance(line) if mutual is None else mutual
 
 
 def swept(sweep: Sweep, drives: Drives) -> Drives:
@@ -290,9 +303,9 @@ def driven(
     return after, jnp.where(better[:, :, None], by_wires, u)
 
 
-def _alone(line: BitLine, mutual: Array, w: Nodes) -> Nodes:
+def _alone(line: BitLine, mutual: Array | None, w: Nodes) -> Nodes:
     """Cell voltages ``C w`` of one bit line for word-line voltages."""
-    return line.own[:, None] * w - product(mutual, line.g[:, None] * w)
+    return line.own[:, None] * w - product(_known(line, mutual), line.g[:, None] * w)
 
 
 def transfer_of(columns: Column, rtol: float) -> Transfer:

@@ -53,6 +53,7 @@ from xbar.solvers.sweep.elimination import (
     Squares,
     chains_of,
     columns_of,
+    mutual_impedance,
     nothing,
     passages,
     short_mutual_impedance,
@@ -82,8 +83,9 @@ def answers_of(problem: Problem, rtol: float) -> tuple[Transfer, ColumnAnswers]:
         rtol: bound on the error of T, relative to its largest entry.
     """
     rows, dtype = problem.g.shape[0], problem.g.dtype
-    line = columns_of(problem).line
-    mutual, passage, _ = passages(columns_of(problem), nothing(rows, dtype), rtol)
+    columns = columns_of(problem)
+    line, mutual = columns.line, mutual_impedance(columns.line)
+    passage, _ = passages(columns, mutual, nothing(rows, dtype), rtol)
     beside = -line.g[:, None, :] * mutual
     if passage.low is None:
         kept, change = jnp.zeros_like(line.g), passage.high

@@ -24,6 +24,7 @@ from xbar.solvers.base import (
     within,
 )
 from xbar.solvers.sweep.elimination import (
+    KEPT_ROWS,
     Column,
     Sweep,
     columns_of,
@@ -47,9 +48,9 @@ MAX_BYTES = 3 * 2**23
 
 
 def factor_bytes(g: Array) -> int:
-    """Memory of the two matrices per column that a sweep keeps for an array like `g`."""
+    """Memory of the matrices per column that a sweep keeps for an array like `g`."""
     rows, cols = sorted(g.shape)
-    return 2 * cols * rows**2 * g.dtype.itemsize
+    return (2 if rows <= KEPT_ROWS else 1) * cols * rows**2 * g.dtype.itemsize
 
 
 def prepared(problem: Problem) -> Sweep | Column:
