@@ -3,17 +3,18 @@
 A table by what is known when a program is built, so that a program holds one method and at most one
 to fall back upon:
 
-| shorter side | up to 24 inputs | more inputs | transfer matrix |
+| shorter side | few inputs | more inputs | transfer matrix |
 |---|---|---|---|
 | up to 8 cells | sweep | sweep | sweep |
 | up to 160 | `CG`, then sweep | sweep | sweep |
-| more | `CG`, then sweep | sweep while its factors fit, else `CG` | tiles, then sweep |
+| more | `CG`, then sweep | sweep | tiles, then sweep |
 
-where "sweep" is `ColumnSweep`. `CG` takes time in proportion to the inputs and to the steps that
-the drop costs; `ColumnSweep` first eliminates the array, whatever the drop, and then takes little
-for each input; tiles give nothing but the transfer matrix, and that of a large array by far the
-fastest. The elimination of `ColumnSweep` subtracts no digits away and refines what it finds, so
-that it is right for every legal circuit in any precision.
+where "sweep" is `ColumnSweep`, and few are up to 24 inputs or one for each 300 cells. `CG` takes
+time in proportion to the inputs and to the steps that the drop costs; `ColumnSweep` first
+eliminates the array, whatever the drop, and then takes little for each input; tiles give nothing
+but the transfer matrix, and that of a large array by far the fastest. The elimination of
+`ColumnSweep` subtracts no digits away and refines what it finds, so that it is right for every
+legal circuit in any precision.
 
 Outside of `jit` each method is a program of its own, and for few inputs of arrays of more than 32
 lines sparse elimination on the host (`xbar.solvers.sparse`) stands between `CG` and the sweep.
@@ -49,16 +50,15 @@ from xbar.solvers.cg import CG, default_steps, lanes_of
 from xbar.solvers.derivatives import change_along
 from xbar.solvers.newton import Newton
 from xbar.solvers.sweep.solver import ColumnSweep
-from xbar.solvers.sweep.voltages import factor_bytes
 from xbar.solvers.tiles import tiled_transfer
 
 # Up to here a sweep takes at most 40 us more for one input than CG, and a program of it alone less
 # to compile than one of both (benchmarks/log.md).
 DIRECT_SIDE = 8
-# Where factoring and one pass over all inputs takes less than CG on each (benchmarks/log.md).
+# Inputs beyond which factoring and sweeps take less than CG on each, and cells for each of them in
+# arrays of more than 85x85 (benchmarks/log.md).
 MANY_INPUTS = 24
-# Memory that factors may take for many inputs at once; larger arrays stay with CG.
-MAX_BYTES = 2**31
+CELLS_PER_INPUT = 300
 # Where sparse elimination takes as long as a sweep for one input (benchmarks/log.md).
 SPARSE_SIDE = 32
 # Steps of `CG` that take as long as sparse elimination of an array of any size, or as the sweep of
@@ -221,8 +221,7 @@ def _steps(g: Array, inputs: int, worth: int) -> int:
 
 def _by_cg(g: Array, inputs: int) -> bool:
     """Whether `CG` comes first for so many inputs of an array like `g`."""
-    many = inputs > MANY_INPUTS and 1.5 * factor_bytes(g) <= MAX_BYTES
-    return not (many or _is_small(g))
+    return not (inputs > max(MANY_INPUTS, g.size // CELLS_PER_INPUT) or _is_small(g))
 
 
 def _is_small(g: Array) -> bool:

@@ -231,7 +231,8 @@ def _passes(
 
         no = jnp.zeros_like(ok)
         shown = lax.cond((state.passes > 0) & jnp.any(more), smaller, lambda: no)
-        return after._replace(shown=jnp.where(more, shown, state.shown))
+        # Other sums ask for a pass of their own.
+        return after._replace(shown=jnp.where(more, shown, state.shown & ~again))
 
     return lax.while_loop(unfinished, one_pass, start)
 
@@ -269,12 +270,17 @@ def _is_hidden(
 
 
 def _unmoved(state: _State, left: Left, e: Drives, rtol: float) -> Bool[Array, " n"]:
-    """For which inputs the last pass has moved neither currents nor node voltages."""
+    """For which inputs the last pass has moved neither currents nor node voltages.
+
+    Nor may the node voltages miss the cell voltages by half as much, which they do where a series
+    resistance magnifies the roundings of these.
+    """
 
     def still() -> Bool[Array, " n"]:
         word, bit = jnp.abs(left.word - state.word), jnp.abs(left.bit - state.bit)
-        moved = jnp.max(jnp.maximum(word, bit), axis=(-2, -1))
-        return state.shown & (moved <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1)))
+        moved = jnp.maximum(jnp.maximum(word, bit), 2 * jnp.abs(left.residual))
+        largest = jnp.max(moved, axis=(-2, -1))
+        return state.shown & (largest <= rtol * jnp.max(jnp.abs(e), axis=(-2, -1)))
 
     return lax.cond(jnp.any(state.shown), still, lambda: state.shown)
 

@@ -162,11 +162,6 @@ def sum_before(x: LineValues, *, turned: bool = False) -> LineValues:
     return product(x, before.T if turned else before)
 
 
-# Rows up to which mutual impedances are kept. Those of longer lines are made again where they are
-# needed, at a tenth of the time of an elimination; what is kept in half of the memory is more often
-# kept at all (benchmarks/log.md).
-KEPT_ROWS = 96
-
 Mesh = Float[Array, "rows rows_1"]
 Lines = Float[Array, "cols rows"]
 Drives = Float[Array, "cols rows n"]
@@ -177,7 +172,7 @@ class Sweep(NamedTuple):
     """Per column, from the driven end."""
 
     line: BitLine
-    mutual: Squares | None  # K of each bit line, without its diagonal [ohm], where it is kept
+    mutual: Squares | None  # K of each bit line, without its diagonal [ohm]; None: made when needed
     passage: Squares  # P_j
     segment: Lines  # diagonal of D_j [ohm]
 
@@ -200,14 +195,14 @@ def nothing(rows: int, dtype: jnp.dtype) -> Mesh:
     return jnp.zeros((rows, rows + 1), dtype)
 
 
-def factored(columns: Column, behind: Mesh) -> tuple[Sweep, Mesh]:
+def factored(columns: Column, mutual: Squares | None, behind: Mesh) -> tuple[Sweep, Mesh]:
     """Eliminate some columns in front of a mesh; also returns the mesh that all of it is.
 
     Args:
         columns: one after the other, from the driven end.
+        mutual: as in `Sweep`.
         behind: the mesh right of the last of them; `nothing` at the open end.
     """
-    mutual = mutual_impedance(columns.line) if len(behind) <= KEPT_ROWS else None
     # What these factors find is refined.
     passage, ahead = passages(columns, mutual, behind, 1.0)
     return Sweep(columns.line, mutual, passage.high, columns.segment), ahead

@@ -24,13 +24,13 @@ from xbar.solvers.base import (
     within,
 )
 from xbar.solvers.sweep.elimination import (
-    KEPT_ROWS,
     Column,
     Sweep,
     columns_of,
     driven,
     factored,
     gathered,
+    mutual_impedance,
     nothing,
     swept,
 )
@@ -42,15 +42,11 @@ MAX_SWEEPS = 25
 # From this sweep on the upper part of the cell voltages stays as it is, so that the roundings of
 # their products with the conductances do, too.
 SETTLED = 3
-# Factors of more than so many bytes are kept for one block of columns alone, and found anew: what a
-# solve reserves beyond 32 MiB is mapped anew by the C library at each call (benchmarks/log.md).
+# What a solve reserves beyond 32 MiB is mapped anew by the C library at each call
+# (benchmarks/log.md). Factors of more than so many bytes are found anew for each block of columns,
 MAX_BYTES = 3 * 2**23
-
-
-def factor_bytes(g: Array) -> int:
-    """Memory of the matrices per column that a sweep keeps for an array like `g`."""
-    rows, cols = sorted(g.shape)
-    return (2 if rows <= KEPT_ROWS else 1) * cols * rows**2 * g.dtype.itemsize
+# mutual impedances of more, which take twice that while they are made, for each column.
+MUTUAL_BYTES = 2**23
 
 
 def prepared(problem: Problem) -> Sweep | Column:
@@ -59,11 +55,13 @@ def prepared(problem: Problem) -> Sweep | Column:
     Args:
         problem: an array that has at least as many columns as rows.
     """
-    columns = columns_of(problem)
-    if factor_bytes(problem.g) <= MAX_BYTES:
-        return factored(columns, nothing(problem.g.shape[0], problem.g.dtype))[0]
+    columns, (rows, cols) = columns_of(problem), problem.g.shape
+    one_each = cols * rows**2 * problem.g.dtype.itemsize
+    if one_each <= MAX_BYTES:
+        mutual = mutual_impedance(columns.line) if one_each <= MUTUAL_BYTES else None
+        return factored(columns, mutual, nothing(rows, problem.g.dtype))[0]
     # One matrix for each column of a block and one for each block: least together.
-    width = round(problem.g.shape[1] ** 0.5)
+    width = round(cols**0.5)
     return jax.tree.map(partial(_cut, width=width), columns)
 
 
@@ -158,7 +156,7 @@ def _swept_by_blocks(blocks: Column, e: Voltages) -> Voltages:
     def leftwards(carry: tuple, inputs: tuple) -> tuple:
         behind, sources = carry
         block, drive = inputs
-        sweep, ahead = factored(block, behind)
+        sweep, ahead = factored(block, None, behind)
         first, pushed = gathered(sweep, drive, sources)
         return (ahead, first), (behind, pushed)
 
@@ -167,7 +165,7 @@ def _swept_by_blocks(blocks: Column, e: Voltages) -> Voltages:
 
     def rightwards(word: Array, inputs: tuple) -> tuple:
         block, drive, behind, pushed = inputs
-        return driven(factored(block, behind)[0], drive, pushed, word, open_end=False)
+        return driven(factored(block, None, behind)[0], drive, pushed, word, open_end=False)
 
     u = lax.scan(rightwards, none, (blocks, drives, behind, pushed))[1]
     return u.reshape(-1, *u.shape[2:])[:cols].T
