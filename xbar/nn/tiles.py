@@ -43,7 +43,7 @@ from xbar.nn.tiling import Tiling
 from xbar.programs import program
 from xbar.solve import solve, transfer
 from xbar.solvers import AbstractSolver
-from xbar.solvers.sweep.solver import lanes_of
+from xbar.solvers.sweep.solver import sweep_lanes
 
 # Bytes that derivatives may keep of all tiles of one shape: three cubes of each, as the sweep does.
 # Where that is not enough, a tile is solved once more.
@@ -334,7 +334,7 @@ def _together(members: Member, law: Any, solver: Any, throw: bool) -> jax.Array:
     function = _transferred if kept <= KEPT else _transferred_again
     # `None` is right for an accelerator, and other solvers may take much memory for each array.
     by_sweep = solver is None and jax.default_backend() == "cpu"
-    chunk = min(count, lanes_of((rows, cols))) if by_sweep else None
+    chunk = min(count, sweep_lanes((rows, cols))) if by_sweep else None
     return batch_map(function, members, law, solver, throw, chunk=chunk)
 
 

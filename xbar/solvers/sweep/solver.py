@@ -136,7 +136,7 @@ def _is_small(problem: Problem) -> bool:
     return min(problem.g.shape) <= SMALL_SIDE
 
 
-def lanes_of(shape: tuple[int, ...]) -> int:
+def sweep_lanes(shape: tuple[int, ...]) -> int:
     """Arrays of this shape that a CPU eliminates side by side: as many as stay in its cache."""
     rows, cols = sorted(shape)
     return max(1, min(MOST_LANES, LANES_SIZE // (rows * (rows + cols))))
@@ -144,7 +144,7 @@ def lanes_of(shape: tuple[int, ...]) -> int:
 
 def _per_array(function: Any, problem: Problem) -> Any:
     """`per_array` with as many arrays side by side as stay in a processor's cache."""
-    return per_array(function, lanes_of(problem.g.shape))
+    return per_array(function, sweep_lanes(problem.g.shape))
 
 
 def _cell_voltages(state: Sweep | Column, problem: Problem, e: Drives, rtol: float) -> Answer:
