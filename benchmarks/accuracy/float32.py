@@ -22,6 +22,7 @@ CASES = {
     "65x100, 10 kOhm to 1 MOhm, 5 Ohm": (65, 100, 1e4, 1e6, 5.0, 2e-6),
     "128x128, 10 kOhm to 1 MOhm, 1 Ohm": (128, 128, 1e4, 1e6, 1.0, 2e-6),
     "severe: 65x100, all 10 kOhm, 20 Ohm": (65, 100, 1e4, 1e4, 20.0, 1e-5),
+    "severe: 128x128, all 10 kOhm, 100 Ohm": (128, 128, 1e4, 1e4, 100.0, 1e-5),
     "severe: 64x64, all 100 Ohm, 10 Ohm": (64, 64, 1e2, 1e2, 10.0, 1e-5),
     "severe: 64x64, 100 Ohm to 10 kOhm, 10 Ohm": (64, 64, 1e2, 1e4, 10.0, 1e-5),
 }
