@@ -19,14 +19,14 @@ ALLOWED = {np.float32: 5e-7, np.float64: 1e-15}
 
 
 def solved(solver):
-    def solve(g, wire, source, v_in):
-        return xb.solve(xb.Crossbar(g, xb.Wires(*wire, source=source)), v_in, solver)
+    def solve(g, wires, v_in):
+        return xb.solve(xb.Crossbar(g, wires), v_in, solver, throw=False)
 
     return jax.jit(solve)
 
 
 def doubled(circuit):
-    return tuple(x.astype(float) for x in circuit)
+    return jax.tree.map(lambda x: x.astype(float), circuit)
 
 
 @pytest.mark.slow
@@ -56,7 +56,7 @@ def test_float32_cg_says_itself_right_behind_much_drop(ohm):
     """By plain sums it could not: they hide more than the tolerance."""
     g = np.full((128, 128), 1e-4, np.float32)
     v_in = np.random.default_rng(0).uniform(0.02, 0.2, 128).astype(np.float32)
-    circuit = g, np.full(2, ohm, np.float32), np.float32(0), v_in
+    circuit = g, xb.Wires(np.float32(ohm), np.float32(ohm)), v_in
     found, truth = solved(CG())(*circuit), solved(xb.Auto())(*doubled(circuit))
     assert (found.result == xb.RESULTS.successful) & (truth.result == xb.RESULTS.successful)
     largest = np.abs(truth.i_cell.sum(1)).max()
@@ -90,13 +90,9 @@ def test_node_voltages_that_a_series_resistance_magnifies_are_right_or_marked(so
     g = (10 ** rng.uniform(-4, -3, (96, 96))).astype(np.float32)
     v_in = np.eye(96, dtype=np.float32)[3]
 
-    @jax.jit
-    def solve(g, wire, sense, v_in):
-        array = xb.Crossbar(g, xb.Wires(wire, wire, sense=sense))
-        return xb.solve(array, v_in, solver, throw=False)
-
-    circuit = g, np.float32(0.1), np.float32(ohm), v_in
-    found, truth = solve(*circuit), solve(*doubled(circuit))
+    wires = xb.Wires(np.float32(0.1), np.float32(0.1), sense=np.float32(ohm))
+    circuit = g, wires, v_in
+    found, truth = solved(solver)(*circuit), solved(solver)(*doubled(circuit))
     off = max(
         np.abs(np.asarray(getattr(found, name), float) - getattr(truth, name)).max()
         for name in ("v_word", "v_bit")

@@ -85,5 +85,4 @@ def left_in_full(problem: Problem, e: Drives, u: Wide) -> Left:
 
 def hides(problem: Problem, e: Drives, u: Voltages, left: Left, rtol: float) -> Bool[Array, " n"]:
     """Whether what plain sums may hide of the residual takes half the tolerance by itself."""
-    visible = left._replace(residual=jnp.zeros_like(left.residual))
-    return ~within(problem, e, u, visible, rtol / 2)
+    return ~within(problem, e, u, left, rtol / 2, jnp.ones(len(e), bool))
