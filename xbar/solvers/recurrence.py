@@ -66,14 +66,23 @@ def iterated(
         return not limits.foresee or ~late
 
     def step(run: Run) -> Run:
-        current = g * run.residual
-        preconditioned = run.residual if modes is None else modes(run.residual, current)
-        energy = jnp.sum(current * preconditioned, axis=(-2, -1))
+        active = run.active[:, None, None]
+
+        def currents(volts: Voltages) -> Voltages:
+            # A product by itself takes XLA's CPU code five times as long as one under a mask
+            # (benchmarks/log.md).
+            return jnp.where(active, g * volts, 0)
+
+        preconditioned, energy = run.residual, run.squared
+        if modes is not None:
+            current = currents(run.residual)
+            preconditioned = modes(run.residual, current)
+            energy = jnp.sum(current * preconditioned, axis=(-2, -1))
         turn = jnp.where(run.energy == 0, 1, ratio(energy, run.energy))
         direction = preconditioned + turn[:, None, None] * run.direction
         # An input that is done waits with its last direction, from which another pass goes on.
-        direction = jnp.where(run.active[:, None, None], direction, run.direction)
-        i_cell = g * direction
+        direction = jnp.where(active, direction, run.direction)
+        i_cell = currents(direction)
         image = direction + problem.drop(i_cell)
         curvature = jnp.sum(i_cell * image, axis=(-2, -1))
         length = jnp.where(run.active, ratio(energy, curvature), 0)

@@ -17,6 +17,7 @@ Everything is in operations that JAX differentiates, so a gradient with respect 
 n^3 as well.
 """
 
+import itertools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -28,23 +29,19 @@ from xbar.solvers.base import Problem, Transfer
 from xbar.solvers.lines import product
 
 Responses = Float[Array, "down across outputs inputs"]
+Piece = tuple[int, int]  # ports from the first up to the last, which is not one of them
 
 # A tile of fewer cells along a side is less work than the calls that join it.
 LEAST_SIDE = 4
 
 
 class _Tiles(NamedTuple):
-    """A grid of equal tiles; ports in the order left, right, bottom, top."""
+    """A grid of equal tiles."""
 
     h: Responses  # outputs per input
     rows: int  # ports of the left and of the right side
     cols: int  # ports of the bottom and of the top
-
-    @property
-    def sides(self) -> dict[str, tuple[int, int]]:
-        """First and last port of each side."""
-        p, q, n = self.rows, self.cols, 2 * self.rows
-        return {"l": (0, p), "r": (p, n), "b": (n, n + q), "t": (n + q, n + 2 * q)}
+    sides: dict[str, list[Piece]]  # the ports of each side, in pieces: first and last
 
 
 def tiled_transfer(problem: Problem) -> Transfer:
@@ -62,11 +59,12 @@ def tiled_transfer(problem: Problem) -> Transfer:
     while down > 1 or across > 1:
         # Nearly square tiles have the fewest ports.
         sideways = across > 1 and (down == 1 or tiles.cols <= tiles.rows)
+        tiles = _ordered(tiles, "lbtr" if sideways else "blrt")
         tiles = _joined_across(tiles) if sideways else _joined_down(tiles)
         down, across = tiles.h.shape[:2]
-    bottom = 2 * tiles.rows
+    matrix = _columns(_rows(tiles.h, tiles.sides["b"]), tiles.sides["l"])[0, 0]
     # Cells that filled up the tiles lie at the far ends: last columns and first rows.
-    return tiles.h[0, 0, bottom : bottom + cols, tiles.rows - rows : tiles.rows]
+    return matrix[:cols, tiles.rows - rows :]
 
 
 def _cut(n: int) -> tuple[int, int]:
@@ -109,7 +107,8 @@ def _leaves(problem: Problem) -> _Tiles:
     matrix = jnp.eye(p * q, dtype=dtype) + lost.reshape(flat) * g.reshape(*grid, 1, p * q)
     i_cell = g.reshape(*grid, p * q, 1) * jnp.linalg.solve(matrix, drives)
     past = product(jnp.swapaxes(taken, -1, -2), i_cell)
-    return _Tiles(past + _straight(word[..., -1], bit[..., 0, :]), p, q)
+    sides = _in_turn(l=p, r=p, b=q, t=q)
+    return _Tiles(past + _straight(word[..., -1], bit[..., 0, :]), p, q, sides)
 
 
 def _straight(word: Array, bit: Array) -> Responses:
@@ -132,26 +131,40 @@ def _straight(word: Array, bit: Array) -> Responses:
     return jnp.concatenate([upper, lower], axis=-2)
 
 
+def _ordered(tiles: _Tiles, order: str) -> _Tiles:
+    """The same with the ports in another order: what is joined next comes first or last."""
+    h, p, q, sides = tiles
+    pieces = [piece for side in order for piece in sides[side]]
+    h = _columns(_rows(h, pieces), pieces)
+    ports = _in_turn(**{side: p if side in "lr" else q for side in order})
+    return _Tiles(h, p, q, ports)
+
+
 def _joined_across(tiles: _Tiles) -> _Tiles:
     """Neighbours left and right of each other: the right sides of the left ones answer volts."""
-    (h, p, q), sides = tiles, tiles.sides
-    volts, amps = h[:, 0::2], h[:, 1::2]
-    joined = _join(_split(volts, sides, "lbt", "r"), _split(amps, sides, "rbt", "l"))
-    parts = {"l": (0, p), "b": (p, p + q), "t": (p + q, p + 2 * q)}
-    k = p + 2 * q
-    parts |= {"r": (k, k + p), "b2": (k + p, k + p + q), "t2": (k + p + q, k + p + 2 * q)}
-    return _Tiles(_pick(joined, parts, ("l", "r", "b", "b2", "t", "t2")), p, 2 * q)
+    h, p, q, _ = tiles
+    volts, amps = _split(h[:, 0::2], p + 2 * q), _split(h[:, 1::2], p)
+    ports = _in_turn(l=p, b=q, t=q, b2=q, t2=q, r=p)
+    return _Tiles(_join(volts, amps.turned), p, 2 * q, _united(ports))
 
 
 def _joined_down(tiles: _Tiles) -> _Tiles:
     """Neighbours above and below each other: the tops of the lower ones answer volts."""
-    (h, p, q), sides, n = tiles, tiles.sides, 2 * tiles.rows
-    amps, volts = h[0::2], h[1::2]
-    joined = _join(_split(volts, sides, "lrb", "t"), _split(amps, sides, "lrt", "b"))
-    parts = {"l2": (0, p), "r2": (p, n), "b": (n, n + q)}
-    k = n + q
-    parts |= {"l": (k, k + p), "r": (k + p, k + n), "t": (k + n, k + n + q)}
-    return _Tiles(_pick(joined, parts, ("l", "l2", "r", "r2", "b", "t")), 2 * p, q)
+    h, p, q, _ = tiles
+    volts, amps = _split(h[1::2], 2 * p + q), _split(h[0::2], q)
+    ports = _in_turn(b=q, l2=p, r2=p, l=p, r=p, t=q)
+    return _Tiles(_join(volts, amps.turned), 2 * p, q, _united(ports))
+
+
+def _in_turn(**sizes: int) -> dict[str, list[Piece]]:
+    """First and last port of sides that come one after the other."""
+    ends = [0, *itertools.accumulate(sizes.values())]
+    return {side: [piece] for side, piece in zip(sizes, itertools.pairwise(ends), strict=True)}
+
+
+def _united(ports: dict[str, list[Piece]]) -> dict[str, list[Piece]]:
+    """Sides of two tiles as those of one: the second piece is the one that lies further on."""
+    return {side: ports[side] + ports.get(side + "2", []) for side in "lrbt"}
 
 
 class _Split(NamedTuple):
@@ -162,11 +175,15 @@ class _Split(NamedTuple):
     ce: Array
     cc: Array
 
+    @property
+    def turned(self) -> "_Split":
+        """For ports that are joined in front of those that stay."""
+        return _Split(self.cc, self.ce, self.ec, self.ee)
 
-def _split(h: Responses, sides: dict[str, tuple[int, int]], stay: str, join: str) -> _Split:
-    both = _pick(h, sides, (*stay, join))
-    n = sum(sides[side][1] - sides[side][0] for side in stay)
-    return _Split(both[..., :n, :n], both[..., :n, n:], both[..., n:, :n], both[..., n:, n:])
+
+def _split(h: Responses, n: int) -> _Split:
+    """The first `n` ports stay, the others are joined."""
+    return _Split(h[..., :n, :n], h[..., :n, n:], h[..., n:, :n], h[..., n:, n:])
 
 
 def _join(volts: _Split, amps: _Split) -> Responses:
@@ -183,7 +200,18 @@ def _join(volts: _Split, amps: _Split) -> Responses:
     return jnp.concatenate([first, second], axis=-2)
 
 
-def _pick(h: Array, parts: dict[str, tuple[int, int]], order: tuple[str, ...]) -> Array:
-    """Rows and columns in another order of their parts."""
-    index = np.concatenate([np.arange(*parts[name]) for name in order])
-    return jnp.take(jnp.take(h, index, axis=-2), index, axis=-1)
+def _rows(h: Array, pieces: list[Piece]) -> Array:
+    """Pieces of the outputs, one after the other."""
+    *grid, n, inputs = h.shape
+    index = np.concatenate([np.arange(*piece) for piece in pieces])
+    # In one list of the rows of all tiles, in whose order the derivative's rows come back as well.
+    places = np.arange(np.prod(grid, dtype=int))[:, None] * n + index
+    listed = h.reshape(-1, inputs).at[places.ravel()]
+    found = listed.get(mode="promise_in_bounds", unique_indices=True)
+    return found.reshape(*grid, len(index), inputs)
+
+
+def _columns(h: Array, pieces: list[Piece]) -> Array:
+    """Pieces of the inputs, one after the other."""
+    # Not looked up, which XLA would do number by number, and add up so in derivatives.
+    return jnp.concatenate([h[..., first:last] for first, last in pieces], axis=-1)
