@@ -316,8 +316,17 @@ def _start(law: AbstractCell, most: One, e: One) -> One:
             through = law.voltage(jnp.where(most > 0, e / jnp.where(most > 0, most, 1), 0))
             nearer = jnp.abs(through) < jnp.abs(e)  # False where there is none
             u = jnp.where(over & nearer, through, e)
+
         # Where the law cannot be read backwards.
-        return lax.fori_loop(0, HALVINGS, lambda _, u: jnp.where(too_much(u, 2), u / 2, u), u)
+        def halved(now: tuple[One, Array, Array]) -> tuple[One, Array, Array]:
+            u, high, count = now
+            u = jnp.where(high, u / 2, u)
+            return u, too_much(u, 2), count + 1
+
+        def high(now: tuple[One, Array, Array]) -> Bool[Array, ""]:
+            return jnp.any(now[1]) & (now[2] < HALVINGS)
+
+        return lax.while_loop(high, halved, (u, too_much(u, 2), jnp.zeros((), int)))[0]
 
     over = too_much(e, 1)
     return lax.cond(jnp.any(over), less, lambda: e)

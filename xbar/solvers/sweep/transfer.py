@@ -277,7 +277,8 @@ def _passed_on(last: Split, seen: Split, new: Split, d: Array, longer: Array) ->
 def _seen_through(new: Split, d: Array, start: Split, newton: Bool[Array, ""]) -> Split:
     """One step of Newton's iteration from `start`; without its product unless `newton`."""
     column, (small, diagonal) = d[:, None], start
-    left = new.small - small - _small_product(new.small, column * small)
+    root = jnp.sqrt(d)
+    left = new.small - small - _small_product(new.small * root, root[:, None] * small)
     left = left - (new.diagonal * d)[:, None] * small - new.small * (d * diagonal)
     rest = new.diagonal - diagonal - new.diagonal * d * diagonal
     found = small + left - (diagonal * d)[:, None] * left - small * (d * rest)
