@@ -20,7 +20,9 @@ result: compiling, ordering, analysis, factors. *first call* is the part of it t
 compiling, ordering and analysis. Up to 256x256 the contestants alternate; larger ones run one by
 one, as their factors together would not fit into memory. Peers choose their options anew for each
 size; their memory is that of the chosen ones (ngspice's is not known). A peer is not run at a size
-where, by its time and memory one size before, it would not end."""
+where, by its time and memory one size before, it would not end. *called directly*: `xb.solve` on
+known numbers, outside of `jit`, where nothing behind the first method is compiled unless it is
+needed; *xbar* is the same call compiled by the caller."""
 SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 TOGETHER = 256
 GROWTH_TIME, GROWTH_MEMORY = 8.0, 4.5  # of sparse factors when the size doubles, n^3 and n^2 log n
@@ -31,9 +33,9 @@ def run(quick: bool) -> None:
     effort, rows = Effort.of(quick), []
     for size in SIZES[:4] if quick else SIZES:
         case = case_of(arrays(4 if size <= TOGETHER else 2, size, size), inputs=1)
-        entries, skipped = _worth(
-            everyone("solve"), rows, size, LIMIT_QUICK_S if quick else LIMIT_S
-        )
+        directly = Entry("xbar", "xbar, called directly", settings={"jit": False})
+        limit = LIMIT_QUICK_S if quick else LIMIT_S
+        entries, skipped = _worth([directly, *everyone("solve")], rows, size, limit)
         rows += skipped
         groups = [entries] if size <= TOGETHER else [[e] for e in entries]
         for group in groups:

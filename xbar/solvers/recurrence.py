@@ -17,6 +17,9 @@ from xbar.solvers.modes import Modes
 # much less: severe drop took two to five times what the first promised (benchmarks/log.md).
 LOOK = 50
 SLOWER = 3.75
+# In float64 a product by itself takes XLA's CPU code five times as long as one under a mask; but
+# that it makes anew for each use, and from 512x512 on memory takes the time (benchmarks/log.md).
+MASKED_CELLS = 2**17
 
 
 class Limits(NamedTuple):
@@ -61,6 +64,8 @@ def iterated(
     promised = LOOK + max(limits.steps - LOOK, 0) / SLOWER
     on_time = first * (target / first) ** (LOOK / promised)
 
+    masked = g.dtype == jnp.float64 and g.size <= MASKED_CELLS
+
     def worth(run: Run, squared: Array) -> Array | bool:
         late = (run.steps - start.steps == LOOK - 1) & (squared > on_time)
         return not limits.foresee or ~late
@@ -69,9 +74,8 @@ def iterated(
         active = run.active[:, None, None]
 
         def currents(volts: Voltages) -> Voltages:
-            # A product by itself takes XLA's CPU code five times as long as one under a mask
-            # (benchmarks/log.md).
-            return jnp.where(active, g * volts, 0)
+            i_cell = g * volts
+            return jnp.where(active, i_cell, 0) if masked else i_cell
 
         preconditioned, energy = run.residual, run.squared
         if modes is not None:
