@@ -10,7 +10,7 @@ from newton_cases import Case, lines
 
 import xbar as xb
 from xbar import cells
-from xbar.solvers.newton import Newton
+from xbar.solvers.newton import Newton, _start
 
 ROWS, COLS = 2, 3
 SEGMENT, SOURCE, SENSE = 40.0, 30.0, 20.0
@@ -150,6 +150,29 @@ def test_float32_is_right_to_a_hundred_thousandth():
     found = xb.solve(mixture(p), p["v_in"])
     assert found.i_out.dtype == jnp.float32
     assert np.max(np.abs(found.i_out - right.i_out)) <= 1e-5 * np.max(np.abs(right.i_cell))
+
+
+# --- the start -----------------------------------------------------------------------------------
+
+
+def test_the_start_is_the_drive_halved_until_no_cell_carries_more_than_twice_what_wires_let():
+    """For a law that cannot be read backwards; the eighth cell takes many halvings, some none."""
+    rng = np.random.default_rng(5)
+    e, most = jnp.asarray(rng.uniform(0.1, 2, (2, 4))), jnp.asarray(10 ** rng.uniform(2, 5, (2, 4)))
+    most = most.at[1, 3].set(1e12)
+    law = cells.Polynomial(1e-4 * jnp.stack([jnp.full((2, 4), k) for k in (0.5, 0.0, 3.0)]))
+    assert not law.invertible
+
+    def ratio(u):
+        return jnp.abs(law.current(u)) * most / jnp.abs(e)
+
+    u = jax.jit(_start)(law, most, e)
+    halved = u < e
+    assert bool(halved[1, 3])
+    assert not bool(halved.all())
+    assert np.all(np.log2(e / u) == np.round(np.log2(e / u)))
+    assert np.all(jnp.where(halved, ratio(u), 0) <= 2)
+    assert np.all(jnp.where(halved, ratio(2 * u), np.inf) > 2)
 
 
 # --- what failed is marked ----------------------------------------------------------------------

@@ -323,10 +323,10 @@ def _start(law: AbstractCell, most: One, e: One) -> One:
             u = jnp.where(high, u / 2, u)
             return u, too_much(u, 2), count + 1
 
-        def high(now: tuple[One, Array, Array]) -> Bool[Array, ""]:
+        def unfinished(now: tuple[One, Array, Array]) -> Bool[Array, ""]:
             return jnp.any(now[1]) & (now[2] < HALVINGS)
 
-        return lax.while_loop(high, halved, (u, too_much(u, 2), jnp.zeros((), int)))[0]
+        return lax.while_loop(unfinished, halved, (u, too_much(u, 2), jnp.zeros((), int)))[0]
 
     over = too_much(e, 1)
     return lax.cond(jnp.any(over), less, lambda: e)
