@@ -317,7 +317,7 @@ def _start(law: AbstractCell, most: One, e: One) -> One:
             nearer = jnp.abs(through) < jnp.abs(e)  # False where there is none
             u = jnp.where(over & nearer, through, e)
 
-        # Where the law cannot be read backwards.
+        # What is still too high, as any may be where the law cannot be read backwards.
         def halved(now: tuple[One, Array, Array]) -> tuple[One, Array, Array]:
             u, high, count = now
             u = jnp.where(high, u / 2, u)

@@ -18,7 +18,8 @@ from xbar.solvers.modes import Modes
 LOOK = 50
 SLOWER = 3.75
 # In float64 a product by itself takes XLA's CPU code five times as long as one under a mask; but
-# that it makes anew for each use, and from 512x512 on memory takes the time (benchmarks/log.md).
+# that one is made anew for each use, which costs more where memory takes the time, from 512x512 on
+# (benchmarks/log.md).
 MASKED_CELLS = 2**17
 
 

@@ -163,7 +163,7 @@ def _in_turn(**sizes: int) -> dict[str, list[Piece]]:
 
 
 def _united(ports: dict[str, list[Piece]]) -> dict[str, list[Piece]]:
-    """Sides of two tiles as those of one: the second piece is the one that lies further on."""
+    """Sides of two tiles as those of one: the second piece lies to the right, or below."""
     return {side: ports[side] + ports.get(side + "2", []) for side in "lrbt"}
 
 
