@@ -72,6 +72,11 @@ def xbar(solver: str, precision: str = "float64", **settings: Any) -> Entry:
     return Entry("xbar", f"xbar, {solver}", precision, settings={"solver": solver, **settings})
 
 
+def called_directly() -> Entry:
+    """xbar outside of `jit`, on known numbers."""
+    return Entry("xbar", "xbar, called directly", settings={"jit": False})
+
+
 def everyone(op: str, without: Sequence[str] = ()) -> list[Entry]:
     """xbar in both precisions, and every peer that has the operation."""
     peers = [n for n, c in CONTESTANTS.items() if n != "xbar" and op in c.operations]

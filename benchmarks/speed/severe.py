@@ -1,6 +1,6 @@
 """(j) Severe drop and values over nine decades: one input at 65x65 and 256x256."""
 
-from benchmarks.speed.contest import Effort, Entry, contest, xbar
+from benchmarks.speed.contest import Effort, Entry, called_directly, contest, xbar
 from benchmarks.speed.problems import all_on, case_of, decades
 from benchmarks.speed.rows import save, table
 
@@ -25,7 +25,7 @@ def run(quick: bool) -> None:
             ("nine decades, 10 Ohm", wide, 10.0),
         ):
             entries = [
-                Entry("xbar", "xbar, called directly", settings={"jit": False}),
+                called_directly(),
                 Entry("xbar"),
                 xbar("ColumnSweep"),
                 *(Entry(peer) for peer in ("cholmod", "sparsax", "klujax", "splu")),
@@ -33,5 +33,5 @@ def run(quick: bool) -> None:
             ]
             case = case_of(g, r, inputs=1)
             rows += contest("j", f"{size}x{size}, {name}", "solve", case, entries, effort)
-    baselines = (("xbar, called directly", "float64"), ("xbar", "float64"))
+    baselines = ((called_directly().name, "float64"), ("xbar", "float64"))
     save("severe", TITLE, TEXT, rows, table(rows, baselines), quick=quick)

@@ -8,7 +8,14 @@ from tempfile import TemporaryDirectory
 from benchmarks.peers.case import Case
 from benchmarks.peers.client import MEMORY_SHARE, FailedError, Process, cores, total_memory
 from benchmarks.speed import figures
-from benchmarks.speed.contest import Effort, Entry, contest, environment_of, everyone
+from benchmarks.speed.contest import (
+    Effort,
+    Entry,
+    called_directly,
+    contest,
+    environment_of,
+    everyone,
+)
 from benchmarks.speed.problems import arrays, case_of
 from benchmarks.speed.rows import Row, save, seconds_text, table
 
@@ -33,9 +40,9 @@ def run(quick: bool) -> None:
     effort, rows = Effort.of(quick), []
     for size in SIZES[:4] if quick else SIZES:
         case = case_of(arrays(4 if size <= TOGETHER else 2, size, size), inputs=1)
-        directly = Entry("xbar", "xbar, called directly", settings={"jit": False})
+        everybody = [called_directly(), *everyone("solve")]
         limit = LIMIT_QUICK_S if quick else LIMIT_S
-        entries, skipped = _worth([directly, *everyone("solve")], rows, size, limit)
+        entries, skipped = _worth(everybody, rows, size, limit)
         rows += skipped
         groups = [entries] if size <= TOGETHER else [[e] for e in entries]
         for group in groups:

@@ -17,9 +17,9 @@ from xbar.solvers.modes import Modes
 # much less: severe drop took two to five times what the first promised (benchmarks/log.md).
 LOOK = 50
 SLOWER = 3.75
-# In float64 a product by itself takes XLA's CPU code five times as long as one under a mask; but
-# that one is made anew for each use, which costs more where memory takes the time, from 512x512 on
-# (benchmarks/log.md).
+# In float64 a product by itself takes XLA's CPU code five times as long as one under a mask. The
+# masked one is made anew for each use, which costs more where memory takes the time: from 512x512
+# on (benchmarks/log.md).
 MASKED_CELLS = 2**17
 
 

@@ -41,7 +41,7 @@ class _Tiles(NamedTuple):
     h: Responses  # outputs per input
     rows: int  # ports of the left and of the right side
     cols: int  # ports of the bottom and of the top
-    sides: dict[str, list[Piece]]  # the ports of each side, in pieces: first and last
+    sides: dict[str, list[Piece]]  # the ports of each side, in pieces
 
 
 def tiled_transfer(problem: Problem) -> Transfer:
