@@ -8,6 +8,7 @@ from jax import export
 
 import xbar as xb
 from xbar.solvers import batching
+from xbar.solvers.wiring import unknowns
 
 pytestmark = pytest.mark.optimized
 
@@ -31,9 +32,14 @@ def bent(g, ohms):
     return xb.solve(xb.Crossbar(xb.cells.Sinh(g, v_0=0.2), xb.Wires(ohms, ohms)), volts(g)).i_out
 
 
-def two_ended(g, ohms):
+def at_both_ends(g, ohms, solver=None, throw=True):
     wires = xb.Wires(ohms, ohms, source_far=3.0)
-    return xb.solve(xb.Crossbar(g, wires), xb.Bias(volts(g), word_far=volts(g))).i_out
+    bias = xb.Bias(volts(g), word_far=volts(g))
+    return xb.solve(xb.Crossbar(g, wires), bias, solver, throw=throw)
+
+
+def two_ended(g, ohms):
+    return at_both_ends(g, ohms).i_out
 
 
 def broken(g, ohms):
@@ -89,6 +95,33 @@ def test_batches_side_by_side_are_the_arrays_one_by_one(side_by_side, function, 
     together = jax.jit(jax.vmap(function))(g, ohms)
     for one, all_ in zip(one_by_one, together, strict=True):
         np.testing.assert_allclose(all_, one, rtol=1e-8, atol=1e-9 * float(jnp.abs(one).max()))
+
+
+@pytest.mark.parametrize("batch", ["in turn", "side by side"])
+def test_wired_arrays_that_gradients_miss_are_mended_in_batches(request, monkeypatch, batch):
+    """Some of a batch or of a batch of batches, in values and in derivatives."""
+    if batch == "side by side":
+        request.getfixturevalue("side_by_side")
+    g, ohms = arrays(SMALL)
+    right = [(two_ended(*each), slope(two_ended)(*each)) for each in zip(g, ohms, strict=True)]
+    monkeypatch.setattr(unknowns, "default_steps", lambda g: 4)
+    alone = xb.CG(max_steps=4)
+    missed = [
+        bool(at_both_ends(*each, alone, throw=False).result == xb.RESULTS.tolerance_missed)
+        for each in zip(g, ohms, strict=True)
+    ]
+    assert any(missed)
+    assert not all(missed)
+
+    def both(g, ohms):
+        return two_ended(g, ohms), slope(two_ended)(g, ohms)
+
+    nested = jax.jit(jax.vmap(jax.vmap(both)))
+    found = nested(g.reshape(2, 2, *SMALL), ohms.reshape(2, 2))
+    for k, wanted in enumerate(right):
+        for one, all_ in zip(wanted, found, strict=True):
+            limit = 1e-9 * float(jnp.abs(one).max())
+            np.testing.assert_allclose(all_[divmod(k, 2)], one, rtol=1e-8, atol=limit)
 
 
 def lowered(function, *shape):

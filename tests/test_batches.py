@@ -158,7 +158,10 @@ def test_repairs_happen_where_needed_alone():
     np.testing.assert_allclose(jax.vmap(f)(jnp.array([1.0, 2.0])), [1, 2])
 
 
-def test_large_arrays_are_refined_from_float32(monkeypatch):
+@pytest.mark.parametrize("preconditioned", [range(0), range(1, 2**19)], ids=["plain", "modes"])
+def test_large_arrays_are_refined_from_float32(monkeypatch, preconditioned):
+    """Whether steps are preconditioned, as they are up to twice that size, or not."""
+    monkeypatch.setattr(cg, "MODES_CELLS", preconditioned)
     circuit = circuits.random_circuit(np.random.default_rng(1), 12, 9, "mild")
     array = circuit.array()
     problem = problem_of(array.g, array.wires)

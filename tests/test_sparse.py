@@ -4,11 +4,13 @@ import importlib
 
 import fuzz
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import xbar as xb
 from xbar.solvers import sparse
+from xbar.solvers.base import problem_of
 
 # The module, which the function of the same name hides.
 ENTRY = importlib.import_module("xbar.solve")
@@ -153,3 +155,19 @@ def test_cg_foresees_that_its_steps_will_not_do():
         )
         assert int(foreseen.steps) == int(plain.steps) < 150
         np.testing.assert_array_equal(foreseen.i_out, plain.i_out)
+
+
+def test_many_inputs_are_foreseen_one_by_one():
+    """Those that will not do stop; those that will go on beyond the look, and pass."""
+    rng = np.random.default_rng(3)
+    g = np.zeros((40, 40))  # two arrays that share no line
+    g[:20, :20] = 1e-2
+    g[20:, 20:] = 1e-4 * rng.uniform(0.1, 1, (20, 20))
+    v_in = rng.uniform(0.1, 1, (8, 40))
+    v_in[:3, :20] = 0
+    v_in[5] = 0
+    problem = problem_of(jnp.asarray(g), xb.Wires(1e3, 1e3))
+    found = xb.CG(max_steps=200, foresee=True).of_one(problem, jnp.asarray(v_in)[:, :, None])
+    np.testing.assert_array_equal(found.ok, np.isin(np.arange(8), (0, 1, 2, 5)))
+    assert np.all((found.steps[:3] > 50) & (found.steps[:3] < 150))
+    np.testing.assert_array_equal(found.steps[3:], [50, 50, 0, 50, 50])
