@@ -9,14 +9,14 @@ whole. `--only` measures some again and leaves the other rows of the table as th
 
 import argparse
 import os
-import platform
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
+
+from benchmarks.speed import machine
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "first_calls.md"
 HEAD = """# First calls
@@ -156,9 +156,7 @@ def main() -> None:
         if wanted is None or any(part in name for part in wanted):
             lines[name] = row(name)
             print(lines[name], flush=True)
-    where = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
-    where += f", jax {version('jax')}, load {os.getloadavg()[0]:.1f} at the end"
-    foot = f"\nWritten by `python -m benchmarks.speed.first_calls`: {where}.\n"
+    foot = machine.foot("python -m benchmarks.speed.first_calls")
     OUT.write_text(HEAD + "\n".join(lines[name] for name in STORIES if name in lines) + "\n" + foot)
 
 

@@ -1,13 +1,14 @@
-"""(j) How large the programs of the entry points are, and what a first call costs.
+"""How large the programs of the entry points are, and what a first call costs.
 
 Not a contest: run `python -m benchmarks.speed.programs` in this checkout and in another one.
 """
 
-import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from benchmarks.speed import machine
 
 SIZES = ((6, 5), (32, 32), (65, 100), (128, 128))
 OUT = Path(__file__).resolve().parents[1] / "results" / "programs.md"
@@ -75,10 +76,7 @@ def main() -> None:
         )
         lines += run.stdout.strip().splitlines()
         print(run.stdout, end="", flush=True)
-    import jax
-
-    where = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
-    foot = f"\nWritten by `python -m benchmarks.speed.programs`: {where}, jax {jax.__version__}.\n"
+    foot = machine.foot("python -m benchmarks.speed.programs")
     OUT.write_text(TITLE + "\n".join([*head, *lines]) + "\n" + foot)
 
 

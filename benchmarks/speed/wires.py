@@ -77,7 +77,7 @@ def _caption(rows: Sequence[Row]) -> str:
         right = [r.seconds for r in ours if r.fine and _ohm(r) > 0]
         if right:
             parts.append(
-                f"{precision}: {len([r for r in ours if r.fine])} of {len(ours)} right, the "
-                f"slowest {max(right) / min(right):.3g} times as long as the fastest"
+                f"{precision}: {len([r for r in ours if r.fine])} of {len(ours)} right, above 0 "
+                f"Ohm the slowest {max(right) / min(right):.3g} times as long as the fastest"
             )
     return "xbar's default solver, " + "; ".join(parts) + "."
