@@ -25,7 +25,7 @@ import pandas as pd
 import xbar as xb
 from benchmarks.sensitivity.timing import Times, in_turn
 from benchmarks.sensitivity.update_cost import solved_anew
-from benchmarks.speed.machine import description
+from benchmarks.speed.machine import description, measured_at
 from xbar import sensitivity as sens
 from xbar.io import load_digits, split
 from xbar.learn.mlp import MLP, fit
@@ -282,13 +282,11 @@ def in_forward_solves(rows: list[Row]) -> str:
 
 
 def table(rows: list[Row], worst: float, plan: Plan) -> str:
-    where = description()
     lines = [
         "# Exact what-if",
         "",
-        f"Written by `python -m benchmarks.sensitivity.what_if` at commit {where['commit']}: "
-        f"{where['machine']}, {where['cores']} cores, load {where['load']}; Python "
-        f"{where['python']}, jax {where['jax']}. Warm calls in turn, {plan.repeats} of each "
+        f"Written by `python -m benchmarks.sensitivity.what_if` {measured_at()}. "
+        f"Warm calls in turn, {plan.repeats} of each "
         f"(gradients {5 * plan.repeats}): wall, the median; processor, the least. Ratio: by the "
         "wall. Error: largest, relative to the largest value, against solving anew in float64 "
         "(gradients and maps in float32: against theirs in float64).",

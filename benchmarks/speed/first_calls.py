@@ -156,7 +156,8 @@ def main() -> None:
         if wanted is None or any(part in name for part in wanted):
             lines[name] = row(name)
             print(lines[name], flush=True)
-    foot = machine.foot("python -m benchmarks.speed.first_calls")
+    command = " ".join(["python -m benchmarks.speed.first_calls", *sys.argv[1:]])
+    foot = f"\nWritten by `{command}` {machine.measured_at()}.\n"
     OUT.write_text(HEAD + "\n".join(lines[name] for name in STORIES if name in lines) + "\n" + foot)
 
 

@@ -36,15 +36,6 @@ def commit() -> str:
     return run.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
-def foot(command: str) -> str:
-    """The last line of a page whose numbers are all of this machine."""
-    own = description()
-    return (
-        f"\nWritten by `{command}` at commit {own['commit']}: {own['machine']}, {own['cores']} "
-        f"cores, load {own['load']} at the end; Python {own['python']}, jax {own['jax']}.\n"
-    )
-
-
 def description() -> dict[str, str | int]:
     """Columns that are the same for every row of a run, and the load when this row was made."""
     return {
@@ -56,3 +47,12 @@ def description() -> dict[str, str | int]:
         "xbar": version("xbar"),
         "commit": commit(),
     }
+
+
+def measured_at() -> str:
+    """What a page says of where its numbers were measured; the load is that of now."""
+    where = description()
+    return (
+        f"at commit {where['commit']}: {where['machine']}, {where['cores']} cores, load "
+        f"{where['load']}; Python {where['python']}, jax {where['jax']}"
+    )

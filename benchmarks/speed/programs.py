@@ -76,7 +76,7 @@ def main() -> None:
         )
         lines += run.stdout.strip().splitlines()
         print(run.stdout, end="", flush=True)
-    foot = machine.foot("python -m benchmarks.speed.programs")
+    foot = f"\nWritten by `python -m benchmarks.speed.programs` {machine.measured_at()}.\n"
     OUT.write_text(TITLE + "\n".join([*head, *lines]) + "\n" + foot)
 
 
