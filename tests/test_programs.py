@@ -111,12 +111,13 @@ def test_circuits_of_known_numbers_may_stand_inside_a_program():
         np.testing.assert_allclose(a, 2 * b, rtol=1e-12)
 
 
-@pytest.mark.parametrize("known", [True, False])
+STRANGE = {"xla_no_such_option": True}
+
+
+@pytest.mark.parametrize("known", [compiling.OPTIONS, {}])
 def test_programs_of_the_package_compile_as_it_asks_where_xla_knows_how(monkeypatch, known):
     """And as always where it does not, or where somebody else's program holds them."""
-    if not known:
-        monkeypatch.setattr(compiling, "OPTIONS", {"xla_no_such_option": True})
-    compiling.compiler_options.cache_clear()
+    monkeypatch.setattr(compiling, "OPTIONS", {**STRANGE, **known})
     seen = []
 
     def jit(function, **options):
@@ -127,15 +128,20 @@ def test_programs_of_the_package_compile_as_it_asks_where_xla_knows_how(monkeypa
     def twice(x):
         return 2 * x
 
-    try:
-        assert twice(jnp.ones(3)).tolist() == [2, 2, 2]
-        assert jax.jit(lambda x: twice(x) + twice(np.ones(3)))(jnp.ones(3)).tolist() == [4, 4, 4]
-        assert jax.grad(lambda x: twice(x).sum())(jnp.ones(3)).tolist() == [2, 2, 2]
-        assert jax.vmap(twice)(jnp.ones((2, 3))).tolist() == [[2, 2, 2]] * 2
-    finally:
-        compiling.compiler_options.cache_clear()
-    asked = {"compiler_options": compiling.OPTIONS}
-    assert seen == ([{}, asked] if known else [{}])
+    assert twice(jnp.ones(3)).tolist() == [2, 2, 2]
+    assert jax.jit(lambda x: twice(x) + twice(np.ones(3)))(jnp.ones(3)).tolist() == [4, 4, 4]
+    assert jax.grad(lambda x: twice(x).sum())(jnp.ones(3)).tolist() == [2, 2, 2]
+    assert jax.vmap(twice)(jnp.ones((2, 3))).tolist() == [[2, 2, 2]] * 2
+    assert seen == ([{}, {"compiler_options": known}] if known else [{}])
+
+
+def test_options_for_a_jit_of_ones_own_are_those_of_the_package():
+    """And a copy, which a caller may change."""
+    xb.compiler_options().clear()
+    assert xb.compiler_options() == compiling.OPTIONS
+    solved = jax.jit(xb.transfer, compiler_options=xb.compiler_options())
+    array = xb.Crossbar(RNG.uniform(1e-6, 1e-4, (3, 4)), WIRES)
+    np.testing.assert_allclose(solved(array), xb.transfer(array), rtol=1e-12)
 
 
 @pytest.mark.parametrize("value", ["no", 1, None])

@@ -158,7 +158,10 @@ def test_networks_draw_a_layers_noise_by_the_key_of_the_read():
     assert (one != other).any()
     with pytest.raises(ValueError, match="key: got None"):
         noisy(inputs(), solver=xb.Dense())
-    # Derivatives and maps are of the noiseless readout.
+    # Derivatives and maps are of the noiseless readout; taking no noise out takes no time.
+    silent = network()
+    assert silent.without_noise() is silent
+    assert noisy.without_noise().without_noise() is not noisy
     base = sens.baseline(noisy, inputs(), labels())
     np.testing.assert_allclose(base.voltages, solved(noisy.without_noise()), atol=1e-4)
 

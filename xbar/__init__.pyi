@@ -51,6 +51,7 @@ from .nn import Hardware as Hardware
 from .nn import Network as Network
 from .nn import Readout as Readout
 from .nn import convert as convert
+from .programs import compiler_options as compiler_options
 from .solve import solve as solve
 from .solve import transfer as transfer
 from .solvers import CG as CG

@@ -1,10 +1,16 @@
-"""How the package's own programs are compiled.
+"""How the package's own programs are compiled: in half the time, and in less memory.
 
 XLA has two ways to write loops for a processor. The older one compiles in half the time, and what
 it writes is as fast, but for the elimination of severe drop, which takes a third as long again
 (docs/first_call.md), and training, thousands of small products in a loop, which takes up to half as
-long again and so keeps plain `jit`. JAX lets nobody but the outermost `jit` choose: what is called
-inside a `jit`, `vmap` or derivative of the caller's goes along with whatever that chose.
+long again and so keeps plain `jit`.
+
+It also has two orders for a program's operations: by default the one that lets most of them run at
+once, with more numbers in memory at a time. What a call reserves beyond 32 MiB, the C library maps
+anew each time, and every page of it costs a microsecond: a third of the time of a gradient.
+
+JAX lets nobody but the outermost `jit` choose: what is called inside a `jit`, `vmap` or derivative
+of the caller's goes along with whatever that chose.
 """
 
 from collections.abc import Callable
@@ -17,7 +23,10 @@ from jax.core import Tracer
 from xbar.checks import is_concrete
 
 Function = Callable[..., Any]  # as of what `jax.jit` returns, nothing more is known
-OPTIONS = {"xla_cpu_use_fusion_emitters": False}
+OPTIONS = {
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
+}
 
 
 def program(jit: Callable[..., Any] = jax.jit, **options: Any) -> Callable[[Function], Function]:
@@ -63,11 +72,32 @@ def _number() -> jax.Array:
         return jax.device_put(0.0)
 
 
+def compiler_options() -> dict[str, Any]:
+    """Options for a `jax.jit` of your own around calls of this package, on a CPU.
+
+    Those that its own programs take: half the time to compile, and less memory. Under them, the
+    elimination of severe drop takes a third as long again, training up to half as long again.
+
+    ```python
+    import jax
+    import jax.numpy as jnp
+    import xbar as xb
+
+    array = xb.Crossbar(jnp.full((3, 4), 1e-5), xb.Wires(1.0, 1.0))
+    transfer = jax.jit(xb.transfer, compiler_options=xb.compiler_options())
+    print(transfer(array).shape)  # (4, 3)
+    ```
+
+    Returns:
+        For `compiler_options` of `jax.jit`, without those that this release of XLA does not know.
+    """
+    return {name: value for name, value in OPTIONS.items() if _is_known(name, value)}
+
+
 @cache
-def compiler_options() -> dict[str, bool]:
-    """`OPTIONS`, or none where this release of XLA does not know them."""
+def _is_known(name: str, value: Any) -> bool:
     try:
-        jax.jit(lambda x: x, compiler_options=OPTIONS).lower(0.0).compile()
-    except Exception:  # noqa: BLE001 - which one is not documented; without options all is well
-        return {}
-    return OPTIONS
+        jax.jit(lambda x: x, compiler_options={name: value}).lower(0.0).compile()
+    except Exception:  # noqa: BLE001 - which one is not documented; without it all is well
+        return False
+    return True

@@ -24,8 +24,8 @@ HEAD = """# First calls
 What whole stories take with nothing compiled before, and again in a second process with what the
 first one kept: seconds on the clock, and processor seconds of both cores in brackets. In Python
 from the first line after the imports, default solver, float64, 1 Ohm wires; commands as a whole.
-"Older loops" are XLA's, asked for by an option of `jit` (docs/first_call.md). "asked" is what we
-want of a quiet machine with two cores.
+"Own options" are those of the package's own programs, `xb.compiler_options()`
+(docs/first_call.md). "asked" is what we want of a quiet machine with two cores.
 
 | story | asked | nothing kept | second process |
 |---|---:|---:|---:|
@@ -52,9 +52,9 @@ array = xb.Crossbar(g, xb.Wires(1.0, 1.0))
 JITTED = """
 found = jax.jit({function}{options})(jnp.asarray(g))
 """
-WAYS = {  # of XLA to write loops (docs/first_call.md)
+WAYS = {  # to compile (docs/first_call.md)
     "under `jit`": "",
-    "under `jit`, older loops": ', compiler_options={"xla_cpu_use_fusion_emitters": False}',
+    "under `jit`, own options": ", compiler_options=xb.compiler_options()",
 }
 NETWORK = """
 sizes = {sizes}

@@ -14,6 +14,7 @@ always those of the ideal circuit, never recalibrated.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
@@ -106,8 +107,9 @@ class Layer(eqx.Module):
     @property
     def outputs(self) -> int:
         """Number of outputs, as the readout makes them of two columns per pair."""
-        columns = jax.ShapeDtypeStruct((2 * self.pairs.shape[1],), self.pairs.g_plus.dtype)
-        return jax.eval_shape(self.readout.without_noise().volts, columns).shape[-1]
+        leaves, structure = jax.tree.flatten(self.readout)
+        kinds = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+        return _outputs(structure, kinds, 2 * self.pairs.shape[1], self.pairs.g_plus.dtype)
 
     def circuit(self) -> PairArray | Tiles:
         """The array or its tiles as a part of its own, with the amplifiers that it sees."""
@@ -194,7 +196,10 @@ class Layer(eqx.Module):
 
     def without_noise(self) -> "Layer":
         """The layer with a noiseless readout."""
-        return eqx.tree_at(lambda layer: layer.readout, self, self.readout.without_noise())
+        quiet = self.readout.without_noise()
+        if quiet is self.readout:
+            return self
+        return eqx.tree_at(lambda layer: layer.readout, self, quiet)
 
     @property
     def folded(self) -> "Layer":
@@ -207,6 +212,17 @@ class Layer(eqx.Module):
     ) -> tuple[Float[Array, "*n outputs"], Float[Array, "*n outputs"]]:
         """Amplifier and output voltages [V] of column currents [A]."""
         return _read(self, i_out, key)
+
+
+@lru_cache
+def _outputs(structure: Any, kinds: tuple[tuple[Any, Any], ...], columns: int, dtype: Any) -> int:
+    """Outputs of a readout, given by its tree; asking its steps takes milliseconds."""
+    readout = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*kind) for kind in kinds])
+
+    def volts(readout: Readout, i_out: Array) -> Array:
+        return readout.without_noise().volts(i_out)
+
+    return jax.eval_shape(volts, readout, jax.ShapeDtypeStruct((columns,), dtype)).shape[-1]
 
 
 @program(eqx.filter_jit)

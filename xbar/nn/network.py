@@ -340,6 +340,8 @@ class Network(eqx.Module):
     def without_noise(self) -> "Network":
         """The network with noiseless readouts: what its derivatives and fault maps are of."""
         layers = tuple(layer.without_noise() for layer in self.layers)
+        if all(quiet is layer for quiet, layer in zip(layers, self.layers, strict=True)):
+            return self
         return eqx.tree_at(lambda net: net.layers, self, layers)
 
     def with_fault(

@@ -343,7 +343,9 @@ class Readout(eqx.Module):
 
     def without_noise(self) -> "Readout":
         """The same, each step's noise left out."""
-        return _chain(tuple(_quiet(step) for step in self.steps))
+        quiet = tuple(_quiet(step) for step in self.steps)
+        same = all(step is own for step, own in zip(quiet, self.steps, strict=True))
+        return self if same else _chain(quiet)
 
     def netlist(self, tag: str, ends: list[str], nodes: list[str], number: Number) -> list[str]:
         """The circuit of the whole chain.

@@ -29,18 +29,11 @@ from xbar.solvers.base import (
     transposed,
 )
 from xbar.solvers.batching import chosen, per_array, repaired
-from xbar.solvers.lines import drop_of
 from xbar.solvers.sweep import voltages
+from xbar.solvers.sweep.change import ColumnAnswers, WireChange, answers_of, transfer_change
 from xbar.solvers.sweep.elimination import Column, Sweep, columns_of, transfer_of
 from xbar.solvers.sweep.nodes import lost_in
-from xbar.solvers.sweep.transfer import (
-    ColumnAnswers,
-    answers_of,
-    is_mild,
-    mild_answers,
-    mild_transfer,
-    transfer_change,
-)
+from xbar.solvers.sweep.transfer import is_mild, mild_answers, mild_transfer
 
 # Up to so many cells on the shorter side the elimination takes no longer than what is made for mild
 # drop alone, and compiles in a third of the time (benchmarks/log.md).
@@ -109,7 +102,7 @@ class ColumnSweep(AbstractSolver):
     def transfer_change(
         self, problem: Problem, dg: Any, dwires: Any, *, fallback: bool = True
     ) -> TransferChange:
-        """As the answer to currents past the cells (`xbar.solvers.sweep.transfer`)."""
+        """From how the array answers its inputs (`xbar.solvers.sweep.change`)."""
         flat = _flat(problem)
         turned = flat is not problem
         if turned:
@@ -118,9 +111,7 @@ class ColumnSweep(AbstractSolver):
         rtol = default_rtol(self.rtol, problem.g.dtype)
         matrix, ok, answers = _found(_Options(rtol, fallback), flat.g, flat.wires)
         dg = jnp.zeros_like(flat.g) if is_zero(dg) else dg
-        still = all(map(is_zero, jax.tree.leaves(dwires, is_leaf=is_zero)))
-        series = None if still else _past_cells(flat, dwires, answers)
-        change = transfer_change(answers, flat, dg.T, series)
+        change = transfer_change(answers, flat, matrix, dg.T, _by_columns(dwires, flat))
         if turned:
             matrix, change = reflected(matrix), reflected(change)
         return TransferChange(matrix, ok, change)
@@ -180,15 +171,15 @@ def _exchanged(dwires: Any) -> Any:
     return jax.tree.unflatten(structure, [bit, word, sense, source])
 
 
-def _past_cells(flat: Problem, dwires: Any, answers: ColumnAnswers) -> Array:
-    """Currents past the cells for a change of wires (cols, inputs, rows) [A], ``-g d_drop``."""
-    g, wires = flat.g, flat.wires
-    i_cell = g * jnp.moveaxis(answers.u, 0, 2)
-    along = jax.tree.map(
-        lambda x, dx: jnp.zeros_like(x) if is_zero(dx) else dx, wires, dwires, is_leaf=is_zero
-    )
-    _, change = jax.jvp(lambda wires: drop_of(wires, g)(i_cell), (wires,), (along,))
-    return -g.T[:, None, :] * jnp.moveaxis(change, 2, 0)
+def _by_columns(dwires: Any, flat: Problem) -> WireChange:
+    """A change of wires as the columns of an array have it."""
+    (rows, cols), dtype = flat.g.shape, flat.g.dtype
+
+    def of(change: Any, *shape: int) -> Array | None:
+        return None if is_zero(change) else jnp.broadcast_to(change, shape).astype(dtype).T
+
+    word, bit, source, sense = jax.tree.leaves(dwires, is_leaf=is_zero)
+    return WireChange(of(word, rows, cols), of(bit, rows, cols), of(source, rows), of(sense, cols))
 
 
 class _Options(NamedTuple):

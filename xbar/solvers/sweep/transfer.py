@@ -17,21 +17,6 @@ products leave an error of about ``2 c^3`` in all, a whole Newton step ``4 c^4 /
 ``6e-8 c^2``. These estimates choose; the results are checked on a random input afterwards.
 
 Bit lines need no matrix: ``S = diag(own) - (upper_i lower_k for i < k, symmetric)``.
-
-**The change of a transfer matrix** comes from how the array answers its inputs, column by column. A
-change of conductances and of wires acts as a current past each cell (a parallel source)
-
-    q = dg u - g d_drop(g u)
-
-with `u` the cell voltages for 1 V on each row. With the symbols of
-`xbar.solvers.sweep.elimination`, a bit line by itself draws ``C^T q`` from its word-line nodes
-and passes ``c^T q`` to its output. Gathered towards the source and walked back,
-
-    p_j = P_j^T (C_j^T q_j + p_{j+1})      dw_j = P_j dw_{j-1} - D_j p_j
-    dT_j = out_j dw_j + c_j q_j
-
-which is linear in `q`, so that JAX can transpose it for reverse mode. Each column costs three
-products of matrices and one more for `u`, where differentiating the elimination would take eight.
 """
 
 from collections.abc import Callable
@@ -46,6 +31,7 @@ from jaxtyping import Bool, Float, Int
 from xbar.solvers.base import Problem, Transfer, error_bound, largest_current, probe
 from xbar.solvers.batching import agreed, chosen
 from xbar.solvers.lines import product
+from xbar.solvers.sweep.change import ColumnAnswers
 from xbar.solvers.sweep.elimination import (
     BitLine,
     Chains,
@@ -53,83 +39,9 @@ from xbar.solvers.sweep.elimination import (
     Squares,
     chains_of,
     columns_of,
-    mutual_impedance,
-    nothing,
-    passages,
     short_mutual_impedance,
     sum_before,
 )
-
-CellVolts = Float[Array, "cols inputs rows"]
-
-
-class ColumnAnswers(NamedTuple):
-    """Per column from the driven end; ``P_j = diag(kept_j - lost_j) + change_j``."""
-
-    kept: Lines  # 1 where P is near the unit matrix, so that its change keeps its digits
-    change: Float[Array, "cols rows rows"]
-    lost: Lines
-    u: CellVolts  # cell voltages for 1 V on each row [V]
-    beside: Float[Array, "cols rows rows"]  # C of the bit line by itself, less its diagonal
-    own: Lines  # C = beside + diag(own)
-    reach: Lines  # its c
-
-
-def answers_of(problem: Problem, rtol: float) -> tuple[Transfer, ColumnAnswers]:
-    """T and answers by the elimination, for any drop; in operations that JAX differentiates.
-
-    Args:
-        problem: an array that has at least as many columns as rows.
-        rtol: bound on the error of T, relative to its largest entry.
-    """
-    rows, dtype = problem.g.shape[0], problem.g.dtype
-    columns = columns_of(problem)
-    line, mutual = columns.line, mutual_impedance(columns.line)
-    passage, _ = passages(columns, mutual, nothing(rows, dtype), rtol)
-    beside = -line.g[:, None, :] * mutual
-    if passage.low is None:
-        kept, change = jnp.zeros_like(line.g), passage.high
-    else:
-        kept, change = jnp.diagonal(passage.high, axis1=1, axis2=2), passage.low
-
-    def walk(word: Array, inputs: tuple) -> tuple:
-        kept, change, line, beside = inputs
-        word = kept[:, None] * word + product(change, word)
-        u = line.own[:, None] * word + product(beside, word)
-        return word, (product(line.out, word), u.T)
-
-    start = jnp.eye(rows, dtype=dtype)
-    _, (matrix, u) = lax.scan(walk, start, (kept, change, line, beside))
-    lost = jnp.zeros_like(line.g)
-    return matrix, ColumnAnswers(kept, change, lost, u, beside, line.own, line.reach)
-
-
-def transfer_change(
-    answers: ColumnAnswers, problem: Problem, dg: Lines, more: CellVolts | None
-) -> Transfer:
-    """Change of T for the currents ``q = dg u + more`` past the cells [A]."""
-    segment, out = problem.segments()[0].T, problem.g.T * answers.reach
-
-    def gather(pushed: Array, inputs: tuple) -> tuple:
-        (kept, change, lost, u, beside, own, reach), dg, more = inputs
-        # Made here and not before: whole arrays of q would be as many again as there are.
-        q = dg * u if more is None else dg * u + more
-        pushed = product(q, beside) + own * q + pushed
-        pushed = kept * pushed + product(pushed, change) - lost * pushed
-        return pushed, (pushed, product(q, reach))
-
-    none = jnp.zeros_like(answers.u[0])
-    _, (pushed, past) = lax.scan(gather, none, (answers, dg, more), reverse=True)
-
-    def walk(word: Array, inputs: tuple) -> tuple:
-        kept, change, lost, segment, pushed, out = inputs
-        word = kept * word + product(word, change.T) - lost * word
-        word = word - segment * pushed
-        return word, product(word, out)
-
-    parts = answers.kept, answers.change, answers.lost, segment, pushed, out
-    return lax.scan(walk, none, parts)[1] + past
-
 
 # Share of the tolerance that the estimated errors may take: what they leave out is less than 3.
 SHARE = 0.3
