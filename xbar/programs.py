@@ -75,8 +75,9 @@ def _number() -> jax.Array:
 def compiler_options() -> dict[str, Any]:
     """Options for a `jax.jit` of your own around calls of this package, on a CPU.
 
-    Those that its own programs take: half the time to compile, and less memory. Under them, the
-    elimination of severe drop takes a third as long again, training up to half as long again.
+    Those that its own programs take: a fifth to a third less time to compile, and less memory.
+    Batches of small arrays in float32 take up to a fifth longer to run, the elimination of severe
+    drop a third, training up to a half (docs/first_call.md).
 
     ```python
     import jax
