@@ -98,6 +98,28 @@ def test_a_step_of_ones_own_is_in_gradients(compressed):
     np.testing.assert_allclose(found.layers[1].r_f, (up - down) / (2e-5 * r_f), rtol=1e-6)
 
 
+def test_outputs_are_counted_once_for_each_kind_of_readout():
+    """Whatever values its arrays have; numbers that are no arrays are known, as in a program."""
+    asked = []
+
+    class Copies(AbstractStep):
+        times: int
+        scale: Any
+        linear = True
+
+        def volts(self, x, key=None):
+            asked.append(self.times)
+            return jnp.tile(self.scale * x, self.times)
+
+    def outputs(times, scale):
+        net = with_readouts(network(), lambda r: r.then(Copies(times, jnp.asarray(scale))))
+        return net.layers[-1].outputs
+
+    one = network().layers[-1].outputs
+    assert [outputs(*s) for s in ((2, 1.0), (2, 3.0), (3, 1.0))] == [2 * one, 2 * one, 3 * one]
+    assert asked == [2, 3]
+
+
 def test_a_step_of_ones_own_has_no_netlist(compressed):
     with pytest.raises(ValueError, match="readout: got Compress, which has no netlist"):
         spice.network_netlist(compressed, inputs()[0])

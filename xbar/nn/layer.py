@@ -107,9 +107,12 @@ class Layer(eqx.Module):
     @property
     def outputs(self) -> int:
         """Number of outputs, as the readout makes them of two columns per pair."""
-        leaves, structure = jax.tree.flatten(self.readout)
-        kinds = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
-        return _outputs(structure, kinds, 2 * self.pairs.shape[1], self.pairs.g_plus.dtype)
+        # As under `filter_jit`: a step's arrays are shapes here, whatever else it has is known.
+        arrays, rest = eqx.partition(self.readout, eqx.is_array)
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arrays)
+        leaves, structure = jax.tree.flatten((shapes, rest))
+        columns = jax.ShapeDtypeStruct((2 * self.pairs.shape[1],), self.pairs.g_plus.dtype)
+        return _outputs(structure, tuple(leaves), columns)
 
     def circuit(self) -> PairArray | Tiles:
         """The array or its tiles as a part of its own, with the amplifiers that it sees."""
@@ -215,14 +218,14 @@ class Layer(eqx.Module):
 
 
 @lru_cache
-def _outputs(structure: Any, kinds: tuple[tuple[Any, Any], ...], columns: int, dtype: Any) -> int:
-    """Outputs of a readout, given by its tree; asking its steps takes milliseconds."""
-    readout = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*kind) for kind in kinds])
+def _outputs(structure: Any, leaves: tuple[Any, ...], columns: jax.ShapeDtypeStruct) -> int:
+    """Outputs of a readout, given by its parts; asking its steps takes milliseconds."""
+    shapes, rest = jax.tree.unflatten(structure, leaves)
 
-    def volts(readout: Readout, i_out: Array) -> Array:
-        return readout.without_noise().volts(i_out)
+    def volts(arrays: Any, i_out: Array) -> Array:
+        return eqx.combine(arrays, rest).without_noise().volts(i_out)
 
-    return jax.eval_shape(volts, readout, jax.ShapeDtypeStruct((columns,), dtype)).shape[-1]
+    return jax.eval_shape(volts, shapes, columns).shape[-1]
 
 
 @program(eqx.filter_jit)
