@@ -51,9 +51,9 @@ MUTATIONS = (
         "lines",
     ),
     Mutation(
-        "solvers/sweep/elimination.py",
-        "d = 1 / (1 + resistance * jnp.sum(y))",
-        "d = 1 / (1 + 0.999999 * resistance * jnp.sum(y))",
+        "solvers/sweep/nodes.py",
+        "lost = resistance * jnp.sum(y)",
+        "lost = 0.999999 * resistance * jnp.sum(y)",
         "physics",
     ),
     Mutation(
@@ -63,7 +63,7 @@ MUTATIONS = (
         "physics",
     ),
     Mutation(
-        "solvers/sweep/transfer.py",
+        "solvers/sweep/change.py",
         "word = word - segment * pushed",
         "word = word + segment * pushed",
         "derivatives",
@@ -118,8 +118,8 @@ MUTATIONS = (
     ),
     Mutation(
         "solvers/auto.py",
-        "        if not is_outermost(array, inputs):\n            return solved(solver)\n",
-        "",
+        "return repairs and is_outermost(array, inputs)",
+        "return repairs",
         "programs",
     ),
     Mutation(

@@ -17,6 +17,7 @@ from scipy.sparse.linalg import splu
 import xbar as xb
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import mutations
 from benchmarks.peers import by_crosssim_loop, by_xbar, client, nodal, tuning
 from benchmarks.peers.case import AMPERE, Case
 from benchmarks.speed import contest, kernels, problems, rows, sizes
@@ -33,6 +34,14 @@ def small() -> Case:
 def row(**changes: object) -> rows.Row:
     plain = rows.Row("a", "4x7", "solve", "xbar", "float64", seconds=1e-3, error=1e-12, bound=1e-10)
     return dataclasses.replace(plain, **changes).judge()
+
+
+@pytest.mark.parametrize("mutation", mutations.MUTATIONS, ids=lambda m: m.file)
+def test_every_deliberate_fault_still_has_its_place(mutation):
+    """One line of the code, and tests that are there to notice."""
+    root = Path(__file__).parents[1]
+    assert (root / "xbar" / mutation.file).read_text().count(mutation.old) == 1
+    assert all((root / f"tests/test_{name}.py").exists() for name in mutation.tests.split())
 
 
 @pytest.mark.parametrize("error", [1.1e-10, math.inf, math.nan])

@@ -135,6 +135,17 @@ def test_programs_of_the_package_compile_as_it_asks_where_xla_knows_how(monkeypa
     assert seen == ([{}, {"compiler_options": known}] if known else [{}])
 
 
+def test_derivatives_by_what_a_batch_s_function_closes_over():
+    """Its programs cannot have options then, which nothing but the call itself shows."""
+    g = jnp.asarray(RNG.uniform(1e-6, 1e-4, (3, 4, 5)))
+
+    def loss(ohm):
+        wires = xb.Wires(ohm, ohm)
+        return jnp.sum(xb.batch_map(lambda g: xb.transfer(xb.Crossbar(g, wires)), g) ** 2)
+
+    np.testing.assert_allclose(jax.grad(loss)(1.0), jax.jit(jax.grad(loss))(1.0), rtol=1e-12)
+
+
 def test_options_for_a_jit_of_ones_own_are_those_of_the_package():
     """And a copy, which a caller may change."""
     xb.compiler_options().clear()

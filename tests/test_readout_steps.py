@@ -183,7 +183,9 @@ def test_networks_draw_a_layers_noise_by_the_key_of_the_read():
     # Derivatives and maps are of the noiseless readout; taking no noise out takes no time.
     silent = network()
     assert silent.without_noise() is silent
-    assert noisy.without_noise().without_noise() is not noisy
+    quiet = noisy.without_noise()
+    assert quiet is not noisy
+    assert quiet.without_noise() is quiet
     base = sens.baseline(noisy, inputs(), labels())
     np.testing.assert_allclose(base.voltages, solved(noisy.without_noise()), atol=1e-4)
 

@@ -1,8 +1,8 @@
 """The change of a transfer matrix, from how the array answers its inputs.
 
-With `u` the cell voltages for 1 V on each row, a change of conductances and of segments acts as a
-current past each cell (a parallel source); one of the sources, which carry the currents `J` of
-whole rows, as a voltage in front of the first column:
+With `u` the cell voltages for 1 V on each row, a change of conductances, of segments and of sense
+resistances acts as a current past each cell (a parallel source); one of the sources, which carry
+the currents `J` of whole rows and are not in `d_drop`, as a voltage in front of the first column:
 
     q = dg u - g d_drop(g u)         dw_{-1} = -d_source J
 
@@ -96,24 +96,24 @@ def transfer_change(
         wires: change of the wires.
     """
     g, segment = problem.g.T, problem.segments()[0].T
-    start, lost_before = _along_word_lines(g, answers.u, wires)
+    start, d_word = _along_word_lines(g, answers.u, wires)
 
     def gather(pushed: Array, inputs: tuple) -> tuple:
-        (kept, change, lost, u, beside, own, reach), g, dg, before, below, end, at_end = inputs
+        (kept, change, lost, u, beside, own, reach), g, dg, d_word, d_below, d_sense, i_out = inputs
         # Made here and not before: whole arrays of q would be as many again as there are.
         q = dg * u
-        if before is not None:
-            q = q - g * before
-        if below is not None:
-            q = q - g * _lost_below(g, u, below)
-        if end is not None:
-            q = q - g * (end * at_end)[:, None]
+        if d_word is not None:
+            q = q - g * d_word
+        if d_below is not None:
+            q = q - g * _lost_below(g, u, d_below)
+        if d_sense is not None:
+            q = q - g * (d_sense * i_out)[:, None]
         pushed = product(q, beside) + own * q + pushed
         pushed = kept * pushed + product(pushed, change) - lost * pushed
         return pushed, (pushed, product(q, reach))
 
-    at_ends = None if wires.sense is None else matrix
-    past_cells = answers, g, dg, lost_before, wires.bit, wires.sense, at_ends
+    i_out = None if wires.sense is None else matrix
+    past_cells = answers, g, dg, d_word, wires.bit, wires.sense, i_out
     _, (pushed, past) = lax.scan(gather, jnp.zeros_like(start), past_cells, reverse=True)
 
     def walk(word: Array, inputs: tuple) -> tuple:
@@ -127,37 +127,37 @@ def transfer_change(
 
 
 @jax.checkpoint
-def _lost_below(g: Float[Array, " rows"], u: Float[Array, "inputs rows"], below: Array) -> Array:
+def _lost_below(g: Float[Array, " rows"], u: Float[Array, "inputs rows"], d_below: Array) -> Array:
     """Drop along one bit line [V]; what it carries is found again in reverse mode, not kept."""
-    return running_sum(below * running_sum(g * u, WORD), WORD, reverse=True)
+    return running_sum(d_below * running_sum(g * u, WORD), WORD, reverse=True)
 
 
 def _along_word_lines(
     g: Lines, u: CellVolts, wires: WireChange
 ) -> tuple[Float[Array, "inputs rows"], CellVolts | None]:
-    """What longer word lines take from the currents that flow without them [V].
+    """What a change of word lines and sources takes, by the currents that flow without it [V].
 
     Returns:
-        The change of the word lines' voltages behind their sources, and what the segments up to
-        each cell lose, None where none of them changes.
+        The change of the voltages behind the sources, (inputs, rows), and that of the drop from
+        there to each cell, None where no segment changes.
     """
     none = jnp.zeros_like(u[0])
     if wires.source is None and wires.word is None:
         return none, None
 
-    def carry(behind: Array, inputs: tuple) -> tuple:
+    def currents(behind: Array, inputs: tuple) -> tuple:
         g, u = inputs
-        now = behind + g * u
-        return now, now
+        here = behind + g * u
+        return here, here
 
-    total, carried = lax.scan(carry, none, (g, u), reverse=True)
-    start = none if wires.source is None else -wires.source * total
+    of_rows, of_segments = lax.scan(currents, none, (g, u), reverse=True)
+    start = none if wires.source is None else -wires.source * of_rows
     if wires.word is None:
         return start, None
 
-    def lose(before: Array, inputs: tuple) -> tuple:
-        longer, carried = inputs
-        now = before + longer * carried
-        return now, now
+    def drop(before: Array, inputs: tuple) -> tuple:
+        d_segment, current = inputs
+        here = before + d_segment * current
+        return here, here
 
-    return start, lax.scan(lose, none, (wires.word, carried))[1]
+    return start, lax.scan(drop, none, (wires.word, of_segments))[1]
