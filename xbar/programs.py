@@ -52,14 +52,13 @@ def program(jit: Callable[..., Any] = jax.jit, **options: Any) -> Callable[[Func
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if not is_outermost(args, kwargs):
-                return inner(*args, **kwargs)
-            try:
-                return outer()(*args, **kwargs)
-            except ValueError as error:
-                # What a function of the caller's closes over, a derivative may be taken of.
-                if "compiler_options" not in str(error):
-                    raise
+            if is_outermost(args, kwargs):
+                try:
+                    return outer()(*args, **kwargs)
+                except ValueError as error:
+                    # What a function of the caller's closes over, a derivative may be taken of.
+                    if "compiler_options" not in str(error):
+                        raise
             return inner(*args, **kwargs)
 
         return call

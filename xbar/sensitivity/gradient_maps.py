@@ -116,7 +116,7 @@ def gradients(
     x, labels = labelled(net, x, labels)
     loss_of(loss, net)
     segments = flag("segments", segments)
-    found, sound = _gradients(net.without_noise(), x, labels, loss, segments, solver)
+    found, sound = _gradients(net, x, labels, loss, segments, solver)
     if flag("throw", throw) and is_concrete(sound) and not sound:
         raise RuntimeError(
             "gradients: a transfer matrix or its derivative missed its tolerance, or the loss is "
@@ -160,6 +160,7 @@ def _gradients(
     segments: bool,
     solver: AbstractSolver | None,
 ) -> tuple[Gradients, Array]:
+    net = net.without_noise()
     parts = [_elements(layer) for layer in net.layers]
     every = jax.tree.map(lambda _: True, parts[0])
     asked = eqx.tree_at(lambda p: p.segments, every, (segments, segments))

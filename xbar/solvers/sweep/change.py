@@ -145,19 +145,17 @@ def _along_word_lines(
     if wires.source is None and wires.word is None:
         return none, None
 
-    def currents(behind: Array, inputs: tuple) -> tuple:
-        g, u = inputs
-        here = behind + g * u
-        return here, here
-
-    of_rows, of_segments = lax.scan(currents, none, (g, u), reverse=True)
+    of_rows, of_segments = _sums(g, u, reverse=True)
     start = none if wires.source is None else -wires.source * of_rows
-    if wires.word is None:
-        return start, None
+    return start, None if wires.word is None else _sums(wires.word, of_segments)[1]
 
-    def drop(before: Array, inputs: tuple) -> tuple:
-        d_segment, current = inputs
-        here = before + d_segment * current
+
+def _sums(a: Lines, b: CellVolts, *, reverse: bool = False) -> tuple[Array, CellVolts]:
+    """Sum of a b over all columns, and up to each of them."""
+
+    def step(before: Array, inputs: tuple) -> tuple:
+        a, b = inputs
+        here = before + a * b
         return here, here
 
-    return start, lax.scan(drop, none, (wires.word, of_segments))[1]
+    return lax.scan(step, jnp.zeros_like(b[0]), (a, b), reverse=reverse)
